@@ -1,0 +1,81 @@
+import {
+  addSecret,
+  findLiveSecrets,
+  type LiveSecret,
+  removeSecrets,
+  replaceSecret,
+} from './secrets.ts'
+import { type Act, all, db, one, statement } from './statement.ts'
+import type { AgentRow, SecretRow } from './tables.ts'
+
+export type Agent = AgentRow
+export type AgentChange = Partial<Pick<Agent, 'email' | 'name' | 'disabled_at'>>
+
+const agentById = statement<{ agent_id: string }>()((p) =>
+  db.selectFrom('agents').selectAll().where('agent_id', '=', p.agent_id),
+)
+
+const endGrants = statement<{ agent_id: string; now: number }>()((p) =>
+  db
+    .updateTable('grants')
+    .set({ revoked_at: p.now })
+    .where('agent_id', '=', p.agent_id)
+    .where('revoked_at', 'is', null),
+)
+
+export const reads = {
+  *find(agent_id: string): Act<Agent | undefined> {
+    return yield* one(agentById({ agent_id }))
+  },
+
+  /** The agent, with the secrets that are good at `now`. */
+  *findWithSecrets(
+    agent_id: string,
+    now: number,
+  ): Act<(Agent & { secrets: LiveSecret[] }) | undefined> {
+    const agent = yield* one(agentById({ agent_id }))
+    return agent && { ...agent, secrets: yield* findLiveSecrets(agent_id, now) }
+  },
+
+  *list(): Act<Agent[]> {
+    return yield* all(
+      db.selectFrom('agents').selectAll().orderBy('created_at').orderBy('agent_id').compile(),
+    )
+  },
+}
+
+export const writes = {
+  *create(agent: Agent, secret: SecretRow): Act<void> {
+    yield db.insertInto('agents').values(agent).compile()
+    yield* addSecret(secret)
+  },
+
+  /** Changes what is named. Disabling ends every grant of the agent with it. */
+  *update(agent_id: string, change: AgentChange, now: number): Act<Agent | undefined> {
+    const agent = yield* one(
+      db
+        .updateTable('agents')
+        .set(change)
+        .where('agent_id', '=', agent_id)
+        .returningAll()
+        .compile(),
+    )
+    if (agent !== undefined && typeof change.disabled_at === 'number') {
+      yield endGrants({ agent_id, now })
+    }
+    return agent
+  },
+
+  /** Removes the agent and, by the foreign keys, everything that hangs from it. */
+  *delete(agent_id: string): Act<boolean> {
+    const row = yield* one(
+      db.deleteFrom('agents').where('agent_id', '=', agent_id).returning('agent_id').compile(),
+    )
+    yield* removeSecrets(agent_id)
+    return row !== undefined
+  },
+
+  *replaceSecret(secret: SecretRow, endOld: number): Act<void> {
+    yield* replaceSecret(secret, endOld)
+  },
+}

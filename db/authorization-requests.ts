@@ -1,0 +1,154 @@
+import { type Act, all, db, one, statement } from './statement.ts'
+import type { AuthorizationRequestRow } from './tables.ts'
+
+export type AuthorizationRequest = AuthorizationRequestRow
+export type NewAuthorizationRequest = Omit<
+  AuthorizationRequest,
+  'grant_id' | 'code_expires_at' | 'completed_at' | 'redeemed_at'
+>
+/** `grant_revoked_at` is also set, to 0, when the grant is gone with its agent. */
+export type AuthorizationRequestState = AuthorizationRequest & { grant_revoked_at: number | null }
+
+export interface Authentication {
+  request_id: string
+  agent_id: string
+  model: string
+  grant_id: string
+  now: number
+  code_expires_at: number
+}
+
+export type AuthenticationOutcome =
+  | { outcome: 'authenticated'; request: AuthorizationRequest }
+  | { outcome: 'unknown' | 'expired' | 'authenticated_before' | 'agent_disabled' }
+
+const insertRequest = statement<NewAuthorizationRequest>()((p) =>
+  db.insertInto('authorization_requests').values({
+    request_id: p.request_id,
+    client_id: p.client_id,
+    redirect_uri: p.redirect_uri,
+    scope: p.scope,
+    state: p.state,
+    nonce: p.nonce,
+    code_challenge: p.code_challenge,
+    browser_hash: p.browser_hash,
+    created_at: p.created_at,
+    expires_at: p.expires_at,
+  }),
+)
+
+const requestById = statement<{ request_id: string }>()((p) =>
+  db
+    .selectFrom('authorization_requests as request')
+    .leftJoin('grants', 'grants.grant_id', 'request.grant_id')
+    .selectAll('request')
+    .select(['grants.grant_id as live_grant_id', 'grants.revoked_at as grant_revoked_at'])
+    .where('request.request_id', '=', p.request_id),
+)
+
+const bindGrant = statement<Omit<Authentication, 'agent_id' | 'model'>>()((p) =>
+  db
+    .updateTable('authorization_requests')
+    .set({ grant_id: p.grant_id, code_expires_at: p.code_expires_at })
+    .where('request_id', '=', p.request_id)
+    .where('grant_id', 'is', null)
+    .where('expires_at', '>', p.now)
+    .returningAll(),
+)
+
+const insertGrant = statement<{
+  grant_id: string
+  client_id: string
+  agent_id: string
+  model: string
+  scope: string
+  created_at: number
+  expires_at: number
+}>()((p) =>
+  db.insertInto('grants').values({
+    grant_id: p.grant_id,
+    client_id: p.client_id,
+    agent_id: p.agent_id,
+    model: p.model,
+    scope: p.scope,
+    created_at: p.created_at,
+    expires_at: p.expires_at,
+  }),
+)
+
+const liveAgent = statement<{ agent_id: string }>()((p) =>
+  db
+    .selectFrom('agents')
+    .select('agent_id')
+    .where('agent_id', '=', p.agent_id)
+    .where('disabled_at', 'is', null),
+)
+
+const complete = statement<{ request_id: string; now: number }>()((p) =>
+  db
+    .updateTable('authorization_requests')
+    .set({ completed_at: p.now })
+    .where('request_id', '=', p.request_id)
+    .where('completed_at', 'is', null),
+)
+
+function* findRequest(request_id: string): Act<AuthorizationRequestState | undefined> {
+  const row = yield* one(requestById({ request_id }))
+  if (row === undefined) return undefined
+  const { live_grant_id, ...request } = row
+  if (request.grant_id !== null && live_grant_id === null)
+    return { ...request, grant_revoked_at: 0 }
+  return request
+}
+
+/** How many identifiers one statement takes. */
+const BATCH = 500
+
+export const reads = {
+  find: findRequest,
+
+  /** Which of these requests are no longer pending. */
+  *findSettled(request_ids: string[]): Act<string[]> {
+    const settled: string[] = []
+    for (let start = 0; start < request_ids.length; start += BATCH) {
+      const rows = yield* all(
+        db
+          .selectFrom('authorization_requests')
+          .select('request_id')
+          .where('request_id', 'in', request_ids.slice(start, start + BATCH))
+          .where('grant_id', 'is not', null)
+          .compile(),
+      )
+      for (const { request_id } of rows) settled.push(request_id)
+    }
+    return settled
+  },
+}
+
+export const writes = {
+  *open(request: NewAuthorizationRequest): Act<void> {
+    yield insertRequest(request)
+  },
+
+  /** Binds a pending request to a new grant. Of agents that race for one request, one succeeds. */
+  *authenticate(authentication: Authentication): Act<AuthenticationOutcome> {
+    const { request_id, agent_id, model, grant_id, now, code_expires_at } = authentication
+    const agent = yield* one(liveAgent({ agent_id }))
+    if (agent === undefined) return { outcome: 'agent_disabled' }
+    const request = yield* one(bindGrant({ request_id, grant_id, now, code_expires_at }))
+    if (request === undefined) {
+      const found = yield* findRequest(request_id)
+      if (found === undefined) return { outcome: 'unknown' }
+      return { outcome: found.grant_id === null ? 'expired' : 'authenticated_before' }
+    }
+    const { client_id, scope } = request
+    const expires_at = code_expires_at
+    yield insertGrant({ grant_id, client_id, agent_id, model, scope, created_at: now, expires_at })
+    return { outcome: 'authenticated', request }
+  },
+
+  /** Records that the code was handed to whoever opened the request. */
+  *complete(request_id: string, now: number): Act<void> {
+    yield complete({ request_id, now })
+  },
+}

@@ -1,0 +1,191 @@
+import type { AuthorizationRequest } from './authorization-requests.ts'
+import { reads as requests } from './authorization-requests.ts'
+import { type Act, all, db, one, statement } from './statement.ts'
+import type { GrantRow } from './tables.ts'
+
+export type Grant = GrantRow
+
+export interface Redemption {
+  request_id: string
+  client_id: string
+  now: number
+  /** When the grant ends unless it is refreshed. */
+  expires_at: number
+  /** The number of the first refresh token; null for a client that gets none. */
+  refresh_generation: number | null
+  /** Throws for a code verifier or redirect URI that is not the request's; then nothing happens. */
+  check: (request: AuthorizationRequest) => void
+}
+
+export type RedemptionOutcome =
+  | { outcome: 'redeemed'; request: AuthorizationRequest; grant: Grant }
+  | { outcome: 'replayed'; grant_id: string }
+  | { outcome: 'invalid' }
+
+export interface Rotation {
+  grant_id: string
+  client_id: string
+  /** The number that the presented refresh token carries. */
+  generation: number
+  now: number
+  expires_at: number
+  /** For how many seconds a rotated token still gets its one successor again. */
+  grace: number
+  /** Throws for a scope that the grant does not have; then nothing happens. */
+  check: (grant: Grant) => void
+}
+
+export type RotationOutcome =
+  | { outcome: 'rotated'; grant: Grant; generation: number }
+  | { outcome: 'replayed'; grant_id: string }
+  | { outcome: 'invalid' }
+
+const grantById = statement<{ grant_id: string }>()((p) =>
+  db.selectFrom('grants').selectAll().where('grant_id', '=', p.grant_id),
+)
+
+const redeem = statement<{ request_id: string; now: number }>()((p) =>
+  db
+    .updateTable('authorization_requests')
+    .set((eb) => ({
+      redeemed_at: p.now,
+      completed_at: eb.fn.coalesce('completed_at', eb.val(p.now)),
+    }))
+    .where('request_id', '=', p.request_id)
+    .where('redeemed_at', 'is', null)
+    .returning('request_id'),
+)
+
+const startTokens = statement<{
+  grant_id: string
+  expires_at: number
+  refresh_generation: number | null
+}>()((p) =>
+  db
+    .updateTable('grants')
+    .set({ expires_at: p.expires_at, refresh_generation: p.refresh_generation })
+    .where('grant_id', '=', p.grant_id)
+    .where('revoked_at', 'is', null)
+    .returningAll(),
+)
+
+const rotate = statement<{
+  grant_id: string
+  generation: number
+  next: number
+  now: number
+  expires_at: number
+}>()((p) =>
+  db
+    .updateTable('grants')
+    .set({ refresh_generation: p.next, refreshed_at: p.now, expires_at: p.expires_at })
+    .where('grant_id', '=', p.grant_id)
+    // A database that was restored from a backup knows less than the tokens that are about.
+    .where('refresh_generation', '<=', p.generation)
+    .where('revoked_at', 'is', null)
+    .returningAll(),
+)
+
+const revoke = statement<{ grant_id: string; now: number }>()((p) =>
+  db
+    .updateTable('grants')
+    .set({ revoked_at: p.now })
+    .where('grant_id', '=', p.grant_id)
+    .where('revoked_at', 'is', null)
+    .returning('grant_id'),
+)
+
+const liveToken = statement<{ grant_id: string; jti: string }>()((p) =>
+  db
+    .selectFrom('grants')
+    .leftJoin('revoked_access_tokens as revoked', (join) => join.on('revoked.jti', '=', p.jti))
+    .selectAll('grants')
+    .where('grant_id', '=', p.grant_id)
+    .where('revoked_at', 'is', null)
+    .where('revoked.jti', 'is', null),
+)
+
+const revokeToken = statement<{ jti: string; expires_at: number }>()((p) =>
+  db
+    .insertInto('revoked_access_tokens')
+    .values({ jti: p.jti, expires_at: p.expires_at })
+    .onConflict((conflict) => conflict.doNothing()),
+)
+
+export const reads = {
+  *find(grant_id: string): Act<Grant | undefined> {
+    return yield* one(grantById({ grant_id }))
+  },
+
+  /** The grant of an access token, unless the grant or this one token was revoked. */
+  *findByAccessToken(grant_id: string, jti: string): Act<Grant | undefined> {
+    return yield* one(liveToken({ grant_id, jti }))
+  },
+
+  *list(filter: { agent_id?: string; client_id?: string }): Act<Grant[]> {
+    let query = db.selectFrom('grants').selectAll().orderBy('created_at').orderBy('grant_id')
+    if (filter.agent_id) query = query.where('agent_id', '=', filter.agent_id)
+    if (filter.client_id) query = query.where('client_id', '=', filter.client_id)
+    return yield* all(query.compile())
+  },
+}
+
+export const writes = {
+  /**
+   * Redeems the code of a request. Of callers that race, one succeeds; a later use, otherwise valid,
+   * revokes the grant (RFC 6749 section 4.1.2).
+   */
+  *redeemCode(redemption: Redemption): Act<RedemptionOutcome> {
+    const { request_id, client_id, now, expires_at, refresh_generation, check } = redemption
+    const request = yield* requests.find(request_id)
+    if (request === undefined || request.client_id !== client_id) return { outcome: 'invalid' }
+    const { grant_id, code_expires_at, grant_revoked_at } = request
+    if (grant_id === null || code_expires_at === null || grant_revoked_at !== null) {
+      return { outcome: 'invalid' }
+    }
+    check(request)
+    if (request.redeemed_at === null && code_expires_at <= now) return { outcome: 'invalid' }
+    const won = yield* one(redeem({ request_id, now }))
+    if (won === undefined) {
+      yield revoke({ grant_id, now })
+      return { outcome: 'replayed', grant_id }
+    }
+    const grant = yield* one(startTokens({ grant_id, expires_at, refresh_generation }))
+    if (grant === undefined) return { outcome: 'invalid' }
+    return { outcome: 'redeemed', request, grant }
+  },
+
+  /**
+   * Exchanges refresh token number `generation` for the next one. Of callers that race, one
+   * succeeds; a later use revokes the grant, unless it comes within the grace and gets the same
+   * successor again (RFC 9700 section 4.14.2).
+   */
+  *rotate(rotation: Rotation): Act<RotationOutcome> {
+    const { grant_id, client_id, generation, now, expires_at, grace, check } = rotation
+    const grant = yield* one(grantById({ grant_id }))
+    if (grant === undefined || grant.client_id !== client_id) return { outcome: 'invalid' }
+    const { refresh_generation, refreshed_at } = grant
+    if (grant.revoked_at !== null || grant.expires_at <= now || refresh_generation === null) {
+      return { outcome: 'invalid' }
+    }
+    check(grant)
+    const next = generation + 1
+    const rotated = yield* one(rotate({ grant_id, generation, next, now, expires_at }))
+    if (rotated !== undefined) return { outcome: 'rotated', grant: rotated, generation: next }
+    if (next === refresh_generation && refreshed_at !== null && now < refreshed_at + grace) {
+      return { outcome: 'rotated', grant, generation: next }
+    }
+    yield revoke({ grant_id, now })
+    return { outcome: 'replayed', grant_id }
+  },
+
+  /** Ends a grant and everything that hangs from it. Tells whether it was alive. */
+  *revoke(grant_id: string, now: number): Act<boolean> {
+    return (yield* one(revoke({ grant_id, now }))) !== undefined
+  },
+
+  /** Ends one access token, by its `jti`, and leaves its grant. */
+  *revokeAccessToken(jti: string, expires_at: number): Act<void> {
+    yield revokeToken({ jti, expires_at })
+  },
+}

@@ -1,0 +1,68 @@
+import { type Act, all, db, statement } from './statement.ts'
+
+interface Batch {
+  before: number
+  limit: number
+}
+
+const expiredRequests = statement<Batch>()((p) =>
+  db
+    .deleteFrom('authorization_requests')
+    .where('request_id', 'in', (eb) =>
+      eb
+        .selectFrom('authorization_requests')
+        .select('request_id')
+        .where('expires_at', '<', p.before)
+        .limit(p.limit),
+    )
+    .returning('request_id'),
+)
+
+const expiredGrants = statement<Batch>()((p) =>
+  db
+    .deleteFrom('grants')
+    .where('grant_id', 'in', (eb) =>
+      eb.selectFrom('grants').select('grant_id').where('expires_at', '<', p.before).limit(p.limit),
+    )
+    .returning('grant_id'),
+)
+
+const expiredRevocations = statement<Batch>()((p) =>
+  db
+    .deleteFrom('revoked_access_tokens')
+    .where('jti', 'in', (eb) =>
+      eb
+        .selectFrom('revoked_access_tokens')
+        .select('jti')
+        .where('expires_at', '<', p.before)
+        .limit(p.limit),
+    )
+    .returning('jti'),
+)
+
+const expiredSecrets = statement<{ before: number }>()((p) =>
+  db.deleteFrom('secrets').where('expires_at', '<', p.before),
+)
+
+const removedKeys = statement<{ before: number }>()((p) =>
+  db.deleteFrom('signing_keys').where('remove_at', '<', p.before),
+)
+
+export const reads = {}
+
+export const writes = {
+  /**
+   * Deletes at most `limit` rows of each kind that expired before `before` (epoch seconds), by the
+   * indexes on `expires_at`. Tells whether there may be more.
+   */
+  *sweep(batch: Batch): Act<boolean> {
+    let full = false
+    for (const expired of [expiredRequests, expiredGrants, expiredRevocations]) {
+      const rows = yield* all(expired(batch) as Parameters<typeof all>[0])
+      full ||= rows.length === batch.limit
+    }
+    yield expiredSecrets(batch)
+    yield removedKeys(batch)
+    return full
+  },
+}

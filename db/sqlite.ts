@@ -1,0 +1,153 @@
+import { mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+import Database from 'better-sqlite3'
+import { Kysely, SqliteDialect } from 'kysely'
+import { Migrator } from 'kysely/migration'
+import { migrations } from './migrations/index.ts'
+import type { Act } from './statement.ts'
+
+/** The database cannot take a write now (locked, full, read-only); the same act may work later. */
+export class DatabaseUnavailableError extends Error {
+  override name = 'DatabaseUnavailableError'
+}
+
+interface Waiting {
+  act: Act<unknown>
+  resolve: (value: never) => void
+  reject: (error: unknown) => void
+}
+
+/**
+ * Runs acts on SQLite. Reads run at once. Writes that arrive in one turn of the event loop share one
+ * transaction, with a savepoint each, and are answered after its commit: one fsync for all of them.
+ */
+export class SqliteEngine {
+  readonly #database: Database.Database
+  readonly #statements = new Map<string, Database.Statement>()
+  #waiting: Waiting[] = []
+
+  private constructor(database: Database.Database) {
+    this.#database = database
+  }
+
+  /** Opens the file (or `:memory:`), creating its folder, and brings its tables up to date. */
+  static async open(path: string): Promise<SqliteEngine> {
+    if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+    const database = new Database(path, { timeout: 5000 })
+    database.pragma('journal_mode = WAL')
+    database.pragma('synchronous = FULL')
+    database.pragma('foreign_keys = ON')
+    database.pragma('wal_autocheckpoint = 4000')
+    await migrate(database)
+    return new SqliteEngine(database)
+  }
+
+  /** Runs an act that only reads. */
+  async read<T>(act: Act<T>): Promise<T> {
+    return this.#drive(act)
+  }
+
+  /**
+   * Runs an act atomically and durably. Of acts that race, in this process or another, each sees
+   * all of the ones before it. Throws what the act throws, and then nothing of it has happened.
+   */
+  write<T>(act: Act<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      if (this.#waiting.length === 0) setImmediate(() => this.#commit())
+      this.#waiting.push({ act, resolve, reject })
+    })
+  }
+
+  /** A number that changes whenever another connection, in this process or not, has committed. */
+  foreignVersion(): number {
+    return this.#prepare('PRAGMA data_version').pluck().get() as number
+  }
+
+  /** Commits what waits and closes the file. */
+  close(): void {
+    this.#commit()
+    this.#database.close()
+  }
+
+  #commit(): void {
+    const batch = this.#waiting
+    if (batch.length === 0) return
+    this.#waiting = []
+    let answers: (() => void)[]
+    try {
+      this.#prepare('BEGIN IMMEDIATE').run()
+      answers = batch.map((waiting) => this.#attempt(waiting))
+      this.#prepare('COMMIT').run()
+    } catch (error) {
+      if (this.#database.inTransaction) this.#database.exec('ROLLBACK')
+      for (const { reject } of batch) reject(asUnavailable(error))
+      return
+    }
+    for (const answer of answers) answer()
+  }
+
+  /** Runs one act of a batch; what it throws undoes that act alone. */
+  #attempt({ act, resolve, reject }: Waiting): () => void {
+    this.#prepare('SAVEPOINT act').run()
+    try {
+      const value = this.#drive(act)
+      this.#prepare('RELEASE act').run()
+      return () => resolve(value as never)
+    } catch (error) {
+      // A full disk or an I/O error may already have ended the whole transaction.
+      if (!this.#database.inTransaction) throw error
+      this.#prepare('ROLLBACK TO act').run()
+      this.#prepare('RELEASE act').run()
+      return () => reject(asUnavailable(error))
+    }
+  }
+
+  #drive<T>(act: Act<T>): T {
+    let step = act.next()
+    while (!step.done) {
+      const prepared = this.#prepare(step.value.sql)
+      const parameters = step.value.parameters as unknown[]
+      if (prepared.reader) step = act.next(prepared.all(parameters))
+      else {
+        prepared.run(parameters)
+        step = act.next([])
+      }
+    }
+    return step.value
+  }
+
+  #prepare(sql: string): Database.Statement {
+    let prepared = this.#statements.get(sql)
+    if (prepared === undefined) {
+      prepared = this.#database.prepare(sql)
+      this.#statements.set(sql, prepared)
+    }
+    return prepared
+  }
+}
+
+const unavailable = /^SQLITE_(BUSY|LOCKED|FULL|IOERR|READONLY|CANTOPEN|NOMEM)/
+
+function asUnavailable(error: unknown): unknown {
+  if (error instanceof Database.SqliteError && unavailable.test(error.code)) {
+    return new DatabaseUnavailableError(error.message, { cause: error })
+  }
+  return error
+}
+
+/** Processes that start together migrate one after the other: the first holds the write lock. */
+async function migrate(database: Database.Database): Promise<void> {
+  const kysely = new Kysely({ dialect: new SqliteDialect({ database }) })
+  const migrator = new Migrator({
+    db: kysely,
+    provider: { getMigrations: async () => migrations },
+    disableTransactions: true,
+  })
+  database.exec('BEGIN IMMEDIATE')
+  const { error } = await migrator.migrateToLatest()
+  database.exec(error === undefined ? 'COMMIT' : 'ROLLBACK')
+  if (error !== undefined) {
+    database.close()
+    throw error
+  }
+}

@@ -1,0 +1,60 @@
+import * as agents from './agents.ts'
+import * as authorizationRequests from './authorization-requests.ts'
+import * as clients from './clients.ts'
+import * as grants from './grants.ts'
+import * as maintenance from './maintenance.ts'
+import * as signingKeys from './signing-keys.ts'
+import { SqliteEngine } from './sqlite.ts'
+import type { Act } from './statement.ts'
+
+export type { Agent, AgentChange } from './agents.ts'
+export type { AuthorizationRequest, AuthorizationRequestState } from './authorization-requests.ts'
+export type { Client, ClientChange } from './clients.ts'
+export type { Grant } from './grants.ts'
+export type { LiveSecret } from './secrets.ts'
+export type { SigningKey } from './signing-keys.ts'
+export { DatabaseUnavailableError } from './sqlite.ts'
+export type { SecretRow } from './tables.ts'
+
+// biome-ignore lint/suspicious/noExplicitAny: any arguments, each act names its own
+type Acts = Record<string, (...parameters: any[]) => Act<unknown>>
+type Bound<A extends Acts> = {
+  [Name in keyof A]: A[Name] extends (...parameters: infer P) => Act<infer T>
+    ? (...parameters: P) => Promise<T>
+    : never
+}
+
+function bind<R extends Acts, W extends Acts>(
+  engine: SqliteEngine,
+  { reads, writes }: { reads: R; writes: W },
+): Bound<R> & Bound<W> {
+  const bound: Record<string, unknown> = {}
+  for (const [name, act] of Object.entries(reads)) {
+    bound[name] = (...parameters: unknown[]) => engine.read(act(...parameters))
+  }
+  for (const [name, act] of Object.entries(writes)) {
+    bound[name] = (...parameters: unknown[]) => engine.write(act(...parameters))
+  }
+  return bound as Bound<R> & Bound<W>
+}
+
+/**
+ * The acts of every noun on one database. An act that writes is atomic and answered when it is
+ * durable.
+ */
+export async function openStore(databaseUrl: string) {
+  const engine = await SqliteEngine.open(databaseUrl.replace(/^sqlite:/, ''))
+  return {
+    agents: bind(engine, agents),
+    authorizationRequests: bind(engine, authorizationRequests),
+    clients: bind(engine, clients),
+    grants: bind(engine, grants),
+    maintenance: bind(engine, maintenance),
+    signingKeys: bind(engine, signingKeys),
+    /** Changes whenever another process has written to the database. */
+    foreignVersion: () => engine.foreignVersion(),
+    close: () => engine.close(),
+  }
+}
+
+export type Store = Awaited<ReturnType<typeof openStore>>

@@ -1,0 +1,93 @@
+/** The present state of the database, as Kysely sees it. Times are whole seconds since the epoch. */
+export interface Tables {
+  clients: ClientRow
+  agents: AgentRow
+  secrets: SecretRow
+  authorization_requests: AuthorizationRequestRow
+  grants: GrantRow
+  revoked_access_tokens: { jti: string; expires_at: number }
+  signing_keys: SigningKeyRow
+}
+
+export interface ClientRow {
+  client_id: string
+  client_name: string
+  /** JSON array of strings. */
+  redirect_uris: string
+  /** JSON array of strings. */
+  grant_types: string
+  token_endpoint_auth_method: string
+  created_at: number
+  disabled_at: number | null
+}
+
+export interface AgentRow {
+  agent_id: string
+  email: string
+  name: string | null
+  created_at: number
+  disabled_at: number | null
+}
+
+/** A secret of a client or an agent. Two may live while one replaces the other. */
+export interface SecretRow {
+  /** The `client_id` or `agent_id`. */
+  owner_id: string
+  /** Eight hexadecimal digits of the secret's SHA-256: tells which of two rows to compare with. */
+  hint: string
+  bcrypt_hash: string
+  created_at: number
+  expires_at: number | null
+}
+
+/** What `/authorize` opened. Its authorization code is derived from `request_id`, not stored. */
+export interface AuthorizationRequestRow {
+  request_id: string
+  client_id: string
+  redirect_uri: string
+  scope: string
+  state: string | null
+  nonce: string | null
+  code_challenge: string
+  /** SHA-256 of the cookie of the browser that opened it; null when no browser did. */
+  browser_hash: string | null
+  created_at: number
+  expires_at: number
+  /** The grant that the agent's authentication made. */
+  grant_id: string | null
+  code_expires_at: number | null
+  /** When the code was handed to whoever opened the request. */
+  completed_at: number | null
+  /** When the code was redeemed. */
+  redeemed_at: number | null
+}
+
+/** One sign-in of one agent at one client. Revoking it ends every token that hangs from it. */
+export interface GrantRow {
+  grant_id: string
+  client_id: string
+  agent_id: string
+  model: string
+  scope: string
+  created_at: number
+  /** When the last token that hangs from it has died. */
+  expires_at: number
+  /** The number of the refresh token that is good now; null while there is none. */
+  refresh_generation: number | null
+  refreshed_at: number | null
+  revoked_at: number | null
+}
+
+export interface SigningKeyRow {
+  kid: string
+  alg: string
+  /** JSON Web Key, public members only. */
+  public_jwk: string
+  /** The private JSON Web Key, encrypted. */
+  private_jwk_encrypted: string
+  created_at: number
+  /** From when on it signs; it is published from `created_at` on. */
+  active_from: number
+  /** When its last token has died and it leaves the key set; null while no newer key is known. */
+  remove_at: number | null
+}

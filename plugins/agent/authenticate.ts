@@ -1,0 +1,87 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import fp from 'fastify-plugin'
+import { AuthenticateBody, AuthenticateResponse } from '../../schemas/authenticate.ts'
+import { invalidCredentials } from '../core/agent-authentication.ts'
+import { authorizationResponse } from '../core/authorization-response.ts'
+import { OAuthError } from '../core/errors.ts'
+import { newId } from '../core/secrets.ts'
+
+/**
+ * POST /api/agent/authenticate: an agent proves itself and so authenticates an authorization
+ * request, which only one agent can do, once. The waiting browser is sent on at the same moment.
+ */
+const authenticate: FastifyPluginAsyncTypebox = async (app) => {
+  app.metadata.advertise({ agent_authentication_endpoint: '/api/agent/authenticate' })
+
+  app.post(
+    '/api/agent/authenticate',
+    {
+      schema: { body: AuthenticateBody, response: { 200: AuthenticateResponse } },
+      config: { errorMembers: { success: false } },
+    },
+    async (request, reply): Promise<AuthenticateResponse> => {
+      const { request_id, model } = request.body
+      await assertPending(request_id)
+      const { agent_id } = await app.authenticateAgent(request.body)
+
+      const now = app.clock.now()
+      const authentication = await app.store.authorizationRequests.authenticate({
+        request_id,
+        agent_id,
+        model,
+        grant_id: newId('grant_'),
+        now,
+        code_expires_at: now + app.settings.AUTHORIZATION_CODE_TTL,
+      })
+      if (authentication.outcome === 'agent_disabled') throw invalidCredentials()
+      if (authentication.outcome === 'authenticated_before') throw authenticatedBefore()
+      if (authentication.outcome !== 'authenticated') throw unknownRequest()
+      app.requestWatch.notify(request_id)
+
+      const { client_id, redirect_uri, state, grant_id } = authentication.request
+      request.log.info({ agent_id, client_id, grant_id, model }, 'agent authenticated')
+      const code = app.tokens.sealCode(request_id)
+      reply.header('cache-control', 'no-store')
+      return {
+        status: 'authenticated',
+        success: true,
+        message: 'The agent is authenticated',
+        redirect_to: authorizationResponse(redirect_uri, { code, state, iss: app.settings.ISSUER }),
+      }
+    },
+  )
+
+  /** Spares the work of checking a secret for a request that cannot be authenticated any more. */
+  async function assertPending(request_id: string): Promise<void> {
+    const found = await app.store.authorizationRequests.find(request_id)
+    if (found === undefined) throw unknownRequest()
+    if (found.grant_id !== null) throw authenticatedBefore()
+    if (found.expires_at <= app.clock.now()) throw unknownRequest()
+  }
+}
+
+export default fp(authenticate, {
+  name: 'agent/authenticate',
+  encapsulate: true,
+  decorators: {
+    fastify: [
+      'authenticateAgent',
+      'clock',
+      'metadata',
+      'requestWatch',
+      'settings',
+      'store',
+      'tokens',
+    ],
+  },
+})
+
+function unknownRequest(): OAuthError {
+  return new OAuthError('invalid_request', 'The request_id is unknown or has expired', {
+    status: 404,
+  })
+}
+
+function authenticatedBefore(): OAuthError {
+  return new OAuthError('invalid_request', 'The request was authenticated already', { status: 409 })
+}

@@ -1,0 +1,90 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import type { AuthorizationRequestState } from '../../db/store.ts'
+import { CheckStatusQuery, CheckStatusResponse } from '../../schemas/check-status.ts'
+import { authorizationResponse } from '../core/authorization-response.ts'
+import { OAuthError } from '../core/errors.ts'
+
+/** For how many seconds an answer can be held. */
+const MAX_WAIT = 25
+
+/**
+ * GET /api/check-status: where an authorization request stands. The code goes to nobody but whoever
+ * opened the request: a browser proves that with its cookie; something that was no browser, and so
+ * keeps no cookie, by knowing the request id.
+ */
+const checkStatus: FastifyPluginAsyncTypebox = async (app) => {
+  app.get(
+    '/api/check-status',
+    {
+      schema: { querystring: CheckStatusQuery, response: { 200: CheckStatusResponse } },
+      config: { crossOrigin: true },
+    },
+    async (request, reply) => {
+      const { request_id, wait = '0' } = request.query
+      let found = await find(request_id)
+      const now = app.clock.now()
+      const seconds = Math.min(Number(wait), MAX_WAIT, found.expires_at - now)
+      if (found.grant_id === null && seconds > 0) {
+        await app.requestWatch.changed(request_id, seconds * 1000)
+        found = await find(request_id)
+      }
+      reply.header('cache-control', 'no-store')
+      return await answer(found, request)
+    },
+  )
+
+  async function find(request_id: string): Promise<AuthorizationRequestState> {
+    const found = await app.store.authorizationRequests.find(request_id)
+    if (found === undefined) throw new OAuthError('not_found', 'There is no such request')
+    return found
+  }
+
+  async function answer(
+    found: AuthorizationRequestState,
+    request: FastifyRequest,
+  ): Promise<CheckStatusResponse> {
+    const now = app.clock.now()
+    const { request_id, grant_id, code_expires_at, redirect_uri, state } = found
+    if (grant_id === null || code_expires_at === null) {
+      return found.expires_at <= now ? expired : { status: 'pending' }
+    }
+    if (found.redeemed_at !== null) return { status: 'completed' }
+    if (found.grant_revoked_at !== null) return denied
+    if (code_expires_at <= now) return expired
+    if (!isOpener(found, request)) {
+      return { status: found.completed_at === null ? 'authenticated' : 'completed' }
+    }
+    if (found.completed_at === null) await app.store.authorizationRequests.complete(request_id, now)
+    const code = app.tokens.sealCode(request_id)
+    const iss = app.settings.ISSUER
+    const redirect_to = authorizationResponse(redirect_uri, { code, state, iss })
+    if (found.browser_hash !== null) return { status: 'completed', redirect_to }
+    return { status: 'completed', redirect_to, code, state: state ?? undefined, redirect_uri }
+  }
+
+  function isOpener({ browser_hash }: AuthorizationRequestState, request: FastifyRequest): boolean {
+    return browser_hash === null || app.browserCookie.matches(request, browser_hash)
+  }
+}
+
+export default fp(checkStatus, {
+  name: 'agent/check-status',
+  encapsulate: true,
+  decorators: {
+    fastify: ['browserCookie', 'clock', 'requestWatch', 'settings', 'store', 'tokens'],
+  },
+})
+
+const expired: CheckStatusResponse = {
+  status: 'error',
+  error: 'request_expired',
+  error_description: 'The request has expired, start the sign-in again',
+}
+
+const denied: CheckStatusResponse = {
+  status: 'error',
+  error: 'access_denied',
+  error_description: 'The sign-in was revoked',
+}

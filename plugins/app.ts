@@ -1,0 +1,90 @@
+import Fastify, { type FastifyInstance, type FastifyPluginAsync, LogController } from 'fastify'
+import authenticate from './agent/authenticate.ts'
+import checkStatus from './agent/check-status.ts'
+import type { Clock } from './core/clock.ts'
+import core from './core/core.ts'
+import { sendError } from './core/errors.ts'
+import { parseParameters } from './core/parameters.ts'
+import { completeSettings, type Settings } from './core/settings.ts'
+import jwks from './discovery/jwks.ts'
+import oauthAuthorizationServer from './discovery/oauth-authorization-server.ts'
+import health from './health/health.ts'
+import authorize from './oauth/authorize.ts'
+import introspect from './oauth/introspect.ts'
+import revoke from './oauth/revoke.ts'
+import token from './oauth/token.ts'
+import userinfo from './oauth/userinfo.ts'
+
+/** Every endpoint; each works without the others, in any order. */
+export const endpoints: FastifyPluginAsync[] = [
+  authorize,
+  token,
+  userinfo,
+  introspect,
+  revoke,
+  authenticate,
+  checkStatus,
+  oauthAuthorizationServer,
+  jwks,
+  health,
+]
+
+/** The largest body that is read, in bytes. */
+const BODY_LIMIT = 64 * 1024
+
+export interface BuildOptions {
+  /** The time to go by instead of the system's. */
+  clock?: Clock
+  /** Other endpoints than all of them. */
+  endpoints?: FastifyPluginAsync[]
+  /** Where log lines go instead of standard output. */
+  logStream?: { write(line: string): void }
+}
+
+/**
+ * A ready server that does not listen yet. Settings that are not given have their defaults.
+ * @throws {SettingsError} that names every bad setting.
+ */
+export async function buildApp(
+  given: Partial<Settings> = {},
+  options: BuildOptions = {},
+): Promise<FastifyInstance> {
+  const settings = completeSettings(given)
+  const app = Fastify({
+    logger: {
+      level: settings.LOG_LEVEL,
+      ...(options.logStream && { stream: options.logStream }),
+    },
+    logController: new LogController({ disableRequestLogging: true }),
+    bodyLimit: BODY_LIMIT,
+    trustProxy: settings.TRUST_PROXY ?? false,
+    routerOptions: { querystringParser: parseParameters },
+    ajv: {
+      customOptions: {
+        coerceTypes: false,
+        removeAdditional: false,
+        useDefaults: false,
+        discriminator: true,
+        verbose: true,
+      },
+    },
+    forceCloseConnections: 'idle',
+    frameworkErrors: sendError,
+  })
+  app.addHook('onResponse', async (request, reply) => {
+    request.log.info(
+      {
+        method: request.method,
+        route: request.routeOptions.url,
+        status: reply.statusCode,
+        milliseconds: Math.round(reply.elapsedTime),
+        address: request.ip,
+      },
+      'answered',
+    )
+  })
+  await app.register(core, { settings, clock: options.clock })
+  for (const endpoint of options.endpoints ?? endpoints) await app.register(endpoint)
+  await app.ready()
+  return app
+}

@@ -1,0 +1,47 @@
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+
+/**
+ * The cookie that tells the browser which opened a request from every other. One for all tabs; it
+ * means nothing beyond this server's waiting pages.
+ */
+export class BrowserCookie {
+  readonly #secure: boolean
+  readonly #name: string
+
+  constructor(issuer: string) {
+    this.#secure = issuer.startsWith('https:')
+    this.#name = this.#secure ? '__Host-auth-agent' : 'auth-agent'
+  }
+
+  /** The value that the browser has, or a new one. */
+  readOrMake(request: FastifyRequest): string {
+    const value = request.cookies[this.#name]
+    return value !== undefined && /^[\w-]{43}$/.test(value)
+      ? value
+      : randomBytes(32).toString('base64url')
+  }
+
+  /** Gives the browser its value, for `maxAge` seconds. */
+  set(reply: FastifyReply, value: string, maxAge: number): void {
+    reply.setCookie(this.#name, value, {
+      path: '/',
+      httpOnly: true,
+      sameSite: 'lax',
+      secure: this.#secure,
+      maxAge,
+    })
+  }
+
+  /** What is stored of a value. */
+  hash(value: string): string {
+    return createHash('sha256').update(value).digest('base64url')
+  }
+
+  /** Whether a request comes from the browser with this hash. */
+  matches(request: FastifyRequest, hash: string): boolean {
+    const value = request.cookies[this.#name]
+    if (value === undefined) return false
+    return timingSafeEqual(Buffer.from(this.hash(value)), Buffer.from(hash))
+  }
+}

@@ -1,0 +1,97 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { Client } from '../../db/store.ts'
+import type { ClientCredentials } from '../../schemas/token.ts'
+import { OAuthError } from './errors.ts'
+
+/** The methods of `token_endpoint_auth_methods_supported` (RFC 8414 section 2). */
+export const CLIENT_AUTHENTICATION_METHODS = ['client_secret_basic', 'client_secret_post', 'none']
+
+/**
+ * Who is calling: the client, authenticated as it is registered (RFC 6749 section 2.3). A
+ * confidential client may send its secret in the Authorization header or in the body, never both.
+ */
+export function createClientAuthentication(
+  app: Pick<FastifyInstance, 'store' | 'secrets' | 'clock'>,
+) {
+  return async function authenticateClient(
+    request: Pick<FastifyRequest, 'headers'> & { body: ClientCredentials },
+  ): Promise<Client> {
+    const { client_id, client_secret } = readCredentials(
+      request.headers.authorization,
+      request.body,
+    )
+    const client = await app.store.clients.findWithSecrets(client_id, app.clock.now())
+    if (client?.token_endpoint_auth_method === 'none' && client_secret === undefined) {
+      return assertEnabled(client)
+    }
+    if (client_secret === undefined) {
+      throw invalidClient(
+        client
+          ? 'The client must authenticate with its client_secret'
+          : 'Unknown client or wrong secret',
+      )
+    }
+    if (!(await app.secrets.verify(client_secret, client?.secrets ?? [])) || client === undefined) {
+      throw invalidClient('Unknown client or wrong secret')
+    }
+    return assertEnabled(client)
+  }
+}
+
+interface Credentials {
+  client_id: string
+  client_secret: string | undefined
+}
+
+function readCredentials(authorization: string | undefined, body: ClientCredentials): Credentials {
+  const { client_id, client_secret } = body
+  if (authorization === undefined) {
+    if (client_id === undefined) throw invalidClient('The client must name itself and authenticate')
+    return { client_id, client_secret }
+  }
+  if (client_secret !== undefined) {
+    throw new OAuthError(
+      'invalid_request',
+      'Authenticate in the Authorization header or in the body, not in both',
+    )
+  }
+  const basic = readBasic(authorization)
+  if (basic === undefined) throw invalidClient('The Authorization header is not Basic credentials')
+  if (client_id !== undefined && client_id !== basic.client_id) {
+    throw new OAuthError('invalid_request', 'client_id differs from the Authorization header')
+  }
+  return basic
+}
+
+/** RFC 6749 section 2.3.1: both halves are form-urlencoded; ours read the same with and without. */
+function readBasic(authorization: string): Credentials | undefined {
+  const [, encoded] = authorization.match(/^Basic +([A-Za-z0-9+/=_-]+) *$/i) ?? []
+  if (encoded === undefined) return undefined
+  const text = Buffer.from(encoded, 'base64').toString('utf8')
+  const colon = text.indexOf(':')
+  if (colon < 1) return undefined
+  try {
+    return {
+      client_id: formDecode(text.slice(0, colon)),
+      client_secret: formDecode(text.slice(colon + 1)) || undefined,
+    }
+  } catch {
+    return undefined
+  }
+}
+
+function formDecode(text: string): string {
+  return decodeURIComponent(text.replaceAll('+', ' '))
+}
+
+function assertEnabled(client: Client): Client {
+  if (client.disabled_at !== null) throw invalidClient('The client is disabled')
+  return client
+}
+
+/** RFC 9110 section 15.5.2 wants a challenge with every 401. */
+function invalidClient(description: string): OAuthError {
+  return new OAuthError('invalid_client', description, {
+    headers: { 'www-authenticate': 'Basic realm="auth-agent", charset="UTF-8"' },
+  })
+}

@@ -1,0 +1,178 @@
+import {
+  type CryptoKey,
+  calculateJwkThumbprint,
+  exportJWK,
+  generateKeyPair,
+  importJWK,
+  type JWK,
+} from 'jose'
+import type { SigningKey, Store } from '../../db/store.ts'
+import type { Clock } from './clock.ts'
+import { type Settings, SettingsError } from './settings.ts'
+import type { Vault } from './vault.ts'
+
+/** For how long verifiers may keep the key set, in seconds. */
+export const KEY_SET_MAX_AGE = 300
+/** How long a key is published before it signs: twice what verifiers may keep. */
+const PUBLISHED_AHEAD = 2 * KEY_SET_MAX_AGE
+/** For how long a process goes by what it last read of the keys, in seconds. */
+const REREAD_AFTER = 5
+
+export interface ActiveKey {
+  kid: string
+  alg: string
+  privateKey: CryptoKey
+}
+
+interface Loaded {
+  keys: SigningKey[]
+  at: number
+}
+
+/**
+ * The keys that sign tokens. Private keys are encrypted in the database; every process reads them
+ * again every few seconds, so that a rotation by one is seen by all.
+ */
+export class KeyManager {
+  readonly #store: Store
+  readonly #vault: Vault
+  readonly #clock: Clock
+  readonly #settings: Settings
+  readonly #private = new Map<string, Promise<CryptoKey>>()
+  readonly #public = new Map<string, Promise<CryptoKey>>()
+  #loaded: Loaded = { keys: [], at: Number.NEGATIVE_INFINITY }
+
+  constructor(store: Store, vault: Vault, clock: Clock, settings: Settings) {
+    this.#store = store
+    this.#vault = vault
+    this.#clock = clock
+    this.#settings = settings
+  }
+
+  /**
+   * Makes the first key when there is none and proves that the encryption key fits the database.
+   * @throws {SettingsError} when it does not.
+   */
+  async start(): Promise<void> {
+    const keys = await this.#read()
+    if (!keys.some(({ remove_at }) => remove_at === null)) {
+      await this.#store.signingKeys.createFirst(await this.#generate(this.#clock.now()))
+      this.forget()
+    }
+    await this.active()
+  }
+
+  /** The key that signs now. */
+  async active(): Promise<ActiveKey> {
+    const now = this.#clock.now()
+    const key = (await this.#read()).findLast(({ active_from }) => active_from <= now)
+    if (key === undefined) throw new Error('No signing key is active')
+    return { kid: key.kid, alg: key.alg, privateKey: await this.#privateKey(key) }
+  }
+
+  /** The public key of a `kid` that is in the key set, with its algorithm. */
+  async find(kid: string): Promise<{ alg: string; publicKey: CryptoKey } | undefined> {
+    const key = (await this.#read()).find((candidate) => candidate.kid === kid)
+    return key && { alg: key.alg, publicKey: await this.#publicKey(key) }
+  }
+
+  /** Every key whose tokens may be about, and the next one (RFC 7517 section 5). */
+  async publicJwks(): Promise<JWK[]> {
+    return (await this.#read()).map(({ public_jwk }) => JSON.parse(public_jwk))
+  }
+
+  /** The keys with their times, without private parts. */
+  async list(): Promise<Omit<SigningKey, 'private_jwk_encrypted'>[]> {
+    return (await this.#read()).map(({ private_jwk_encrypted: _, ...key }) => key)
+  }
+
+  /**
+   * Makes a key that is published now and signs when verifiers had time to fetch it, or at once
+   * with `immediately`. The old key stays in the set until its last token has died.
+   */
+  async rotate(immediately = false): Promise<SigningKey> {
+    const old = (await this.#read()).at(-1)
+    if (old === undefined) throw new Error('There is no signing key to succeed')
+    const active_from = this.#clock.now() + (immediately ? 0 : PUBLISHED_AHEAD)
+    const remove_at = active_from + this.#settings.ACCESS_TOKEN_TTL + REREAD_AFTER + KEY_SET_MAX_AGE
+    const key = await this.#generate(active_from)
+    await this.#store.signingKeys.succeed(key, { kid: old.kid, remove_at })
+    this.forget()
+    return key
+  }
+
+  /** Rotates when the newest key has signed for SIGNING_KEY_TTL. */
+  async rotateWhenDue(): Promise<void> {
+    const newest = (await this.#read()).at(-1)
+    if (newest && newest.active_from + this.#settings.SIGNING_KEY_TTL <= this.#clock.now()) {
+      await this.rotate()
+    }
+  }
+
+  /** Makes the next use read the database. */
+  forget(): void {
+    this.#loaded = { keys: [], at: Number.NEGATIVE_INFINITY }
+  }
+
+  async #read(): Promise<SigningKey[]> {
+    const now = this.#clock.now()
+    if (now - this.#loaded.at >= REREAD_AFTER) {
+      const keys = await this.#store.signingKeys.list()
+      this.#loaded = {
+        keys: keys.filter(({ remove_at }) => remove_at === null || remove_at > now),
+        at: now,
+      }
+    }
+    return this.#loaded.keys
+  }
+
+  async #generate(active_from: number): Promise<SigningKey> {
+    const alg = 'ES256'
+    const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true })
+    const jwk = await exportJWK(publicKey)
+    const kid = await calculateJwkThumbprint(jwk)
+    const secret = JSON.stringify({ ...(await exportJWK(privateKey)), alg })
+    return {
+      kid,
+      alg,
+      public_jwk: JSON.stringify({ ...jwk, kid, alg, use: 'sig' }),
+      private_jwk_encrypted: this.#vault.encrypt(secret, kid),
+      created_at: this.#clock.now(),
+      active_from,
+      remove_at: null,
+    }
+  }
+
+  #privateKey(key: SigningKey): Promise<CryptoKey> {
+    return remember(this.#private, key.kid, () => {
+      let jwk: JWK
+      try {
+        jwk = JSON.parse(this.#vault.decrypt(key.private_jwk_encrypted, key.kid))
+      } catch {
+        throw new SettingsError(['ENCRYPTION_KEY: is not the one that this database was made with'])
+      }
+      return importJWK(jwk, key.alg) as Promise<CryptoKey>
+    })
+  }
+
+  #publicKey(key: SigningKey): Promise<CryptoKey> {
+    return remember(
+      this.#public,
+      key.kid,
+      () => importJWK(JSON.parse(key.public_jwk), key.alg) as Promise<CryptoKey>,
+    )
+  }
+}
+
+function remember(
+  keys: Map<string, Promise<CryptoKey>>,
+  kid: string,
+  load: () => Promise<CryptoKey>,
+): Promise<CryptoKey> {
+  let key = keys.get(kid)
+  if (key === undefined) {
+    key = load()
+    keys.set(kid, key)
+  }
+  return key
+}

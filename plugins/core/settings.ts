@@ -1,0 +1,143 @@
+import { type Static, Type } from '@sinclair/typebox'
+import { Value } from '@sinclair/typebox/value'
+import { isLoopback } from '../../schemas/uri.ts'
+
+const Seconds = (value: number, description: string) =>
+  Type.Integer({ minimum: 1, maximum: 315_360_000, default: value, description })
+
+/** Every setting, by the name of its environment variable. TTLs are in seconds. */
+export const Settings = Type.Object({
+  ISSUER: Type.String({
+    default: 'http://localhost:8080',
+    description: 'The public URL of this server, exactly as clients will compare it',
+  }),
+  HOST: Type.String({
+    minLength: 1,
+    default: 'localhost',
+    description: 'The address to listen on',
+  }),
+  PORT: Type.Integer({ minimum: 0, maximum: 65_535, default: 8080, description: 'The port' }),
+  DATABASE_URL: Type.String({
+    pattern: '^sqlite:.+',
+    default: 'sqlite:./data/auth-agent.db',
+    description: 'Where the database is: `sqlite:` and a path, or `sqlite::memory:`',
+  }),
+  LOG_LEVEL: Type.Union(
+    ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'].map((level) =>
+      Type.Literal(level),
+    ),
+    { default: 'info', description: 'From `trace` to `fatal`, or `silent`' },
+  ),
+  ENCRYPTION_KEY: Type.Optional(
+    Type.String({
+      description: '32 bytes in base64url, base64 or hex that encrypt the private keys at rest',
+    }),
+  ),
+  ENCRYPTION_KEY_FILE: Type.Optional(
+    Type.String({
+      minLength: 1,
+      description: 'A file that holds it; by default one beside the database, made at first start',
+    }),
+  ),
+  TRUST_PROXY: Type.Optional(
+    Type.String({
+      minLength: 1,
+      description: 'Addresses or networks (comma-separated) whose forwarded headers count',
+    }),
+  ),
+  ACCESS_TOKEN_TTL: Seconds(3600, 'How long an access token lives'),
+  REFRESH_TOKEN_TTL: Seconds(2_592_000, 'How long a refresh token lives while it is not used'),
+  AUTHORIZATION_REQUEST_TTL: Seconds(600, 'How long an agent has to authenticate a request'),
+  AUTHORIZATION_CODE_TTL: Type.Integer({
+    minimum: 1,
+    maximum: 600,
+    default: 60,
+    description: 'How long an authorization code lives',
+  }),
+  REFRESH_REUSE_GRACE: Type.Integer({
+    minimum: 0,
+    maximum: 3600,
+    default: 0,
+    description: 'How long a rotated refresh token gets its one successor again; 0 is strict',
+  }),
+  SIGNING_KEY_TTL: Seconds(7_776_000, 'How long a key signs before its successor takes over'),
+})
+
+export type Settings = Static<typeof Settings>
+
+/** Names every bad setting, one a line. */
+export class SettingsError extends Error {
+  override name = 'SettingsError'
+  constructor(problems: string[]) {
+    super(`Bad settings:\n${problems.map((problem) => `  ${problem}`).join('\n')}`)
+  }
+}
+
+/**
+ * The settings that `given` names, completed by the defaults.
+ * @throws {SettingsError} that names every bad one.
+ */
+export function completeSettings(given: Partial<Settings>): Settings {
+  const settings = Value.Default(Settings, { ...given }) as Settings
+  const problems = new Map<string, string>()
+  for (const { path, schema, value } of Value.Errors(Settings, settings)) {
+    const name = path.slice(1)
+    if (!problems.has(name))
+      problems.set(name, `${name}=${shown(name, value)}: ${expected(schema)}`)
+  }
+  if (!problems.has('ISSUER')) {
+    const problem = issuerProblem(settings.ISSUER)
+    if (problem) problems.set('ISSUER', `ISSUER=${settings.ISSUER}: ${problem}`)
+  }
+  if (settings.ENCRYPTION_KEY !== undefined && !decodeKey(settings.ENCRYPTION_KEY)) {
+    problems.set('ENCRYPTION_KEY', 'ENCRYPTION_KEY: must be 32 bytes in base64url, base64 or hex')
+  }
+  if (problems.size > 0) throw new SettingsError([...problems.values()])
+  return settings
+}
+
+/** The settings that the environment names; an empty variable counts as absent. */
+export function readEnvironment(environment: NodeJS.ProcessEnv = process.env): Settings {
+  const named = Object.keys(Settings.properties)
+    .map((name) => [name, environment[name]])
+    .filter(([, value]) => value !== undefined && value !== '')
+  return completeSettings(Value.Convert(Settings, Object.fromEntries(named)) as Partial<Settings>)
+}
+
+/** The 32 bytes that ENCRYPTION_KEY or its file spells, or undefined. */
+export function decodeKey(text: string): Buffer | undefined {
+  const trimmed = text.trim()
+  const bytes = Buffer.from(trimmed, /^[0-9a-f]{64}$/i.test(trimmed) ? 'hex' : 'base64url')
+  return bytes.length === 32 ? bytes : undefined
+}
+
+/** RFC 8414 section 2: https, no query, no fragment. */
+function issuerProblem(issuer: string): string | undefined {
+  if (!URL.canParse(issuer)) return 'must be a URL'
+  const url = new URL(issuer)
+  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopback(url.hostname))) {
+    return 'must be https, except on localhost'
+  }
+  if (/[?#]/.test(issuer)) return 'must have no query and no fragment'
+  if (url.username || url.password) return 'must have no user and no password'
+  if (issuer.endsWith('/')) return 'must not end with a slash'
+  if (url.pathname !== '/' ? url.href !== issuer : url.href !== `${issuer}/`) {
+    return `must be in its normal form, ${url.href.replace(/\/$/, '')}`
+  }
+  return undefined
+}
+
+function shown(name: string, value: unknown): string {
+  return name.startsWith('ENCRYPTION_KEY') ? '…' : String(value)
+}
+
+function expected(schema: { type?: string; [keyword: string]: unknown }): string {
+  if (schema.type === 'integer') {
+    return `must be a whole number from ${schema.minimum} to ${schema.maximum}`
+  }
+  if (schema.pattern) return `must match ${schema.pattern}`
+  if (Array.isArray(schema.anyOf)) {
+    return `must be one of ${schema.anyOf.map((option) => option.const).join(', ')}`
+  }
+  return 'must be text that is not empty'
+}

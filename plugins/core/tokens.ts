@@ -1,0 +1,108 @@
+import { randomBytes } from 'node:crypto'
+import { errors, type JWTPayload, jwtVerify, SignJWT } from 'jose'
+import type { Clock } from './clock.ts'
+import type { KeyManager } from './keys.ts'
+import type { Settings } from './settings.ts'
+import type { Vault } from './vault.ts'
+
+/** RFC 9068 section 2.2, plus the model that acts and the grant that the token hangs from. */
+export interface AccessTokenClaims extends JWTPayload {
+  iss: string
+  sub: string
+  aud: string
+  client_id: string
+  scope: string
+  iat: number
+  exp: number
+  jti: string
+  model: string
+  grant_id: string
+}
+
+/** Makes and reads every token of this server. What it refuses to read is undefined. */
+export class Tokens {
+  readonly #keys: KeyManager
+  readonly #vault: Vault
+  readonly #clock: Clock
+  readonly #settings: Settings
+
+  constructor(keys: KeyManager, vault: Vault, clock: Clock, settings: Settings) {
+    this.#keys = keys
+    this.#vault = vault
+    this.#clock = clock
+    this.#settings = settings
+  }
+
+  /** A signed JWT access token (RFC 9068). */
+  async signAccessToken(
+    facts: Pick<AccessTokenClaims, 'sub' | 'client_id' | 'scope' | 'model' | 'grant_id'>,
+  ): Promise<string> {
+    const { kid, alg, privateKey } = await this.#keys.active()
+    const now = this.#clock.now()
+    const claims: AccessTokenClaims = {
+      iss: this.#settings.ISSUER,
+      sub: facts.sub,
+      aud: this.#settings.ISSUER,
+      client_id: facts.client_id,
+      scope: facts.scope,
+      iat: now,
+      exp: now + this.#settings.ACCESS_TOKEN_TTL,
+      jti: `at_${randomBytes(20).toString('base64url')}`,
+      model: facts.model,
+      grant_id: facts.grant_id,
+    }
+    return await new SignJWT(claims)
+      .setProtectedHeader({ alg, kid, typ: 'at+jwt' })
+      .sign(privateKey)
+  }
+
+  /** The claims of an access token that this server signed and that has not expired. */
+  async readAccessToken(token: string): Promise<AccessTokenClaims | undefined> {
+    try {
+      const { payload } = await jwtVerify<AccessTokenClaims>(
+        token,
+        async ({ kid, alg }) => {
+          const key = kid === undefined ? undefined : await this.#keys.find(kid)
+          if (key === undefined || key.alg !== alg) throw new errors.JWKSNoMatchingKey()
+          return key.publicKey
+        },
+        {
+          issuer: this.#settings.ISSUER,
+          typ: 'at+jwt',
+          currentDate: new Date(this.#clock.now() * 1000),
+          requiredClaims: ['sub', 'client_id', 'exp', 'iat', 'jti', 'grant_id'],
+        },
+      )
+      return payload
+    } catch (error) {
+      if (error instanceof errors.JOSEError) return undefined
+      throw error
+    }
+  }
+
+  /** The authorization code of a request. */
+  sealCode(request_id: string): string {
+    return this.#vault.seal('ac_', Buffer.from(request_id))
+  }
+
+  /** The request whose authorization code this is. */
+  openCode(code: string): string | undefined {
+    return this.#vault.unseal('ac_', code)?.toString()
+  }
+
+  /** The refresh token of a grant with this number; each rotation counts one up. */
+  sealRefreshToken(grant_id: string, generation: number): string {
+    return this.#vault.seal('rt_', Buffer.from(`${generation}.${grant_id}`))
+  }
+
+  /** The grant and the number that a refresh token stands for. */
+  openRefreshToken(token: string): { grant_id: string; generation: number } | undefined {
+    const [, generation, grant_id] =
+      this.#vault
+        .unseal('rt_', token)
+        ?.toString()
+        .match(/^(\d+)\.(.+)$/) ?? []
+    if (generation === undefined || grant_id === undefined) return undefined
+    return { grant_id, generation: Number(generation) }
+  }
+}

@@ -1,0 +1,20 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import fp from 'fastify-plugin'
+
+/** GET /.well-known/oauth-authorization-server: what this server can do (RFC 8414 section 3). */
+const oauthAuthorizationServer: FastifyPluginAsyncTypebox = async (app) => {
+  app.get(
+    '/.well-known/oauth-authorization-server',
+    { config: { crossOrigin: true } },
+    async (_request, reply) => {
+      reply.header('cache-control', 'public, max-age=300')
+      return app.metadata
+    },
+  )
+}
+
+export default fp(oauthAuthorizationServer, {
+  name: 'discovery/oauth-authorization-server',
+  encapsulate: true,
+  decorators: { fastify: ['metadata'] },
+})

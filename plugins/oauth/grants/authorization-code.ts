@@ -1,0 +1,62 @@
+import type { FastifyInstance } from 'fastify'
+import type { AuthorizationRequest, Client } from '../../../db/store.ts'
+import type { AuthorizationCodeRequest, TokenResponse } from '../../../schemas/token.ts'
+import { OAuthError } from '../../core/errors.ts'
+
+/**
+ * Redeems an authorization code (RFC 6749 section 4.1.3, RFC 7636 section 4.6). It works once; a
+ * second, otherwise valid use revokes the grant (section 4.1.2).
+ */
+export async function redeemAuthorizationCode(
+  app: Pick<FastifyInstance, 'clock' | 'log' | 'settings' | 'store' | 'tokens' | 'verifyPkce'>,
+  client: Client,
+  { code, code_verifier, redirect_uri }: AuthorizationCodeRequest,
+): Promise<TokenResponse> {
+  if (code_verifier === undefined) {
+    throw new OAuthError('invalid_grant', 'code_verifier is required')
+  }
+  const request_id = app.tokens.openCode(code)
+  if (request_id === undefined) throw unusable()
+
+  const { ACCESS_TOKEN_TTL, REFRESH_TOKEN_TTL } = app.settings
+  const refreshable = client.grant_types.includes('refresh_token')
+  const now = app.clock.now()
+  const redemption = await app.store.grants.redeemCode({
+    request_id,
+    client_id: client.client_id,
+    now,
+    expires_at: now + (refreshable ? REFRESH_TOKEN_TTL : ACCESS_TOKEN_TTL),
+    refresh_generation: refreshable ? 0 : null,
+    check,
+  })
+  if (redemption.outcome === 'replayed') {
+    const { grant_id } = redemption
+    app.log.warn({ client_id: client.client_id, grant_id }, 'code replayed, grant revoked')
+  }
+  if (redemption.outcome !== 'redeemed') throw unusable()
+
+  const { grant } = redemption
+  return {
+    access_token: await app.tokens.signAccessToken({ ...grant, sub: grant.agent_id }),
+    token_type: 'Bearer',
+    expires_in: ACCESS_TOKEN_TTL,
+    ...(refreshable && { refresh_token: app.tokens.sealRefreshToken(grant.grant_id, 0) }),
+    scope: grant.scope,
+  }
+
+  function check(request: AuthorizationRequest): void {
+    if (redirect_uri !== undefined && redirect_uri !== request.redirect_uri) {
+      throw new OAuthError(
+        'invalid_grant',
+        'redirect_uri is not the one of the authorization request',
+      )
+    }
+    if (!app.verifyPkce(code_verifier ?? '', request.code_challenge)) {
+      throw new OAuthError('invalid_grant', 'code_verifier does not match the code_challenge')
+    }
+  }
+}
+
+function unusable(): OAuthError {
+  return new OAuthError('invalid_grant', 'The code is unknown, expired, used or of another client')
+}

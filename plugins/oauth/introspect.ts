@@ -1,0 +1,83 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import fp from 'fastify-plugin'
+import type { Client } from '../../db/store.ts'
+import { IntrospectionResponse, TokenQuery } from '../../schemas/introspect.ts'
+import { CLIENT_AUTHENTICATION_METHODS } from '../core/client-authentication.ts'
+import { OAuthError } from '../core/errors.ts'
+
+/** POST /introspect: what a client's token is worth now (RFC 7662). */
+const introspect: FastifyPluginAsyncTypebox = async (app) => {
+  app.metadata.advertise({
+    introspection_endpoint: '/introspect',
+    introspection_endpoint_auth_methods_supported: CLIENT_AUTHENTICATION_METHODS.filter(
+      (method) => method !== 'none',
+    ),
+  })
+
+  app.post(
+    '/introspect',
+    {
+      schema: { body: TokenQuery, response: { 200: IntrospectionResponse } },
+      config: { crossOrigin: true },
+    },
+    async (request, reply) => {
+      const client = await app.authenticateClient(request)
+      // RFC 7662 section 4: a public client's id is no secret, anybody could ask in its name.
+      if (client.token_endpoint_auth_method === 'none') {
+        throw new OAuthError('invalid_client', 'A public client may not introspect')
+      }
+      reply.header('cache-control', 'no-store')
+      const { token } = request.body
+      return (
+        (await describeAccessToken(token, client)) ??
+        (await describeRefreshToken(token, client)) ?? { active: false }
+      )
+    },
+  )
+
+  async function describeAccessToken(
+    token: string,
+    { client_id }: Client,
+  ): Promise<IntrospectionResponse | undefined> {
+    const claims = await app.tokens.readAccessToken(token)
+    if (claims === undefined || claims.client_id !== client_id) return undefined
+    const grant = await app.store.grants.findByAccessToken(claims.grant_id, claims.jti)
+    return grant && { active: true, ...claims, token_type: 'Bearer' }
+  }
+
+  async function describeRefreshToken(
+    token: string,
+    { client_id }: Client,
+  ): Promise<IntrospectionResponse | undefined> {
+    const presented = app.tokens.openRefreshToken(token)
+    const grant = presented && (await app.store.grants.find(presented.grant_id))
+    if (
+      grant === undefined ||
+      grant.client_id !== client_id ||
+      grant.revoked_at !== null ||
+      grant.refresh_generation !== presented?.generation ||
+      grant.expires_at <= app.clock.now()
+    ) {
+      return undefined
+    }
+    return {
+      active: true,
+      scope: grant.scope,
+      client_id,
+      sub: grant.agent_id,
+      model: grant.model,
+      iss: app.settings.ISSUER,
+      iat: grant.refreshed_at ?? grant.created_at,
+      exp: grant.expires_at,
+      token_type: 'refresh_token',
+    }
+  }
+}
+
+export default fp(introspect, {
+  name: 'oauth/introspect',
+  encapsulate: true,
+  decorators: {
+    fastify: ['authenticateClient', 'clock', 'metadata', 'settings', 'store', 'tokens'],
+  },
+})

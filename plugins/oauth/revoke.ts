@@ -1,0 +1,57 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import fp from 'fastify-plugin'
+import type { Client } from '../../db/store.ts'
+import { TokenQuery } from '../../schemas/introspect.ts'
+import { CLIENT_AUTHENTICATION_METHODS } from '../core/client-authentication.ts'
+import { OAuthError } from '../core/errors.ts'
+
+/**
+ * POST /revoke: ends a client's token (RFC 7009). A refresh token takes its whole grant along, an
+ * access token only itself. What is unknown is as good as revoked: 200.
+ */
+const revoke: FastifyPluginAsyncTypebox = async (app) => {
+  app.metadata.advertise({
+    revocation_endpoint: '/revoke',
+    revocation_endpoint_auth_methods_supported: CLIENT_AUTHENTICATION_METHODS,
+  })
+
+  app.post(
+    '/revoke',
+    { schema: { body: TokenQuery }, config: { crossOrigin: true } },
+    async (request, reply) => {
+      const client = await app.authenticateClient(request)
+      const { token } = request.body
+      if (!(await revokeAccessToken(token, client))) await revokeRefreshToken(token, client)
+      return reply.header('cache-control', 'no-store').send()
+    },
+  )
+
+  async function revokeAccessToken(token: string, client: Client): Promise<boolean> {
+    const claims = await app.tokens.readAccessToken(token)
+    if (claims === undefined) return false
+    assertOwn(claims, client)
+    await app.store.grants.revokeAccessToken(claims.jti, claims.exp)
+    return true
+  }
+
+  async function revokeRefreshToken(token: string, client: Client): Promise<void> {
+    const presented = app.tokens.openRefreshToken(token)
+    const grant = presented && (await app.store.grants.find(presented.grant_id))
+    if (grant === undefined) return
+    assertOwn(grant, client)
+    await app.store.grants.revoke(grant.grant_id, app.clock.now())
+  }
+}
+
+export default fp(revoke, {
+  name: 'oauth/revoke',
+  encapsulate: true,
+  decorators: { fastify: ['authenticateClient', 'clock', 'metadata', 'store', 'tokens'] },
+})
+
+/** RFC 7009 section 2.1: the token was issued to the client that asks. */
+function assertOwn({ client_id }: { client_id: string }, client: Client): void {
+  if (client_id !== client.client_id) {
+    throw new OAuthError('unauthorized_client', 'The token was issued to another client')
+  }
+}

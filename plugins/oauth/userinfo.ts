@@ -1,0 +1,30 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import fp from 'fastify-plugin'
+import { IDENTITY_SCOPES } from '../../schemas/scope.ts'
+import { UserinfoResponse } from '../../schemas/userinfo.ts'
+import { OAuthError } from '../core/errors.ts'
+
+/** GET and POST /userinfo: the e-mail address of the agent's owner (OpenID Connect Core 5.3). */
+const userinfo: FastifyPluginAsyncTypebox = async (app) => {
+  app.metadata.advertise({ userinfo_endpoint: '/userinfo' })
+
+  app.route({
+    method: ['GET', 'POST'],
+    url: '/userinfo',
+    schema: { response: { 200: UserinfoResponse } },
+    config: { crossOrigin: true },
+    handler: async (request, reply) => {
+      const { sub } = await app.authenticateBearer(request, IDENTITY_SCOPES)
+      const agent = await app.store.agents.find(sub)
+      if (agent === undefined) throw new OAuthError('invalid_token', 'The agent is gone')
+      reply.header('cache-control', 'no-store')
+      return { sub, email: agent.email }
+    },
+  })
+}
+
+export default fp(userinfo, {
+  name: 'oauth/userinfo',
+  encapsulate: true,
+  decorators: { fastify: ['authenticateBearer', 'metadata', 'store'] },
+})

@@ -1,0 +1,37 @@
+import { type Static, Type } from '@sinclair/typebox'
+
+/** Known good before anything is redirected (RFC 6749 section 4.1.2.1). */
+export const AuthorizeTarget = Type.Object({
+  client_id: Type.String({ maxLength: 255 }),
+  redirect_uri: Type.Optional(Type.String({ maxLength: 2048 })),
+})
+
+/** RFC 6749 section 4.1.1, RFC 7636 section 4.3, OpenID Connect Core section 3.1.2.1. */
+export const AuthorizeQuery = Type.Composite([
+  AuthorizeTarget,
+  Type.Object({
+    response_type: Type.String({ maxLength: 64 }),
+    code_challenge: Type.String({
+      pattern: '^[A-Za-z0-9_-]{43}$',
+      description: 'BASE64URL(SHA256(code_verifier))',
+    }),
+    code_challenge_method: Type.Optional(Type.String({ maxLength: 16, description: 'S256' })),
+    scope: Type.Optional(Type.String({ maxLength: 1024 })),
+    state: Type.Optional(Type.String({ maxLength: 4096 })),
+    nonce: Type.Optional(Type.String({ maxLength: 1024 })),
+  }),
+])
+export type AuthorizeQuery = Static<typeof AuthorizeQuery>
+
+/** What an agent without a browser needs to know of a request it opened. */
+export const AuthorizationRequestFacts = Type.Object({
+  request_id: Type.String(),
+  client_id: Type.String(),
+  client_name: Type.String(),
+  redirect_host: Type.String(),
+  scope: Type.String(),
+  expires_in: Type.Integer({ description: 'Seconds' }),
+  authenticate_endpoint: Type.String(),
+  check_status_endpoint: Type.String(),
+})
+export type AuthorizationRequestFacts = Static<typeof AuthorizationRequestFacts>

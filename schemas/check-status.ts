@@ -1,0 +1,31 @@
+import { type Static, Type } from '@sinclair/typebox'
+
+export const CheckStatusQuery = Type.Object({
+  request_id: Type.String({ minLength: 1, maxLength: 255 }),
+  wait: Type.Optional(
+    Type.String({
+      pattern: '^\\d{1,4}$',
+      description: 'Seconds (up to 25) to hold the answer until the status changes',
+    }),
+  ),
+})
+export type CheckStatusQuery = Static<typeof CheckStatusQuery>
+
+/** The members from `redirect_to` on are for whoever opened the request. */
+export const CheckStatusResponse = Type.Object({
+  status: Type.Union([
+    Type.Literal('pending'),
+    Type.Literal('authenticated'),
+    Type.Literal('completed'),
+    Type.Literal('error'),
+  ]),
+  error: Type.Optional(
+    Type.Union([Type.Literal('request_expired'), Type.Literal('access_denied')]),
+  ),
+  error_description: Type.Optional(Type.String()),
+  redirect_to: Type.Optional(Type.String()),
+  code: Type.Optional(Type.String()),
+  state: Type.Optional(Type.String()),
+  redirect_uri: Type.Optional(Type.String()),
+})
+export type CheckStatusResponse = Static<typeof CheckStatusResponse>

@@ -1,0 +1,28 @@
+import { type Static, Type } from '@sinclair/typebox'
+import { ClientCredentials } from './token.ts'
+
+/** RFC 7662 section 2.1, and RFC 7009 section 2.1, which has the same members. */
+export const TokenQuery = Type.Composite([
+  Type.Object({
+    token: Type.String({ minLength: 1, maxLength: 8192 }),
+    token_type_hint: Type.Optional(Type.String({ maxLength: 64 })),
+  }),
+  ClientCredentials,
+])
+export type TokenQuery = Static<typeof TokenQuery>
+
+/** RFC 7662 section 2.2. */
+export const IntrospectionResponse = Type.Object({
+  active: Type.Boolean(),
+  scope: Type.Optional(Type.String()),
+  client_id: Type.Optional(Type.String()),
+  sub: Type.Optional(Type.String()),
+  model: Type.Optional(Type.String()),
+  exp: Type.Optional(Type.Integer()),
+  iat: Type.Optional(Type.Integer()),
+  iss: Type.Optional(Type.String()),
+  aud: Type.Optional(Type.String()),
+  jti: Type.Optional(Type.String()),
+  token_type: Type.Optional(Type.String()),
+})
+export type IntrospectionResponse = Static<typeof IntrospectionResponse>

@@ -1,0 +1,51 @@
+import { type Static, Type } from '@sinclair/typebox'
+
+/** RFC 6749 section 2.3.1: how a client names itself and proves who it is in a body. */
+export const ClientCredentials = Type.Object({
+  client_id: Type.Optional(Type.String({ maxLength: 255 })),
+  client_secret: Type.Optional(Type.String({ maxLength: 255 })),
+})
+export type ClientCredentials = Static<typeof ClientCredentials>
+
+/** RFC 6749 section 4.1.3 and RFC 7636 section 4.5. */
+export const AuthorizationCodeRequest = Type.Composite([
+  Type.Object({
+    grant_type: Type.Literal('authorization_code'),
+    code: Type.String({ maxLength: 512 }),
+    code_verifier: Type.Optional(Type.String({ maxLength: 128 })),
+    redirect_uri: Type.Optional(Type.String({ maxLength: 2048 })),
+  }),
+  ClientCredentials,
+])
+export type AuthorizationCodeRequest = Static<typeof AuthorizationCodeRequest>
+
+/** RFC 6749 section 6. */
+export const RefreshTokenRequest = Type.Composite([
+  Type.Object({
+    grant_type: Type.Literal('refresh_token'),
+    refresh_token: Type.String({ maxLength: 512 }),
+    scope: Type.Optional(Type.String({ maxLength: 1024 })),
+  }),
+  ClientCredentials,
+])
+export type RefreshTokenRequest = Static<typeof RefreshTokenRequest>
+
+export type TokenRequest = AuthorizationCodeRequest | RefreshTokenRequest
+
+/** Told apart by `grant_type`; Ajv's discriminator reports an unknown one as such. */
+export const TokenRequest = Type.Unsafe<TokenRequest>({
+  type: 'object',
+  required: ['grant_type'],
+  discriminator: { propertyName: 'grant_type' },
+  oneOf: [AuthorizationCodeRequest, RefreshTokenRequest],
+})
+
+/** RFC 6749 section 5.1. */
+export const TokenResponse = Type.Object({
+  access_token: Type.String(),
+  token_type: Type.Literal('Bearer'),
+  expires_in: Type.Integer({ description: 'Seconds' }),
+  refresh_token: Type.Optional(Type.String()),
+  scope: Type.String(),
+})
+export type TokenResponse = Static<typeof TokenResponse>

@@ -1,0 +1,216 @@
+import { createHash, randomBytes } from 'node:crypto'
+import type { FastifyInstance, LightMyRequestResponse } from 'fastify'
+import type { Test } from 'tap'
+import { type BuildOptions, buildApp } from '../plugins/app.ts'
+import type { Clock } from '../plugins/core/clock.ts'
+import type { NewClient } from '../plugins/core/registration.ts'
+import type { Settings } from '../plugins/core/settings.ts'
+import type { TokenResponse } from '../schemas/token.ts'
+
+/** A clock that only moves when it is told to. */
+export class TestClock implements Clock {
+  #now = 1_800_000_000
+  now(): number {
+    return this.#now
+  }
+  /** In seconds. */
+  advance(seconds: number): void {
+    this.#now += seconds
+  }
+}
+
+/** A server in memory that is closed with the test. */
+export async function build(
+  t: Test,
+  settings: Partial<Settings> = {},
+  options: BuildOptions = {},
+): Promise<FastifyInstance> {
+  const app = await buildApp(
+    { DATABASE_URL: 'sqlite::memory:', LOG_LEVEL: 'silent', ...settings },
+    options,
+  )
+  t.teardown(() => app.close())
+  return app
+}
+
+export interface Site {
+  client_id: string
+  /** Undefined for a public client. */
+  client_secret: string | undefined
+  redirect_uri: string
+}
+
+/** A registered website. */
+export async function createSite(
+  app: FastifyInstance,
+  given: Partial<NewClient> = {},
+): Promise<Site> {
+  const { client, client_secret } = await app.registration.createClient({
+    client_name: 'Example Site',
+    redirect_uris: ['https://site.example/callback'],
+    ...given,
+  })
+  return { client_id: client.client_id, client_secret, redirect_uri: client.redirect_uris[0] ?? '' }
+}
+
+export interface Credentials {
+  agent_id: string
+  agent_secret: string
+}
+
+/** A registered agent. */
+export async function createAgent(
+  app: FastifyInstance,
+  email = 'owner@example.com',
+): Promise<Credentials> {
+  const { agent, agent_secret } = await app.registration.createAgent({ email })
+  return { agent_id: agent.agent_id, agent_secret }
+}
+
+/** A code verifier and its S256 challenge. */
+export function pkce(): { code_verifier: string; code_challenge: string } {
+  const code_verifier = randomBytes(32).toString('base64url')
+  const code_challenge = createHash('sha256').update(code_verifier).digest('base64url')
+  return { code_verifier, code_challenge }
+}
+
+export type Parameters = Record<string, string | string[] | undefined>
+
+/** What a good authorization request has, with `change` made to it. */
+export function authorizeQuery(
+  site: Site,
+  code_challenge: string,
+  change: Parameters = {},
+): Parameters {
+  return {
+    response_type: 'code',
+    client_id: site.client_id,
+    redirect_uri: site.redirect_uri,
+    code_challenge,
+    code_challenge_method: 'S256',
+    state: 'the state',
+    ...change,
+  }
+}
+
+/** A query or form body of the parameters that are not undefined; arrays are repeated. */
+export function encode(parameters: Parameters): string {
+  const query = new URLSearchParams()
+  for (const [name, value] of Object.entries(parameters)) {
+    for (const each of [value].flat()) if (each !== undefined) query.append(name, each)
+  }
+  return query.toString()
+}
+
+/** GET /authorize as a browser does. */
+export function authorize(
+  app: FastifyInstance,
+  query: Parameters,
+  headers: Record<string, string> = {},
+): Promise<LightMyRequestResponse> {
+  return app.inject({
+    url: `/authorize?${encode(query)}`,
+    headers: { accept: 'text/html', 'sec-fetch-mode': 'navigate', ...headers },
+  })
+}
+
+export interface Opened {
+  request_id: string
+  code_verifier: string
+  /** What the browser sends back. */
+  cookie: string
+}
+
+/** An authorization request that a browser opened. */
+export async function open(
+  app: FastifyInstance,
+  site: Site,
+  change: Parameters = {},
+): Promise<Opened> {
+  const { code_verifier, code_challenge } = pkce()
+  const page = await authorize(app, authorizeQuery(site, code_challenge, change))
+  const [, request_id] = page.body.match(/request_id: '(req_[\w-]+)'/) ?? []
+  const [cookie] = String(page.headers['set-cookie']).split(';')
+  if (request_id === undefined || cookie === undefined) throw new Error(`no request: ${page.body}`)
+  return { request_id, code_verifier, cookie }
+}
+
+/** POST /api/agent/authenticate as agent libraries do. */
+export function authenticate(
+  app: FastifyInstance,
+  request_id: string,
+  agent: Credentials,
+  change: Record<string, unknown> = {},
+): Promise<LightMyRequestResponse> {
+  return app.inject({
+    method: 'POST',
+    url: '/api/agent/authenticate',
+    payload: { request_id, ...agent, model: 'test-model', ...change },
+  })
+}
+
+/** POST a form with the site's credentials in the body. */
+export function post(
+  app: FastifyInstance,
+  url: string,
+  site: Site | undefined,
+  parameters: Parameters,
+  headers: Record<string, string> = {},
+): Promise<LightMyRequestResponse> {
+  const credentials = site && { client_id: site.client_id, client_secret: site.client_secret }
+  return app.inject({
+    method: 'POST',
+    url,
+    headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers },
+    payload: encode({ ...credentials, ...parameters }),
+  })
+}
+
+export interface Code {
+  code: string
+  code_verifier: string
+}
+
+/** An authorization code that an agent's sign-in gave. */
+export async function getCode(
+  app: FastifyInstance,
+  site: Site,
+  agent: Credentials,
+  change: Parameters = {},
+): Promise<Code> {
+  const { request_id, code_verifier } = await open(app, site, change)
+  const { redirect_to } = (await authenticate(app, request_id, agent)).json()
+  return { code: new URL(redirect_to).searchParams.get('code') ?? '', code_verifier }
+}
+
+/** POST /token for a code. */
+export function redeem(
+  app: FastifyInstance,
+  site: Site,
+  code: Code,
+  change: Parameters = {},
+): Promise<LightMyRequestResponse> {
+  return post(app, '/token', site, { grant_type: 'authorization_code', ...code, ...change })
+}
+
+/** POST /token for a refresh token. */
+export function refresh(
+  app: FastifyInstance,
+  site: Site,
+  refresh_token: string | undefined,
+  change: Parameters = {},
+): Promise<LightMyRequestResponse> {
+  return post(app, '/token', site, { grant_type: 'refresh_token', refresh_token, ...change })
+}
+
+/** The tokens of a whole sign-in. */
+export async function signIn(
+  app: FastifyInstance,
+  site: Site,
+  agent: Credentials,
+  change: Parameters = {},
+): Promise<TokenResponse> {
+  const response = await redeem(app, site, await getCode(app, site, agent, change))
+  if (response.statusCode !== 200) throw new Error(response.body)
+  return response.json()
+}
