@@ -1,0 +1,111 @@
+import type { Command } from 'commander'
+import type { Agent } from '../../db/store.ts'
+import { OAuthError } from '../../plugins/core/errors.ts'
+import { seconds } from './client.ts'
+import { facts, print, table, time, withCore } from './session.ts'
+
+export function addAgentCommands(program: Command): void {
+  const agent = program.command('agent').description('the agents that sign in')
+
+  agent
+    .command('create')
+    .description('register an agent; its secret is shown once')
+    .requiredOption('--email <address>', "its owner's e-mail address, which websites are told")
+    .option('--name <name>', 'what you call it')
+    .addHelpText(
+      'after',
+      '\nExample:\n  auth-agent agent create --email owner@example.com --name Max',
+    )
+    .action(async (options: { email: string; name?: string }, command) => {
+      const { agent, agent_secret } = await withCore((app) => app.registration.createAgent(options))
+      print(command, { ...agent, agent_secret }, (created) =>
+        described(created, 'Keep the agent_secret now: it is not shown again.'),
+      )
+    })
+
+  agent
+    .command('list')
+    .description('list the registered agents')
+    .action(async (_options, command) => {
+      const agents = await withCore((app) => app.store.agents.list())
+      print(command, agents, () => table(agents.map(row), 'No agent is registered.'))
+    })
+
+  agent
+    .command('show <agent_id>')
+    .description('show one agent')
+    .action(async (agent_id: string, _options, command) => {
+      const found = await withCore((app) => app.store.agents.find(agent_id))
+      if (found === undefined) throw new OAuthError('not_found', `There is no ${agent_id}`)
+      print(command, found, described)
+    })
+
+  agent
+    .command('update <agent_id>')
+    .description("change the owner's e-mail address or the name")
+    .option('--email <address>', "its owner's e-mail address")
+    .option('--name <name>', 'what you call it')
+    .action(async (agent_id: string, options: { email?: string; name?: string }, command) => {
+      if (options.email === undefined && options.name === undefined) {
+        command.error('error: nothing to change, give --email or --name')
+      }
+      const updated = await withCore((app) => app.registration.updateAgent(agent_id, options))
+      print(command, updated, described)
+    })
+
+  agent
+    .command('rotate-secret <agent_id>')
+    .description('make a new secret; it is shown once')
+    .option('--overlap <seconds>', 'for how long the old one stays good', seconds, 0)
+    .action(async (agent_id: string, options: { overlap: number }, command) => {
+      const agent_secret = await withCore((app) =>
+        app.registration.rotateAgentSecret(agent_id, options.overlap),
+      )
+      print(command, { agent_id, agent_secret }, facts)
+    })
+
+  agent
+    .command('disable <agent_id>')
+    .description('end its sign-ins, codes and tokens and allow no new ones')
+    .action((agent_id: string, _options, command) => setDisabled(agent_id, true, command))
+
+  agent
+    .command('enable <agent_id>')
+    .description('allow sign-ins again')
+    .action((agent_id: string, _options, command) => setDisabled(agent_id, false, command))
+
+  agent
+    .command('delete <agent_id>')
+    .description('remove it and everything that hangs from it')
+    .action(async (agent_id: string, _options, command) => {
+      const deleted = await withCore((app) => app.store.agents.delete(agent_id))
+      if (!deleted) throw new OAuthError('not_found', `There is no ${agent_id}`)
+      print(command, { agent_id, deleted }, () => `Deleted ${agent_id}.`)
+    })
+}
+
+async function setDisabled(agent_id: string, disabled: boolean, command: Command): Promise<void> {
+  const updated = await withCore((app) =>
+    app.registration.updateAgent(agent_id, { disabled_at: disabled ? app.clock.now() : null }),
+  )
+  print(command, updated, described)
+}
+
+function row(agent: Agent): Record<string, unknown> {
+  return {
+    agent_id: agent.agent_id,
+    email: agent.email,
+    name: agent.name,
+    state: agent.disabled_at === null ? 'enabled' : 'disabled',
+    created: time(agent.created_at),
+  }
+}
+
+function described(agent: Agent & { agent_secret?: string }, note?: string): string {
+  const text = facts({
+    ...agent,
+    created_at: time(agent.created_at),
+    disabled_at: agent.disabled_at && time(agent.disabled_at),
+  })
+  return note === undefined ? text : `${text}\n\n${note}`
+}

@@ -1,0 +1,46 @@
+import type { Command } from 'commander'
+import { OAuthError } from '../../plugins/core/errors.ts'
+import { print, table, time, withCore } from './session.ts'
+
+export function addGrantCommands(program: Command): void {
+  const grant = program.command('grant').description('the sign-ins that are alive')
+
+  grant
+    .command('list')
+    .description('list where agents are signed in')
+    .option('--agent <agent_id>', 'of one agent')
+    .option('--client <client_id>', 'at one website')
+    .action(async (options: { agent?: string; client?: string }, command) => {
+      const grants = await withCore(async (app) => {
+        const now = app.clock.now()
+        const all = await app.store.grants.list({
+          agent_id: options.agent,
+          client_id: options.client,
+        })
+        return all.filter(({ revoked_at, expires_at }) => revoked_at === null && expires_at > now)
+      })
+      print(command, grants, () =>
+        table(
+          grants.map(({ grant_id, agent_id, client_id, model, scope, created_at, expires_at }) => ({
+            grant_id,
+            agent_id,
+            client_id,
+            model,
+            scope,
+            since: time(created_at),
+            until: time(expires_at),
+          })),
+          'No agent is signed in.',
+        ),
+      )
+    })
+
+  grant
+    .command('revoke <grant_id>')
+    .description('end one sign-in and all its tokens')
+    .action(async (grant_id: string, _options, command) => {
+      const revoked = await withCore((app) => app.store.grants.revoke(grant_id, app.clock.now()))
+      if (!revoked) throw new OAuthError('not_found', `There is no living ${grant_id}`)
+      print(command, { grant_id, revoked }, () => `Revoked ${grant_id}.`)
+    })
+}
