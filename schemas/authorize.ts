@@ -26,6 +26,7 @@ export type AuthorizeQuery = Static<typeof AuthorizeQuery>
 /** What an agent without a browser needs to know of a request it opened. */
 export const AuthorizationRequestFacts = Type.Object({
   request_id: Type.String(),
+  issuer: Type.String(),
   client_id: Type.String(),
   client_name: Type.String(),
   redirect_host: Type.String(),

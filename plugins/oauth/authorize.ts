@@ -87,6 +87,7 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
 
       const facts: AuthorizationRequestFacts = {
         request_id,
+        issuer: app.settings.ISSUER,
         client_id: client.client_id,
         client_name: client.client_name,
         redirect_host: new URL(redirect_uri).host,

@@ -1,11 +1,23 @@
 import { html } from 'ghtml'
-import { layout } from './layout.ts'
+import { layout, symbol } from './layout.ts'
 
-/** What a person sees when a sign-in cannot even start. */
+/**
+ * What a person sees when a sign-in cannot even start. It links to nowhere: whatever address came
+ * with the request is not known to be good.
+ */
 export function errorPage(message: string, nonce: string): string {
   return layout({
-    title: 'Sign-in problem',
+    title: 'This sign-in cannot start',
+    state: 'error',
     nonce,
-    main: html`<h1>This sign-in cannot start</h1><p>${message}</p>`,
+    main: html`<h1>This sign-in cannot start</h1>
+<div class="status" role="alert">!${symbol}
+<p><strong>${message}</strong> <span>Nothing was shared with anybody.</span></p></div>
+<div class="steps">
+<p>Go back with your browser's Back button, or close this window, and start the sign-in again from the website.</p>
+<p>If it fails again, tell the website's operator the sentence above.</p>
+</div>`,
+    footer:
+      'You are not asked for a password here. Do not enter one on a page that looks like this.',
   })
 }
