@@ -4,8 +4,11 @@ import type { AuthorizationRequestRow } from './tables.ts'
 export type AuthorizationRequest = AuthorizationRequestRow
 export type NewAuthorizationRequest = Omit<
   AuthorizationRequest,
-  'grant_id' | 'code_expires_at' | 'completed_at' | 'redeemed_at'
->
+  'grant_id' | 'code_expires_at' | 'completed_at' | 'redeemed_at' | 'resource'
+> & {
+  /** The normal URIs of the resources asked for. */
+  resource: string[]
+}
 /** `grant_revoked_at` is also set, to 0, when the grant is gone with its agent. */
 export type AuthorizationRequestState = AuthorizationRequest & { grant_revoked_at: number | null }
 
@@ -22,12 +25,15 @@ export type AuthenticationOutcome =
   | { outcome: 'authenticated'; request: AuthorizationRequest }
   | { outcome: 'unknown' | 'expired' | 'authenticated_before' | 'agent_disabled' }
 
-const insertRequest = statement<NewAuthorizationRequest>()((p) =>
+const insertRequest = statement<
+  Omit<NewAuthorizationRequest, 'resource'> & { resource: string | null }
+>()((p) =>
   db.insertInto('authorization_requests').values({
     request_id: p.request_id,
     client_id: p.client_id,
     redirect_uri: p.redirect_uri,
     scope: p.scope,
+    resource: p.resource,
     state: p.state,
     nonce: p.nonce,
     code_challenge: p.code_challenge,
@@ -62,6 +68,7 @@ const insertGrant = statement<{
   agent_id: string
   model: string
   scope: string
+  resource: string | null
   created_at: number
   expires_at: number
 }>()((p) =>
@@ -71,6 +78,7 @@ const insertGrant = statement<{
     agent_id: p.agent_id,
     model: p.model,
     scope: p.scope,
+    resource: p.resource,
     created_at: p.created_at,
     expires_at: p.expires_at,
   }),
@@ -127,7 +135,8 @@ export const reads = {
 
 export const writes = {
   *open(request: NewAuthorizationRequest): Act<void> {
-    yield insertRequest(request)
+    const resource = request.resource.length === 0 ? null : JSON.stringify(request.resource)
+    yield insertRequest({ ...request, resource })
   },
 
   /** Binds a pending request to a new grant. Of agents that race for one request, one succeeds. */
@@ -141,9 +150,17 @@ export const writes = {
       if (found === undefined) return { outcome: 'unknown' }
       return { outcome: found.grant_id === null ? 'expired' : 'authenticated_before' }
     }
-    const { client_id, scope } = request
-    const expires_at = code_expires_at
-    yield insertGrant({ grant_id, client_id, agent_id, model, scope, created_at: now, expires_at })
+    const { client_id, scope, resource } = request
+    yield insertGrant({
+      grant_id,
+      client_id,
+      agent_id,
+      model,
+      scope,
+      resource,
+      created_at: now,
+      expires_at: code_expires_at,
+    })
     return { outcome: 'authenticated', request }
   },
 

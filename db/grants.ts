@@ -1,5 +1,6 @@
 import type { AuthorizationRequest } from './authorization-requests.ts'
 import { reads as requests } from './authorization-requests.ts'
+import { findGranted, type Resource } from './resources.ts'
 import { type Act, all, db, one, statement } from './statement.ts'
 import type { GrantRow } from './tables.ts'
 
@@ -13,12 +14,18 @@ export interface Redemption {
   expires_at: number
   /** The number of the first refresh token; null for a client that gets none. */
   refresh_generation: number | null
-  /** Throws for a code verifier or redirect URI that is not the request's; then nothing happens. */
-  check: (request: AuthorizationRequest) => void
+  /** Throws for a parameter that does not fit the request; then nothing happens. */
+  check: (request: AuthorizationRequest, resources: Resource[]) => void
 }
 
 export type RedemptionOutcome =
-  | { outcome: 'redeemed'; request: AuthorizationRequest; grant: Grant }
+  | {
+      outcome: 'redeemed'
+      request: AuthorizationRequest
+      grant: Grant
+      /** Those that the grant names and that are still registered. */
+      resources: Resource[]
+    }
   | { outcome: 'replayed'; grant_id: string }
   | { outcome: 'invalid' }
 
@@ -31,12 +38,18 @@ export interface Rotation {
   expires_at: number
   /** For how many seconds a rotated token still gets its one successor again. */
   grace: number
-  /** Throws for a scope that the grant does not have; then nothing happens. */
-  check: (grant: Grant) => void
+  /** Throws for a scope or resource that the grant does not have; then nothing happens. */
+  check: (grant: Grant, resources: Resource[]) => void
 }
 
 export type RotationOutcome =
-  | { outcome: 'rotated'; grant: Grant; generation: number }
+  | {
+      outcome: 'rotated'
+      grant: Grant
+      generation: number
+      /** Those that the grant names and that are still registered. */
+      resources: Resource[]
+    }
   | { outcome: 'replayed'; grant_id: string }
   | { outcome: 'invalid' }
 
@@ -143,7 +156,8 @@ export const writes = {
     if (grant_id === null || code_expires_at === null || grant_revoked_at !== null) {
       return { outcome: 'invalid' }
     }
-    check(request)
+    const resources = yield* findGranted(request.resource)
+    check(request, resources)
     if (request.redeemed_at === null && code_expires_at <= now) return { outcome: 'invalid' }
     const won = yield* one(redeem({ request_id, now }))
     if (won === undefined) {
@@ -152,7 +166,7 @@ export const writes = {
     }
     const grant = yield* one(startTokens({ grant_id, expires_at, refresh_generation }))
     if (grant === undefined) return { outcome: 'invalid' }
-    return { outcome: 'redeemed', request, grant }
+    return { outcome: 'redeemed', request, grant, resources }
   },
 
   /**
@@ -168,12 +182,15 @@ export const writes = {
     if (grant.revoked_at !== null || grant.expires_at <= now || refresh_generation === null) {
       return { outcome: 'invalid' }
     }
-    check(grant)
+    const resources = yield* findGranted(grant.resource)
+    check(grant, resources)
     const next = generation + 1
     const rotated = yield* one(rotate({ grant_id, generation, next, now, expires_at }))
-    if (rotated !== undefined) return { outcome: 'rotated', grant: rotated, generation: next }
+    if (rotated !== undefined) {
+      return { outcome: 'rotated', grant: rotated, generation: next, resources }
+    }
     if (next === refresh_generation && refreshed_at !== null && now < refreshed_at + grace) {
-      return { outcome: 'rotated', grant, generation: next }
+      return { outcome: 'rotated', grant, generation: next, resources }
     }
     yield revoke({ grant_id, now })
     return { outcome: 'replayed', grant_id }

@@ -3,6 +3,7 @@ import * as authorizationRequests from './authorization-requests.ts'
 import * as clients from './clients.ts'
 import * as grants from './grants.ts'
 import * as maintenance from './maintenance.ts'
+import * as resources from './resources.ts'
 import * as signingKeys from './signing-keys.ts'
 import { SqliteEngine } from './sqlite.ts'
 import type { Act } from './statement.ts'
@@ -11,6 +12,7 @@ export type { Agent, AgentChange } from './agents.ts'
 export type { AuthorizationRequest, AuthorizationRequestState } from './authorization-requests.ts'
 export type { Client, ClientChange } from './clients.ts'
 export type { Grant } from './grants.ts'
+export type { Resource, ResourceChange } from './resources.ts'
 export type { LiveSecret } from './secrets.ts'
 export type { SigningKey } from './signing-keys.ts'
 export { DatabaseUnavailableError } from './sqlite.ts'
@@ -50,6 +52,7 @@ export async function openStore(databaseUrl: string) {
     clients: bind(engine, clients),
     grants: bind(engine, grants),
     maintenance: bind(engine, maintenance),
+    resources: bind(engine, resources),
     signingKeys: bind(engine, signingKeys),
     /** Changes whenever another process has written to the database. */
     foreignVersion: () => engine.foreignVersion(),

@@ -5,6 +5,7 @@ export interface Tables {
   secrets: SecretRow
   authorization_requests: AuthorizationRequestRow
   grants: GrantRow
+  resources: ResourceRow
   revoked_access_tokens: { jti: string; expires_at: number }
   signing_keys: SigningKeyRow
 }
@@ -29,9 +30,9 @@ export interface AgentRow {
   disabled_at: number | null
 }
 
-/** A secret of a client or an agent. Two may live while one replaces the other. */
+/** A secret of a client, an agent or a resource. Two may live while one replaces the other. */
 export interface SecretRow {
-  /** The `client_id` or `agent_id`. */
+  /** The `client_id`, `agent_id` or `resource_id`. */
   owner_id: string
   /** Eight hexadecimal digits of the secret's SHA-256: tells which of two rows to compare with. */
   hint: string
@@ -46,6 +47,8 @@ export interface AuthorizationRequestRow {
   client_id: string
   redirect_uri: string
   scope: string
+  /** JSON array of the normal URIs of the resources asked for; null when none was. */
+  resource: string | null
   state: string | null
   nonce: string | null
   code_challenge: string
@@ -69,6 +72,8 @@ export interface GrantRow {
   agent_id: string
   model: string
   scope: string
+  /** As on the request: what the audience of its access tokens may be. */
+  resource: string | null
   created_at: number
   /** When the last token that hangs from it has died. */
   expires_at: number
@@ -76,6 +81,17 @@ export interface GrantRow {
   refresh_generation: number | null
   refreshed_at: number | null
   revoked_at: number | null
+}
+
+/** An API or MCP server for which access tokens are issued. */
+export interface ResourceRow {
+  resource_id: string
+  uri: string
+  normal_uri: string
+  name: string | null
+  /** JSON array of strings. */
+  scopes: string
+  created_at: number
 }
 
 export interface SigningKeyRow {

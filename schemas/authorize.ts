@@ -1,4 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox'
+import { ResourceParameter } from './resource.ts'
 
 /** Known good before anything is redirected (RFC 6749 section 4.1.2.1). */
 export const AuthorizeTarget = Type.Object({
@@ -17,6 +18,7 @@ export const AuthorizeQuery = Type.Composite([
     }),
     code_challenge_method: Type.Optional(Type.String({ maxLength: 16, description: 'S256' })),
     scope: Type.Optional(Type.String({ maxLength: 1024 })),
+    resource: Type.Optional(ResourceParameter),
     state: Type.Optional(Type.String({ maxLength: 4096 })),
     nonce: Type.Optional(Type.String({ maxLength: 1024 })),
   }),
@@ -31,6 +33,7 @@ export const AuthorizationRequestFacts = Type.Object({
   client_name: Type.String(),
   redirect_host: Type.String(),
   scope: Type.String(),
+  resource: Type.Array(Type.String(), { description: 'The APIs that the tokens are for' }),
   expires_in: Type.Integer({ description: 'Seconds' }),
   authenticate_endpoint: Type.String(),
   check_status_endpoint: Type.String(),

@@ -21,7 +21,7 @@ export const IntrospectionResponse = Type.Object({
   exp: Type.Optional(Type.Integer()),
   iat: Type.Optional(Type.Integer()),
   iss: Type.Optional(Type.String()),
-  aud: Type.Optional(Type.String()),
+  aud: Type.Optional(Type.Union([Type.String(), Type.Array(Type.String())])),
   jti: Type.Optional(Type.String()),
   token_type: Type.Optional(Type.String()),
 })

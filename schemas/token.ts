@@ -1,4 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox'
+import { ResourceParameter } from './resource.ts'
 
 /** RFC 6749 section 2.3.1: how a client names itself and proves who it is in a body. */
 export const ClientCredentials = Type.Object({
@@ -14,6 +15,7 @@ export const AuthorizationCodeRequest = Type.Composite([
     code: Type.String({ maxLength: 512 }),
     code_verifier: Type.Optional(Type.String({ maxLength: 128 })),
     redirect_uri: Type.Optional(Type.String({ maxLength: 2048 })),
+    resource: Type.Optional(ResourceParameter),
   }),
   ClientCredentials,
 ])
@@ -25,6 +27,7 @@ export const RefreshTokenRequest = Type.Composite([
     grant_type: Type.Literal('refresh_token'),
     refresh_token: Type.String({ maxLength: 512 }),
     scope: Type.Optional(Type.String({ maxLength: 1024 })),
+    resource: Type.Optional(ResourceParameter),
   }),
   ClientCredentials,
 ])

@@ -3,7 +3,7 @@ import type { FastifyInstance, LightMyRequestResponse } from 'fastify'
 import type { Test } from 'tap'
 import { type BuildOptions, buildApp } from '../plugins/app.ts'
 import type { Clock } from '../plugins/core/clock.ts'
-import type { NewClient } from '../plugins/core/registration.ts'
+import type { NewClient, NewResource } from '../plugins/core/registration.ts'
 import type { Settings } from '../plugins/core/settings.ts'
 import type { TokenResponse } from '../schemas/token.ts'
 
@@ -65,6 +65,30 @@ export async function createAgent(
 ): Promise<Credentials> {
   const { agent, agent_secret } = await app.registration.createAgent({ email })
   return { agent_id: agent.agent_id, agent_secret }
+}
+
+export interface Api {
+  /** Its `resource_id` and secret, as it authenticates to introspect. */
+  client_id: string
+  client_secret: string
+  uri: string
+}
+
+/** A registered protected resource. */
+export async function createApi(
+  app: FastifyInstance,
+  given: Partial<NewResource> = {},
+): Promise<Api> {
+  const { resource, resource_secret } = await app.registration.createResource({
+    uri: 'https://api.example/v1',
+    scopes: ['read', 'write'],
+    ...given,
+  })
+  return {
+    client_id: resource.resource_id,
+    client_secret: resource_secret,
+    uri: resource.uri,
+  }
 }
 
 /** A code verifier and its S256 challenge. */
@@ -153,7 +177,7 @@ export function authenticate(
 export function post(
   app: FastifyInstance,
   url: string,
-  site: Site | undefined,
+  site: Pick<Site, 'client_id' | 'client_secret'> | undefined,
   parameters: Parameters,
   headers: Record<string, string> = {},
 ): Promise<LightMyRequestResponse> {

@@ -43,7 +43,11 @@ interface Credentials {
   client_secret: string | undefined
 }
 
-function readCredentials(authorization: string | undefined, body: ClientCredentials): Credentials {
+/** The credentials of a caller, in the Authorization header or in the body. */
+export function readCredentials(
+  authorization: string | undefined,
+  body: ClientCredentials,
+): Credentials {
   const { client_id, client_secret } = body
   if (authorization === undefined) {
     if (client_id === undefined) throw invalidClient('The client must name itself and authenticate')
@@ -90,7 +94,7 @@ function assertEnabled(client: Client): Client {
 }
 
 /** RFC 9110 section 15.5.2 wants a challenge with every 401. */
-function invalidClient(description: string): OAuthError {
+export function invalidClient(description: string): OAuthError {
   return new OAuthError('invalid_client', description, {
     headers: { 'www-authenticate': 'Basic realm="auth-agent", charset="UTF-8"' },
   })

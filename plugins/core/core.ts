@@ -17,6 +17,7 @@ import { parseParameters } from './parameters.ts'
 import { verifyPkce } from './pkce.ts'
 import { Registration } from './registration.ts'
 import { RequestWatch } from './request-watch.ts'
+import { createResourceAuthentication } from './resource-authentication.ts'
 import { Secrets } from './secrets.ts'
 import type { Settings } from './settings.ts'
 import { Tokens } from './tokens.ts'
@@ -36,6 +37,7 @@ declare module 'fastify' {
     browserCookie: BrowserCookie
     verifyPkce: typeof verifyPkce
     authenticateClient: ReturnType<typeof createClientAuthentication>
+    authenticateResource: ReturnType<typeof createResourceAuthentication>
     authenticateAgent: ReturnType<typeof createAgentAuthentication>
     authenticateBearer: ReturnType<typeof createBearerAuthentication>
   }
@@ -73,6 +75,7 @@ export default fp<CoreOptions>(
     app.decorate('browserCookie', new BrowserCookie(settings.ISSUER))
     app.decorate('verifyPkce', verifyPkce)
     app.decorate('authenticateClient', createClientAuthentication(app))
+    app.decorate('authenticateResource', createResourceAuthentication(app))
     app.decorate('authenticateAgent', createAgentAuthentication(app))
     app.decorate('authenticateBearer', createBearerAuthentication(app))
     app.addHook('preClose', async () => app.requestWatch.close())

@@ -1,10 +1,13 @@
+type Members = Record<string, string | boolean | string[]>
+
 /**
  * What the server can do, said by the endpoints themselves when they are registered, so that the
  * metadata cannot advertise what is not there (RFC 8414 section 2).
  */
 export class Metadata {
   readonly #issuer: string
-  readonly #members: Record<string, unknown> = {}
+  readonly #members: Members = {}
+  readonly #sources: (() => Promise<Members>)[] = []
 
   constructor(issuer: string) {
     this.#issuer = issuer
@@ -16,19 +19,35 @@ export class Metadata {
   }
 
   /** Adds members; the items of an array join those that are there. Ends of URLs start with `/`. */
-  advertise(members: Record<string, string | boolean | string[]>): void {
+  advertise(members: Members): void {
     for (const [name, value] of Object.entries(members)) {
-      const present = this.#members[name]
-      if (Array.isArray(value) && Array.isArray(present)) {
-        this.#members[name] = [...new Set([...present, ...value])]
-      } else if (typeof value === 'string' && value.startsWith('/')) {
-        this.#members[name] = this.url(value)
-      } else this.#members[name] = value
+      this.#members[name] =
+        typeof value === 'string' && value.startsWith('/')
+          ? this.url(value)
+          : joined(this.#members[name], value)
     }
   }
 
-  /** The document. */
-  toJSON(): Record<string, unknown> {
-    return { issuer: this.#issuer, ...this.#members }
+  /** Adds members that are asked for anew with every document, because they can change. */
+  advertiseFrom(source: () => Promise<Members>): void {
+    this.#sources.push(source)
   }
+
+  /** The document. What has no items is left out (RFC 8414 section 3.2). */
+  async document(): Promise<Record<string, unknown>> {
+    const document: Members = { issuer: this.#issuer, ...this.#members }
+    for (const source of this.#sources) {
+      for (const [name, value] of Object.entries(await source())) {
+        if (Array.isArray(value) && value.length === 0) continue
+        document[name] = joined(document[name], value)
+      }
+    }
+    return document
+  }
+}
+
+function joined(present: Members[string] | undefined, value: Members[string]): Members[string] {
+  return Array.isArray(value) && Array.isArray(present)
+    ? [...new Set([...present, ...value])]
+    : value
 }

@@ -1,7 +1,17 @@
 import type { FastifyInstance } from 'fastify'
-import type { Agent, AgentChange, Client, ClientChange } from '../../db/store.ts'
+import type {
+  Agent,
+  AgentChange,
+  Client,
+  ClientChange,
+  Resource,
+  ResourceChange,
+} from '../../db/store.ts'
 import { redirectUriProblem } from '../../schemas/client.ts'
+import { normalResourceUri } from '../../schemas/resource.ts'
+import { IDENTITY_SCOPES } from '../../schemas/scope.ts'
 import { OAuthError } from './errors.ts'
+import { RESOURCE_ID_PREFIX } from './resource-authentication.ts'
 import { newId, newSecret } from './secrets.ts'
 
 export interface NewClient {
@@ -13,8 +23,15 @@ export interface NewClient {
   grant_types?: string[]
 }
 
+export interface NewResource {
+  uri: string
+  scopes: string[]
+  name?: string | undefined
+}
+
 /**
- * Registers and changes clients and agents: what the command line and dynamic registration share.
+ * Registers and changes clients, agents and protected resources: what the command line and dynamic
+ * registration share.
  * A secret is in an answer once and is nowhere afterwards.
  */
 export class Registration {
@@ -114,6 +131,56 @@ export class Registration {
     await this.#app.store.agents.replaceSecret(row, this.#app.clock.now() + overlap)
     return agent_secret
   }
+
+  /**
+   * Registers an API or MCP server, whose URI and scopes clients can then ask for (RFC 8707).
+   * @throws {OAuthError} invalid_target, invalid_scope
+   */
+  async createResource(
+    given: NewResource,
+  ): Promise<{ resource: Resource; resource_secret: string }> {
+    const normal_uri = normalResourceUri(given.uri)
+    if (normal_uri === undefined) {
+      throw new OAuthError(
+        'invalid_target',
+        `${given.uri} is not an absolute URI without a fragment`,
+      )
+    }
+    assertScopes(given.scopes)
+    const resource: Resource = {
+      resource_id: newId(RESOURCE_ID_PREFIX),
+      uri: given.uri,
+      normal_uri,
+      name: given.name ?? null,
+      scopes: [...new Set(given.scopes)],
+      created_at: this.#app.clock.now(),
+    }
+    const resource_secret = newSecret('rss_')
+    const secret = await this.#app.secrets.toRow(resource.resource_id, resource_secret)
+    const { outcome } = await this.#app.store.resources.create(resource, secret)
+    if (outcome === 'exists') {
+      throw new OAuthError('invalid_target', `The resource ${given.uri} is registered already`)
+    }
+    return { resource, resource_secret }
+  }
+
+  /** @throws {OAuthError} invalid_scope, not_found */
+  async updateResource(resource_id: string, change: ResourceChange): Promise<Resource> {
+    if (change.scopes !== undefined) assertScopes(change.scopes)
+    return found(await this.#app.store.resources.update(resource_id, change), resource_id)
+  }
+
+  /**
+   * Gives the resource a new secret; the old one stays good for `overlap` seconds.
+   * @throws {OAuthError} not_found
+   */
+  async rotateResourceSecret(resource_id: string, overlap = 0): Promise<string> {
+    found(await this.#app.store.resources.find(resource_id), resource_id)
+    const resource_secret = newSecret('rss_')
+    const row = await this.#app.secrets.toRow(resource_id, resource_secret)
+    await this.#app.store.resources.replaceSecret(row, this.#app.clock.now() + overlap)
+    return resource_secret
+  }
 }
 
 function found<T>(value: T | undefined, id: string): T {
@@ -135,6 +202,18 @@ function assertRedirectUris(uris: string[]): void {
   for (const uri of uris) {
     const problem = redirectUriProblem(uri)
     if (problem !== undefined) throw new OAuthError('invalid_redirect_uri', problem)
+  }
+}
+
+/** RFC 6749 section 3.3, and not the words that mean something here already. */
+function assertScopes(scopes: string[]): void {
+  for (const word of scopes) {
+    if (!/^[\x21\x23-\x5b\x5d-\x7e]{1,100}$/.test(word)) {
+      throw new OAuthError('invalid_scope', `${word} cannot be a scope`)
+    }
+    if ([...IDENTITY_SCOPES, 'offline_access'].includes(word)) {
+      throw new OAuthError('invalid_scope', `The scope ${word} is this server's own`)
+    }
   }
 }
 

@@ -9,7 +9,8 @@ import type { Vault } from './vault.ts'
 export interface AccessTokenClaims extends JWTPayload {
   iss: string
   sub: string
-  aud: string
+  /** This server, or the resources that the token is for. */
+  aud: string | string[]
   client_id: string
   scope: string
   iat: number
@@ -35,14 +36,17 @@ export class Tokens {
 
   /** A signed JWT access token (RFC 9068). */
   async signAccessToken(
-    facts: Pick<AccessTokenClaims, 'sub' | 'client_id' | 'scope' | 'model' | 'grant_id'>,
+    facts: Pick<AccessTokenClaims, 'sub' | 'client_id' | 'scope' | 'model' | 'grant_id'> & {
+      /** By default this server. */
+      aud?: string | string[] | undefined
+    },
   ): Promise<string> {
     const { kid, alg, privateKey } = await this.#keys.active()
     const now = this.#clock.now()
     const claims: AccessTokenClaims = {
       iss: this.#settings.ISSUER,
       sub: facts.sub,
-      aud: this.#settings.ISSUER,
+      aud: facts.aud ?? this.#settings.ISSUER,
       client_id: facts.client_id,
       scope: facts.scope,
       iat: now,

@@ -8,7 +8,7 @@ const oauthAuthorizationServer: FastifyPluginAsyncTypebox = async (app) => {
     { config: { crossOrigin: true } },
     async (_request, reply) => {
       reply.header('cache-control', 'public, max-age=300')
-      return app.metadata
+      return await app.metadata.document()
     },
   )
 }

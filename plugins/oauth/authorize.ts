@@ -5,9 +5,10 @@ import fp from 'fastify-plugin'
 import type { Client } from '../../db/store.ts'
 import { type AuthorizationRequestFacts, AuthorizeQuery } from '../../schemas/authorize.ts'
 import { matchesRedirectUri } from '../../schemas/client.ts'
-import { DEFAULT_SCOPE, IDENTITY_SCOPES, scopeWords } from '../../schemas/scope.ts'
+import { IDENTITY_SCOPES } from '../../schemas/scope.ts'
 import { authorizationResponse } from '../core/authorization-response.ts'
 import { OAuthError, sendError, toOAuthError } from '../core/errors.ts'
+import { findTarget, type Target } from '../core/resources.ts'
 import { newId } from '../core/secrets.ts'
 import { errorPage } from '../pages/error.ts'
 import { pageHeaders } from '../pages/layout.ts'
@@ -28,6 +29,14 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
     scopes_supported: IDENTITY_SCOPES,
     authorization_response_iss_parameter_supported: true,
   })
+  app.metadata.advertiseFrom(async () => {
+    const resources = await app.store.resources.list()
+    return {
+      scopes_supported: resources.flatMap(({ scopes }) => scopes),
+      // RFC 9728 section 4.
+      protected_resources: resources.map(({ uri }) => uri),
+    }
+  })
 
   app.setErrorHandler((error, request, reply) => {
     if (wantsJson(request)) return sendError(error, request, reply)
@@ -45,12 +54,12 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
     '/authorize',
     { schema: { querystring: AuthorizeQuery }, attachValidation: true, exposeHeadRoute: false },
     async (request, reply) => {
-      const { client, redirect_uri } = await findTarget(request.query)
-      let scope: string
+      const { client, redirect_uri } = await findClient(request.query)
+      let target: Target
       try {
         if (request.validationError) throw request.validationError
         assertSupported(request.query, client)
-        scope = grantableScope(request.query.scope)
+        target = await findTarget(app.store, request.query)
       } catch (error) {
         if (wantsJson(request)) throw error
         const { code, message, status } = toOAuthError(error)
@@ -76,7 +85,8 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
         request_id,
         client_id: client.client_id,
         redirect_uri,
-        scope,
+        scope: target.scope,
+        resource: target.resources.map(({ normal_uri }) => normal_uri),
         state: request.query.state ?? null,
         nonce: request.query.nonce ?? null,
         code_challenge: request.query.code_challenge,
@@ -91,7 +101,8 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
         client_id: client.client_id,
         client_name: client.client_name,
         redirect_host: new URL(redirect_uri).host,
-        scope,
+        scope: target.scope,
+        resource: target.resources.map(({ uri }) => uri),
         expires_in,
         authenticate_endpoint: app.metadata.url('/api/agent/authenticate'),
         check_status_endpoint: app.metadata.url('/api/check-status'),
@@ -104,7 +115,7 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
   )
 
   /** Who asks and where the answer may go. What is wrong here is shown and never redirected. */
-  async function findTarget(query: Record<string, unknown>) {
+  async function findClient(query: Record<string, unknown>) {
     const { client_id, redirect_uri } = query
     if (typeof client_id !== 'string')
       throw new OAuthError('invalid_request', problem('client_id', client_id))
@@ -147,15 +158,6 @@ function assertSupported(query: AuthorizeQuery, client: Client): void {
   if (query.code_challenge_method !== 'S256') {
     throw new OAuthError('invalid_request', 'code_challenge_method must be S256')
   }
-}
-
-/** The part of the scope that there is (RFC 6749 section 3.3); the token answer tells it. */
-function grantableScope(scope: string = DEFAULT_SCOPE): string {
-  const grantable = scopeWords(scope).filter((word) => IDENTITY_SCOPES.includes(word))
-  if (grantable.length === 0) {
-    throw new OAuthError('invalid_scope', `The scopes are ${IDENTITY_SCOPES.join(' ')}`)
-  }
-  return grantable.join(' ')
 }
 
 /** Fetch Metadata: a browser that navigates says so, and scripts cannot (W3C Fetch Metadata). */

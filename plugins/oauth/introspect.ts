@@ -1,11 +1,16 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import fp from 'fastify-plugin'
-import type { Client } from '../../db/store.ts'
+import type { Client, Resource } from '../../db/store.ts'
 import { IntrospectionResponse, TokenQuery } from '../../schemas/introspect.ts'
 import { CLIENT_AUTHENTICATION_METHODS } from '../core/client-authentication.ts'
 import { OAuthError } from '../core/errors.ts'
+import type { AccessTokenClaims } from '../core/tokens.ts'
 
-/** POST /introspect: what a client's token is worth now (RFC 7662). */
+/**
+ * POST /introspect: what a token is worth now (RFC 7662), for the client that it was issued to and,
+ * if it is an access token, for the protected resources in its audience. Everybody else learns
+ * nothing (section 2.2).
+ */
 const introspect: FastifyPluginAsyncTypebox = async (app) => {
   app.metadata.advertise({
     introspection_endpoint: '/introspect',
@@ -21,15 +26,19 @@ const introspect: FastifyPluginAsyncTypebox = async (app) => {
       config: { crossOrigin: true },
     },
     async (request, reply) => {
+      reply.header('cache-control', 'no-store')
+      const { token } = request.body
+      const resource = await app.authenticateResource(request)
+      if (resource !== undefined) {
+        return (await describeAccessToken(token, isFor(resource))) ?? { active: false }
+      }
       const client = await app.authenticateClient(request)
       // RFC 7662 section 4: a public client's id is no secret, anybody could ask in its name.
       if (client.token_endpoint_auth_method === 'none') {
         throw new OAuthError('invalid_client', 'A public client may not introspect')
       }
-      reply.header('cache-control', 'no-store')
-      const { token } = request.body
       return (
-        (await describeAccessToken(token, client)) ??
+        (await describeAccessToken(token, isOf(client))) ??
         (await describeRefreshToken(token, client)) ?? { active: false }
       )
     },
@@ -37,10 +46,10 @@ const introspect: FastifyPluginAsyncTypebox = async (app) => {
 
   async function describeAccessToken(
     token: string,
-    { client_id }: Client,
+    concerns: (claims: AccessTokenClaims) => boolean,
   ): Promise<IntrospectionResponse | undefined> {
     const claims = await app.tokens.readAccessToken(token)
-    if (claims === undefined || claims.client_id !== client_id) return undefined
+    if (claims === undefined || !concerns(claims)) return undefined
     const grant = await app.store.grants.findByAccessToken(claims.grant_id, claims.jti)
     return grant && { active: true, ...claims, token_type: 'Bearer' }
   }
@@ -78,6 +87,22 @@ export default fp(introspect, {
   name: 'oauth/introspect',
   encapsulate: true,
   decorators: {
-    fastify: ['authenticateClient', 'clock', 'metadata', 'settings', 'store', 'tokens'],
+    fastify: [
+      'authenticateClient',
+      'authenticateResource',
+      'clock',
+      'metadata',
+      'settings',
+      'store',
+      'tokens',
+    ],
   },
 })
+
+function isOf({ client_id }: Client) {
+  return (claims: AccessTokenClaims) => claims.client_id === client_id
+}
+
+function isFor({ uri }: Resource) {
+  return ({ aud }: AccessTokenClaims) => [aud].flat().includes(uri)
+}

@@ -1,7 +1,8 @@
 import type { FastifyInstance } from 'fastify'
-import type { AuthorizationRequest, Client } from '../../../db/store.ts'
+import type { AuthorizationRequest, Client, Resource } from '../../../db/store.ts'
 import type { AuthorizationCodeRequest, TokenResponse } from '../../../schemas/token.ts'
 import { OAuthError } from '../../core/errors.ts'
+import { audienceOf, narrowTarget } from '../../core/resources.ts'
 
 /**
  * Redeems an authorization code (RFC 6749 section 4.1.3, RFC 7636 section 4.6). It works once; a
@@ -10,7 +11,7 @@ import { OAuthError } from '../../core/errors.ts'
 export async function redeemAuthorizationCode(
   app: Pick<FastifyInstance, 'clock' | 'log' | 'settings' | 'store' | 'tokens' | 'verifyPkce'>,
   client: Client,
-  { code, code_verifier, redirect_uri }: AuthorizationCodeRequest,
+  { code, code_verifier, redirect_uri, resource }: AuthorizationCodeRequest,
 ): Promise<TokenResponse> {
   if (code_verifier === undefined) {
     throw new OAuthError('invalid_grant', 'code_verifier is required')
@@ -36,15 +37,21 @@ export async function redeemAuthorizationCode(
   if (redemption.outcome !== 'redeemed') throw unusable()
 
   const { grant } = redemption
+  const { scope, resources } = narrowTarget({ ...grant, ...redemption }, { resource })
   return {
-    access_token: await app.tokens.signAccessToken({ ...grant, sub: grant.agent_id }),
+    access_token: await app.tokens.signAccessToken({
+      ...grant,
+      sub: grant.agent_id,
+      scope,
+      aud: audienceOf(resources),
+    }),
     token_type: 'Bearer',
     expires_in: ACCESS_TOKEN_TTL,
     ...(refreshable && { refresh_token: app.tokens.sealRefreshToken(grant.grant_id, 0) }),
-    scope: grant.scope,
+    scope,
   }
 
-  function check(request: AuthorizationRequest): void {
+  function check(request: AuthorizationRequest, resources: Resource[]): void {
     if (redirect_uri !== undefined && redirect_uri !== request.redirect_uri) {
       throw new OAuthError(
         'invalid_grant',
@@ -54,6 +61,7 @@ export async function redeemAuthorizationCode(
     if (!app.verifyPkce(code_verifier ?? '', request.code_challenge)) {
       throw new OAuthError('invalid_grant', 'code_verifier does not match the code_challenge')
     }
+    narrowTarget({ ...request, resources }, { resource })
   }
 }
 

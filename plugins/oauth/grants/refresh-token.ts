@@ -1,14 +1,14 @@
 import type { FastifyInstance } from 'fastify'
-import type { Client, Grant } from '../../../db/store.ts'
-import { scopeWords } from '../../../schemas/scope.ts'
+import type { Client } from '../../../db/store.ts'
 import type { RefreshTokenRequest, TokenResponse } from '../../../schemas/token.ts'
 import { OAuthError } from '../../core/errors.ts'
+import { audienceOf, narrowTarget } from '../../core/resources.ts'
 
 /**
  * Exchanges a refresh token for its successor and an access token (RFC 6749 section 6). Use of one
  * that was exchanged already revokes the grant (RFC 9700 section 4.14.2), except within
- * REFRESH_REUSE_GRACE, when it gets the same successor again. The scope may narrow for the access
- * token; the successor keeps the whole of it.
+ * REFRESH_REUSE_GRACE, when it gets the same successor again. The scope and the resources may
+ * narrow for the access token; the successor keeps the whole of them (RFC 8707 section 2.2).
  */
 export async function refresh(
   app: Pick<FastifyInstance, 'clock' | 'log' | 'settings' | 'store' | 'tokens'>,
@@ -26,7 +26,7 @@ export async function refresh(
     now,
     expires_at: now + REFRESH_TOKEN_TTL,
     grace: REFRESH_REUSE_GRACE,
-    check: (grant) => void narrowedScope(request.scope, grant),
+    check: (grant, resources) => void narrowTarget({ ...grant, resources }, request),
   })
   if (rotation.outcome === 'replayed') {
     const { grant_id } = rotation
@@ -35,24 +35,19 @@ export async function refresh(
   if (rotation.outcome !== 'rotated') throw unusable()
 
   const { grant, generation } = rotation
-  const scope = narrowedScope(request.scope, grant)
+  const { scope, resources } = narrowTarget({ ...grant, ...rotation }, request)
   return {
-    access_token: await app.tokens.signAccessToken({ ...grant, sub: grant.agent_id, scope }),
+    access_token: await app.tokens.signAccessToken({
+      ...grant,
+      sub: grant.agent_id,
+      scope,
+      aud: audienceOf(resources),
+    }),
     token_type: 'Bearer',
     expires_in: ACCESS_TOKEN_TTL,
     refresh_token: app.tokens.sealRefreshToken(grant.grant_id, generation),
     scope,
   }
-}
-
-/** @throws {OAuthError} invalid_scope for a word that the grant does not have. */
-function narrowedScope(requested: string | undefined, grant: Grant): string {
-  const words = scopeWords(requested ?? grant.scope)
-  const granted = scopeWords(grant.scope)
-  if (words.length === 0 || words.some((word) => !granted.includes(word))) {
-    throw new OAuthError('invalid_scope', `The scope was granted as ${grant.scope}`)
-  }
-  return words.join(' ')
 }
 
 function unusable(): OAuthError {

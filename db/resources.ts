@@ -1,0 +1,123 @@
+import {
+  addSecret,
+  findLiveSecrets,
+  type LiveSecret,
+  removeSecrets,
+  replaceSecret,
+} from './secrets.ts'
+import { type Act, all, db, one, statement } from './statement.ts'
+import type { ResourceRow, SecretRow } from './tables.ts'
+
+/** An API or MCP server that accepts our access tokens: a resource of RFC 8707. */
+export interface Resource {
+  /** What it introspects as. */
+  resource_id: string
+  /** What `aud` says, as the operator spelled it. */
+  uri: string
+  /** What requested URIs are compared with. */
+  normal_uri: string
+  name: string | null
+  scopes: string[]
+  created_at: number
+}
+
+export type ResourceChange = Partial<Pick<Resource, 'name' | 'scopes'>>
+
+const resourceById = statement<{ resource_id: string }>()((p) =>
+  db.selectFrom('resources').selectAll().where('resource_id', '=', p.resource_id),
+)
+
+const resourceByUri = statement<{ normal_uri: string }>()((p) =>
+  db.selectFrom('resources').selectAll().where('normal_uri', '=', p.normal_uri),
+)
+
+const everyResource = statement<object>()(() =>
+  db.selectFrom('resources').selectAll().orderBy('created_at').orderBy('resource_id'),
+)
+
+function fromRow(row: ResourceRow): Resource {
+  return { ...row, scopes: JSON.parse(row.scopes) }
+}
+
+/** The resources of a grant that are still registered. `resource` is as grants store it. */
+export function* findGranted(resource: string | null): Act<Resource[]> {
+  const found: Resource[] = []
+  if (resource === null) return found
+  for (const normal_uri of JSON.parse(resource) as string[]) {
+    const row = yield* one(resourceByUri({ normal_uri }))
+    if (row !== undefined) found.push(fromRow(row))
+  }
+  return found
+}
+
+export const reads = {
+  *find(resource_id: string): Act<Resource | undefined> {
+    const row = yield* one(resourceById({ resource_id }))
+    return row && fromRow(row)
+  },
+
+  *findByUri(normal_uri: string): Act<Resource | undefined> {
+    const row = yield* one(resourceByUri({ normal_uri }))
+    return row && fromRow(row)
+  },
+
+  /** The resource, with the secrets that are good at `now`. */
+  *findWithSecrets(
+    resource_id: string,
+    now: number,
+  ): Act<(Resource & { secrets: LiveSecret[] }) | undefined> {
+    const row = yield* one(resourceById({ resource_id }))
+    return row && { ...fromRow(row), secrets: yield* findLiveSecrets(resource_id, now) }
+  },
+
+  *list(): Act<Resource[]> {
+    return (yield* all(everyResource({}))).map(fromRow)
+  },
+}
+
+export const writes = {
+  /** Of callers that race for one URI, one succeeds. */
+  *create(resource: Resource, secret: SecretRow): Act<{ outcome: 'created' | 'exists' }> {
+    const row = yield* one(
+      db
+        .insertInto('resources')
+        .values({ ...resource, scopes: JSON.stringify(resource.scopes) })
+        .onConflict((conflict) => conflict.column('normal_uri').doNothing())
+        .returning('resource_id')
+        .compile(),
+    )
+    if (row === undefined) return { outcome: 'exists' }
+    yield* addSecret(secret)
+    return { outcome: 'created' }
+  },
+
+  /** Changes what is named. Grants lose a scope that is taken away when they are next refreshed. */
+  *update(resource_id: string, { scopes, ...rest }: ResourceChange): Act<Resource | undefined> {
+    const row = yield* one(
+      db
+        .updateTable('resources')
+        .set({ ...rest, ...(scopes && { scopes: JSON.stringify(scopes) }) })
+        .where('resource_id', '=', resource_id)
+        .returningAll()
+        .compile(),
+    )
+    return row && fromRow(row)
+  },
+
+  /** No further token names the resource, and it can introspect none. */
+  *delete(resource_id: string): Act<boolean> {
+    const row = yield* one(
+      db
+        .deleteFrom('resources')
+        .where('resource_id', '=', resource_id)
+        .returning('resource_id')
+        .compile(),
+    )
+    yield* removeSecrets(resource_id)
+    return row !== undefined
+  },
+
+  *replaceSecret(secret: SecretRow, endOld: number): Act<void> {
+    yield* replaceSecret(secret, endOld)
+  },
+}

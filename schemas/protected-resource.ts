@@ -1,0 +1,81 @@
+import { type Static, Type } from '@sinclair/typebox'
+
+/** RFC 9728 section 2, as far as a resource that accepts our tokens needs it. */
+export const ProtectedResourceMetadata = Type.Object({
+  resource: Type.String({ description: 'Its URI, exactly as it is registered' }),
+  authorization_servers: Type.Array(Type.String(), { description: 'Issuers' }),
+  scopes_supported: Type.Optional(Type.Array(Type.String())),
+  resource_name: Type.Optional(Type.String()),
+  resource_documentation: Type.Optional(Type.String()),
+  bearer_methods_supported: Type.Array(Type.String()),
+})
+export type ProtectedResourceMetadata = Static<typeof ProtectedResourceMetadata>
+
+export interface ProtectedResource {
+  /** Its URI, exactly as it is registered. */
+  resource: string
+  /** Of the authorization server that it trusts. */
+  issuer: string
+  scopes?: string[]
+  name?: string
+  documentation?: string
+}
+
+/**
+ * The document that a protected resource serves at `protectedResourceMetadataUrl`, by which its
+ * clients find the authorization server (RFC 9728 section 2).
+ */
+export function protectedResourceMetadata({
+  resource,
+  issuer,
+  scopes = [],
+  name,
+  documentation,
+}: ProtectedResource): ProtectedResourceMetadata {
+  return {
+    resource,
+    authorization_servers: [issuer],
+    ...(scopes.length > 0 && { scopes_supported: scopes }),
+    ...(name !== undefined && { resource_name: name }),
+    ...(documentation !== undefined && { resource_documentation: documentation }),
+    bearer_methods_supported: ['header'],
+  }
+}
+
+/** Where that document is: between the resource's host and its path (RFC 9728 section 3.1). */
+export function protectedResourceMetadataUrl(resource: string): string {
+  const { origin, pathname, search } = new URL(resource)
+  const path = pathname === '/' ? '' : pathname
+  return `${origin}/.well-known/oauth-protected-resource${path}${search}`
+}
+
+export interface BearerChallenge {
+  /** Absent when the request had no token (RFC 6750 section 3.1). */
+  error?: 'invalid_request' | 'invalid_token' | 'insufficient_scope'
+  error_description?: string
+  /** What the request would need. */
+  scope?: string
+}
+
+/**
+ * The `WWW-Authenticate` value with which a protected resource refuses a request and says where its
+ * metadata is (RFC 6750 section 3, RFC 9728 section 5.1).
+ * @throws {TypeError} for a value that the header cannot carry
+ */
+export function bearerChallenge(resource: string, challenge: BearerChallenge = {}): string {
+  const { error, error_description, scope } = challenge
+  const parameters = {
+    error,
+    error_description,
+    scope,
+    resource_metadata: protectedResourceMetadataUrl(resource),
+  }
+  const parts = Object.entries(parameters).flatMap(([name, value]) => {
+    if (value === undefined) return []
+    if (!/^[\x20\x21\x23-\x5b\x5d-\x7e]*$/.test(value)) {
+      throw new TypeError(`${name} has a character that the header cannot carry`)
+    }
+    return [`${name}="${value}"`]
+  })
+  return `Bearer ${parts.join(', ')}`
+}

@@ -1,0 +1,298 @@
+import { decodeJwt } from 'jose'
+import t, { type Test } from 'tap'
+import type { NewResource } from '../../plugins/core/registration.ts'
+import {
+  type Api,
+  authorize,
+  authorizeQuery,
+  build,
+  createAgent,
+  createApi,
+  createSite,
+  getCode,
+  type Parameters,
+  pkce,
+  post,
+  redeem,
+  refresh,
+  signIn,
+} from '../harness.ts'
+
+const CALENDAR = 'https://calendar.example/api'
+const MAIL = 'https://mail.example'
+
+/** A site, an agent and two APIs; the second one is a bare origin. */
+async function setUp(t: Test) {
+  const app = await build(t)
+  const [site, agent, calendar, mail] = await Promise.all([
+    createSite(app),
+    createAgent(app),
+    createApi(app, { uri: CALENDAR, scopes: ['calendar:read', 'calendar:write', 'admin'] }),
+    createApi(app, { uri: MAIL, scopes: ['mail:read', 'admin'] }),
+  ])
+  /** Where an authorization request that cannot be granted is sent. */
+  const refusal = async (change: Parameters) => {
+    const page = await authorize(app, authorizeQuery(site, pkce().code_challenge, change))
+    t.equal(page.statusCode, 303, page.body)
+    return new URL(String(page.headers.location)).searchParams.get('error')
+  }
+  const introspect = async (api: Pick<Api, 'client_id' | 'client_secret'>, token: string) =>
+    await post(app, '/introspect', api, { token })
+  return { app, site, agent, calendar, mail, refusal, introspect }
+}
+
+t.test('RFC 8707 section 2: the audience is the resource that was asked for', async (t) => {
+  const { app, site, agent } = await setUp(t)
+
+  t.test('one resource is a string', async (t) => {
+    const tokens = await signIn(app, site, agent, { resource: CALENDAR, scope: 'calendar:read' })
+    t.equal(tokens.scope, 'calendar:read')
+    t.match(decodeJwt(tokens.access_token), { aud: CALENDAR, scope: 'calendar:read' })
+  })
+
+  t.test('several are an array, in the order asked', async (t) => {
+    const resource = [MAIL, CALENDAR]
+    const { access_token } = await signIn(app, site, agent, { resource })
+    t.same(decodeJwt(access_token).aud, [MAIL, CALENDAR])
+  })
+
+  t.test('RFC 9068 section 3: no resource is this server', async (t) => {
+    const { access_token } = await signIn(app, site, agent)
+    t.equal(decodeJwt(access_token).aud, app.settings.ISSUER)
+  })
+
+  t.test('RFC 9068 section 3: a scope of one resource alone tells which is meant', async (t) => {
+    const tokens = await signIn(app, site, agent, { scope: 'email mail:read' })
+    t.match(decodeJwt(tokens.access_token), { aud: MAIL, scope: 'email mail:read' })
+  })
+
+  t.test('without a scope the default one is granted, and none of the resource', async (t) => {
+    t.equal((await signIn(app, site, agent, { resource: MAIL })).scope, 'email')
+  })
+
+  t.test('scopes of resources that were not asked for are left out', async (t) => {
+    const scope = 'calendar:read mail:read'
+    t.equal((await signIn(app, site, agent, { resource: MAIL, scope })).scope, 'mail:read')
+  })
+})
+
+t.test('RFC 8707 section 2: a bare origin is the same with and without its slash', async (t) => {
+  const { app, site, agent } = await setUp(t)
+  await createApi(app, { uri: 'https://slash.example/', scopes: [] })
+  const spellings: [string, string][] = [
+    [MAIL, MAIL],
+    [`${MAIL}/`, MAIL],
+    ['https://slash.example', 'https://slash.example/'],
+    ['https://slash.example/', 'https://slash.example/'],
+  ]
+  for (const [asked, aud] of spellings) {
+    const code = await getCode(app, site, agent, { resource: asked })
+    const tokens = (await redeem(app, site, code, { resource: asked })).json()
+    t.equal(decodeJwt(tokens.access_token).aud, aud, asked)
+  }
+})
+
+t.test('RFC 8707 section 2: what cannot be asked for at /authorize', async (t) => {
+  const { refusal } = await setUp(t)
+  const refusals: [string, Parameters, string][] = [
+    ['no absolute URI', { resource: 'calendar' }, 'invalid_target'],
+    ['a fragment', { resource: `${CALENDAR}#events` }, 'invalid_target'],
+    ['an empty fragment', { resource: `${CALENDAR}#` }, 'invalid_target'],
+    ['not registered', { resource: 'https://other.example' }, 'invalid_target'],
+    ['another path', { resource: `${CALENDAR}/` }, 'invalid_target'],
+    ['one of two not registered', { resource: [MAIL, 'https://x.example'] }, 'invalid_target'],
+    [
+      'too many',
+      { resource: Array.from({ length: 11 }, (_, n) => `${MAIL}/${n}`) },
+      'invalid_target',
+    ],
+    ['a scope of nobody', { resource: MAIL, scope: 'nothing' }, 'invalid_scope'],
+    ['a scope of two resources and none named', { scope: 'admin' }, 'invalid_scope'],
+    ['scopes of two, none named', { scope: 'calendar:read mail:read' }, 'invalid_scope'],
+  ]
+  for (const [name, change, error] of refusals) t.equal(await refusal(change), error, name)
+})
+
+t.test('RFC 8707 section 2.2: a token request narrows the resources', async (t) => {
+  const { app, site, agent } = await setUp(t)
+  const both = { resource: [CALENDAR, MAIL], scope: 'email calendar:read mail:read' }
+
+  t.test('and with them the scope, for the code as for refresh tokens', async (t) => {
+    const code = await getCode(app, site, agent, both)
+    const tokens = (await redeem(app, site, code, { resource: MAIL })).json()
+    t.equal(tokens.scope, 'email mail:read')
+    t.match(decodeJwt(tokens.access_token), { aud: MAIL, scope: 'email mail:read' })
+
+    const calendar = { resource: CALENDAR, scope: 'calendar:read' }
+    const narrow = (await refresh(app, site, tokens.refresh_token, calendar)).json()
+    t.match(decodeJwt(narrow.access_token), { aud: CALENDAR, scope: 'calendar:read' })
+
+    const whole = (await refresh(app, site, narrow.refresh_token)).json()
+    t.match(decodeJwt(whole.access_token), { aud: [CALENDAR, MAIL], scope: both.scope })
+  })
+
+  t.test('and never widens them', async (t) => {
+    const third = await createApi(app, { uri: 'https://third.example' })
+    const code = await getCode(app, site, agent, both)
+    for (const resource of [third.uri, [MAIL, third.uri], 'no uri', 'https://x.example']) {
+      const { statusCode, body } = await redeem(app, site, code, { resource })
+      t.match([statusCode, JSON.parse(body).error], [400, 'invalid_target'], String(resource))
+    }
+    const first = await redeem(app, site, code)
+    t.equal(first.statusCode, 200, 'a refused resource does not use the code up')
+    const { refresh_token } = first.json()
+    const refused = await refresh(app, site, refresh_token, { resource: third.uri })
+    t.match([refused.statusCode, refused.json().error], [400, 'invalid_target'])
+    t.equal((await refresh(app, site, refresh_token)).statusCode, 200, 'nor the refresh token')
+  })
+
+  t.test('none that was granted is none that can be asked for', async (t) => {
+    const { refresh_token } = await signIn(app, site, agent)
+    const refused = await refresh(app, site, refresh_token, { resource: MAIL })
+    t.equal(refused.json().error, 'invalid_target')
+  })
+})
+
+t.test('a resource that is changed or deleted', async (t) => {
+  const { app, site, agent, mail, calendar, introspect } = await setUp(t)
+  const scope = 'mail:read calendar:read'
+  const tokens = await signIn(app, site, agent, { resource: [MAIL, CALENDAR], scope })
+  await app.registration.updateResource(calendar.client_id, { scopes: ['calendar:write'] })
+  const fewer = (await refresh(app, site, tokens.refresh_token)).json()
+  t.equal(fewer.scope, 'mail:read', 'a scope that is gone is not granted again')
+
+  await app.store.resources.delete(calendar.client_id)
+  const only = (await refresh(app, site, fewer.refresh_token)).json()
+  t.equal(decodeJwt(only.access_token).aud, MAIL, 'nor is a resource')
+  t.equal((await introspect(calendar, tokens.access_token)).statusCode, 401)
+
+  await app.store.resources.delete(mail.client_id)
+  const none = await refresh(app, site, only.refresh_token)
+  t.equal(none.json().error, 'invalid_target')
+})
+
+t.test('step-up: a wider scope later is an ordinary new request', async (t) => {
+  const { app, site, agent } = await setUp(t)
+  const resource = CALENDAR
+  const first = await signIn(app, site, agent, { resource, scope: 'calendar:read' })
+  const scope = 'calendar:read calendar:write'
+  const second = await signIn(app, site, agent, { resource, scope })
+  t.equal(second.scope, scope)
+  t.equal((await refresh(app, site, first.refresh_token)).json().scope, 'calendar:read')
+})
+
+t.test('RFC 7662 section 2: a resource introspects the tokens that are for it', async (t) => {
+  const { app, site, agent, calendar, mail, introspect } = await setUp(t)
+  const tokens = await signIn(app, site, agent, { resource: CALENDAR, scope: 'calendar:read' })
+  const shared = await signIn(app, site, agent, { resource: [CALENDAR, MAIL] })
+
+  t.match((await introspect(calendar, tokens.access_token)).json(), {
+    active: true,
+    scope: 'calendar:read',
+    client_id: site.client_id,
+    sub: agent.agent_id,
+    aud: CALENDAR,
+    iss: app.settings.ISSUER,
+    model: 'test-model',
+    token_type: 'Bearer',
+  })
+  t.same((await introspect(mail, shared.access_token)).json().aud, [CALENDAR, MAIL])
+  t.equal(
+    (await post(app, '/introspect', site, { token: tokens.access_token })).json().active,
+    true,
+  )
+
+  t.test('and learns nothing of all others', async (t) => {
+    const own = await signIn(app, site, agent)
+    const inactive = '{"active":false}'
+    for (const [name, token] of Object.entries({
+      'for another resource': tokens.access_token,
+      'for this server': own.access_token,
+      'a refresh token': shared.refresh_token ?? '',
+      unknown: 'unknown',
+    })) {
+      const { statusCode, body } = await introspect(mail, token)
+      t.same([statusCode, body], [200, inactive], name)
+    }
+    await post(app, '/revoke', site, { token: shared.access_token })
+    t.equal((await introspect(mail, shared.access_token)).body, inactive, 'revoked')
+  })
+
+  t.test('and must authenticate', async (t) => {
+    const token = tokens.access_token
+    const basic = (secret: string) =>
+      `Basic ${Buffer.from(`${calendar.client_id}:${secret}`).toString('base64')}`
+    const bad = await post(app, '/introspect', undefined, { token }, { authorization: basic('no') })
+    t.equal(bad.statusCode, 401)
+    t.match(bad.headers['www-authenticate'], /^Basic /)
+    const { client_id } = calendar
+    t.equal((await post(app, '/introspect', undefined, { client_id, token })).statusCode, 401)
+    t.equal((await introspect({ ...mail, client_id: 'rs_unknown' }, token)).statusCode, 401)
+    t.equal((await introspect({ ...mail, client_id }, token)).statusCode, 401)
+    const authorization = basic(calendar.client_secret)
+    const good = await post(app, '/introspect', undefined, { token }, { authorization })
+    t.equal(good.json().active, true)
+  })
+
+  t.test('and can do nothing else with its credentials', async (t) => {
+    const grant = { grant_type: 'refresh_token', refresh_token: tokens.refresh_token }
+    t.equal((await post(app, '/token', calendar, grant)).statusCode, 401)
+    t.equal((await post(app, '/revoke', calendar, { token: tokens.access_token })).statusCode, 401)
+  })
+
+  t.test('with two secrets while one replaces the other', async (t) => {
+    const client_secret = await app.registration.rotateResourceSecret(mail.client_id, 60)
+    for (const secret of [mail.client_secret, client_secret]) {
+      const caller = { ...mail, client_secret: secret }
+      t.equal((await introspect(caller, shared.access_token)).statusCode, 200)
+    }
+  })
+})
+
+t.test(
+  'RFC 6750 section 3.1: /userinfo needs a scope of ours, whatever the audience',
+  async (t) => {
+    const { app, site, agent } = await setUp(t)
+    const userinfo = async (scope: string) => {
+      const { access_token } = await signIn(app, site, agent, { resource: MAIL, scope })
+      const authorization = `Bearer ${access_token}`
+      return await app.inject({ url: '/userinfo', headers: { authorization } })
+    }
+    const refused = await userinfo('mail:read')
+    t.equal(refused.statusCode, 403)
+    t.match(refused.headers['www-authenticate'], /error="insufficient_scope"/)
+    t.equal((await userinfo('email mail:read')).json().email, 'owner@example.com')
+  },
+)
+
+t.test('RFC 8414: the metadata has the resources and their scopes as they are now', async (t) => {
+  const app = await build(t)
+  const metadata = async () =>
+    (await app.inject({ url: '/.well-known/oauth-authorization-server' })).json()
+  t.notOk('protected_resources' in (await metadata()), 'section 3.2: no empty array')
+
+  const { client_id, uri } = await createApi(app, { scopes: ['read', 'write'] })
+  const { protected_resources, scopes_supported } = await metadata()
+  t.same(protected_resources, [uri], 'RFC 9728 section 4')
+  t.ok(['openid', 'email', 'read', 'write'].every((scope) => scopes_supported.includes(scope)))
+
+  await app.store.resources.delete(client_id)
+  t.notOk((await metadata()).scopes_supported.includes('read'))
+})
+
+t.test('what cannot be registered as a resource', async (t) => {
+  const app = await build(t)
+  await createApi(app, { uri: 'https://api.example' })
+  const refusals: [string, Partial<NewResource>, string][] = [
+    ['no absolute URI', { uri: '/v1' }, 'invalid_target'],
+    ['a fragment', { uri: 'https://api.example/v1#x' }, 'invalid_target'],
+    ['a URI twice', { uri: 'https://api.example/' }, 'invalid_target'],
+    ['a scope with a space', { scopes: ['a b'] }, 'invalid_scope'],
+    ['an empty scope', { scopes: [''] }, 'invalid_scope'],
+    ['a scope of ours', { scopes: ['email'] }, 'invalid_scope'],
+  ]
+  for (const [name, given, code] of refusals) {
+    await t.rejects(createApi(app, given), { code }, name)
+  }
+  await createApi(app, { uri: 'urn:example:api', scopes: [] })
+})
