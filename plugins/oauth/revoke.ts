@@ -22,7 +22,10 @@ const revoke: FastifyPluginAsyncTypebox = async (app) => {
       const client = await app.authenticateClient(request)
       const { token } = request.body
       if (!(await revokeAccessToken(token, client))) await revokeRefreshToken(token, client)
-      return reply.header('cache-control', 'no-store').send()
+      // Section 2.2: only the status counts; simple-oauth2 refuses an answer that is not called JSON.
+      return reply
+        .headers({ 'cache-control': 'no-store', 'content-type': 'application/json' })
+        .send('')
     },
   )
 
