@@ -65,7 +65,7 @@ function authRequest({ request_id, ...facts }: AuthorizationRequestFacts): strin
 }
 
 /** A value that stays a value inside a script element, whatever it contains. */
-function literal(value: string | number): string {
+function literal(value: unknown): string {
   return JSON.stringify(value).replace(
     /[<>&'{}\u2028\u2029]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,

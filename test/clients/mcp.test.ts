@@ -65,7 +65,8 @@ async function createWorld(t: Test): Promise<World> {
   const agent = await createAgent(app)
   const port = await freePort()
   const resource = `http://127.0.0.1:${port}/mcp`
-  const server = await createMcpServer({ issuer, resource, audience: issuer, scope: 'email' })
+  await app.registration.createResource({ uri: resource, scopes: ['tools'] })
+  const server = await createMcpServer({ issuer, resource, audience: resource, scope: 'tools' })
   await serve(t, port, server)
   return { app, issuer, agent, resource }
 }
