@@ -10,6 +10,20 @@ export const AuthenticateBody = Type.Object({
     pattern: '^[^\\u0000-\\u001f\\u007f]*$',
     description: 'The language model that acts, by its usual name',
   }),
+  expected_client_id: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 2048,
+      description: 'The client_id of the site that the agent means to sign in to',
+    }),
+  ),
+  expected_redirect_host: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 255,
+      description: 'The host (and port, unless the usual one) of that site’s redirect URI',
+    }),
+  ),
 })
 export type AuthenticateBody = Static<typeof AuthenticateBody>
 

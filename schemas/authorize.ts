@@ -37,5 +37,6 @@ export const AuthorizationRequestFacts = Type.Object({
   expires_in: Type.Integer({ description: 'Seconds' }),
   authenticate_endpoint: Type.String(),
   check_status_endpoint: Type.String(),
+  agent_authentication_methods: Type.Array(Type.String()),
 })
 export type AuthorizationRequestFacts = Static<typeof AuthorizationRequestFacts>

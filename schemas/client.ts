@@ -27,6 +27,11 @@ export function matchesRedirectUri(requested: string, registered: string): boole
   return ours !== undefined && ours === theirs
 }
 
+/** The host that a redirect URI leads to, with its port unless that is the scheme's own. */
+export function redirectHost(redirect_uri: string): string {
+  return new URL(redirect_uri).host
+}
+
 const loopback = /^(http:\/\/(?:localhost|127\.0\.0\.1|\[::1\]))(?::\d{1,5})?(?=[/?]|$)/
 
 function loopbackWithoutPort(uri: string): string | undefined {

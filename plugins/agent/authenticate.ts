@@ -1,7 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import fp from 'fastify-plugin'
+import type { AuthorizationRequest } from '../../db/store.ts'
 import { AuthenticateBody, AuthenticateResponse } from '../../schemas/authenticate.ts'
-import { invalidCredentials } from '../core/agent-authentication.ts'
+import { redirectHost } from '../../schemas/client.ts'
+import { AGENT_AUTHENTICATION_METHODS, invalidCredentials } from '../core/agent-authentication.ts'
 import { authorizationResponse } from '../core/authorization-response.ts'
 import { OAuthError } from '../core/errors.ts'
 import { newId } from '../core/secrets.ts'
@@ -11,7 +13,10 @@ import { newId } from '../core/secrets.ts'
  * request, which only one agent can do, once. The waiting browser is sent on at the same moment.
  */
 const authenticate: FastifyPluginAsyncTypebox = async (app) => {
-  app.metadata.advertise({ agent_authentication_endpoint: '/api/agent/authenticate' })
+  app.metadata.advertise({
+    agent_authentication_endpoint: '/api/agent/authenticate',
+    agent_authentication_methods_supported: AGENT_AUTHENTICATION_METHODS,
+  })
 
   app.post(
     '/api/agent/authenticate',
@@ -21,8 +26,9 @@ const authenticate: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request, reply): Promise<AuthenticateResponse> => {
       const { request_id, model } = request.body
-      await assertPending(request_id)
+      const pending = await findPending(request_id)
       const { agent_id } = await app.authenticateAgent(request.body)
+      assertExpected(request.body, pending)
 
       const now = app.clock.now()
       const authentication = await app.store.authorizationRequests.authenticate({
@@ -52,11 +58,12 @@ const authenticate: FastifyPluginAsyncTypebox = async (app) => {
   )
 
   /** Spares the work of checking a secret for a request that cannot be authenticated any more. */
-  async function assertPending(request_id: string): Promise<void> {
+  async function findPending(request_id: string): Promise<AuthorizationRequest> {
     const found = await app.store.authorizationRequests.find(request_id)
     if (found === undefined) throw unknownRequest()
     if (found.grant_id !== null) throw authenticatedBefore()
     if (found.expires_at <= app.clock.now()) throw unknownRequest()
+    return found
   }
 }
 
@@ -75,6 +82,28 @@ export default fp(authenticate, {
     ],
   },
 })
+
+/**
+ * A request that a page showed may be anybody's: the agent says which site it set out for, and
+ * another one gets nothing.
+ */
+function assertExpected(
+  {
+    expected_client_id,
+    expected_redirect_host,
+  }: Pick<AuthenticateBody, 'expected_client_id' | 'expected_redirect_host'>,
+  { client_id, redirect_uri }: AuthorizationRequest,
+): void {
+  if (expected_client_id !== undefined && expected_client_id !== client_id) {
+    throw new OAuthError('access_denied', 'The request is not of the expected_client_id')
+  }
+  if (
+    expected_redirect_host !== undefined &&
+    expected_redirect_host.toLowerCase() !== redirectHost(redirect_uri)
+  ) {
+    throw new OAuthError('access_denied', 'The request does not lead to the expected_redirect_host')
+  }
+}
 
 function unknownRequest(): OAuthError {
   return new OAuthError('invalid_request', 'The request_id is unknown or has expired', {

@@ -2,6 +2,9 @@ import type { FastifyInstance } from 'fastify'
 import type { Agent } from '../../db/store.ts'
 import { OAuthError } from './errors.ts'
 
+/** How an agent can prove who it is. */
+export const AGENT_AUTHENTICATION_METHODS = ['agent_secret']
+
 /**
  * Who is signing in: the agent, by its secret. An unknown agent, a disabled one and a wrong secret
  * get the same answer for the same work.

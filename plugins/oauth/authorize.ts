@@ -4,8 +4,9 @@ import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Client } from '../../db/store.ts'
 import { type AuthorizationRequestFacts, AuthorizeQuery } from '../../schemas/authorize.ts'
-import { matchesRedirectUri } from '../../schemas/client.ts'
+import { matchesRedirectUri, redirectHost } from '../../schemas/client.ts'
 import { IDENTITY_SCOPES } from '../../schemas/scope.ts'
+import { AGENT_AUTHENTICATION_METHODS } from '../core/agent-authentication.ts'
 import { authorizationResponse } from '../core/authorization-response.ts'
 import { OAuthError, sendError, toOAuthError } from '../core/errors.ts'
 import { findTarget, type Target } from '../core/resources.ts'
@@ -100,12 +101,13 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
         issuer: app.settings.ISSUER,
         client_id: client.client_id,
         client_name: client.client_name,
-        redirect_host: new URL(redirect_uri).host,
+        redirect_host: redirectHost(redirect_uri),
         scope: target.scope,
         resource: target.resources.map(({ uri }) => uri),
         expires_in,
         authenticate_endpoint: app.metadata.url('/api/agent/authenticate'),
         check_status_endpoint: app.metadata.url('/api/check-status'),
+        agent_authentication_methods: AGENT_AUTHENTICATION_METHODS,
       }
       if (browser !== undefined) app.browserCookie.set(reply, browser, expires_in)
       if (wantsJson(request)) return reply.header('cache-control', 'no-store').send(facts)
