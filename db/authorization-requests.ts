@@ -4,7 +4,7 @@ import type { AuthorizationRequestRow } from './tables.ts'
 export type AuthorizationRequest = AuthorizationRequestRow
 export type NewAuthorizationRequest = Omit<
   AuthorizationRequest,
-  'grant_id' | 'code_expires_at' | 'completed_at' | 'redeemed_at' | 'resource'
+  'grant_id' | 'code_expires_at' | 'completed_at' | 'redeemed_at' | 'deliver' | 'resource'
 > & {
   /** The normal URIs of the resources asked for. */
   resource: string[]
@@ -16,6 +16,8 @@ export interface Authentication {
   request_id: string
   agent_id: string
   model: string
+  /** `agent` keeps the code from whoever opened the request. */
+  deliver: 'agent' | null
   grant_id: string
   now: number
   code_expires_at: number
@@ -55,7 +57,7 @@ const requestById = statement<{ request_id: string }>()((p) =>
 const bindGrant = statement<Omit<Authentication, 'agent_id' | 'model'>>()((p) =>
   db
     .updateTable('authorization_requests')
-    .set({ grant_id: p.grant_id, code_expires_at: p.code_expires_at })
+    .set({ grant_id: p.grant_id, code_expires_at: p.code_expires_at, deliver: p.deliver })
     .where('request_id', '=', p.request_id)
     .where('grant_id', 'is', null)
     .where('expires_at', '>', p.now)
@@ -141,10 +143,10 @@ export const writes = {
 
   /** Binds a pending request to a new grant. Of agents that race for one request, one succeeds. */
   *authenticate(authentication: Authentication): Act<AuthenticationOutcome> {
-    const { request_id, agent_id, model, grant_id, now, code_expires_at } = authentication
+    const { request_id, agent_id, model, deliver, grant_id, now, code_expires_at } = authentication
     const agent = yield* one(liveAgent({ agent_id }))
     if (agent === undefined) return { outcome: 'agent_disabled' }
-    const request = yield* one(bindGrant({ request_id, grant_id, now, code_expires_at }))
+    const request = yield* one(bindGrant({ request_id, deliver, grant_id, now, code_expires_at }))
     if (request === undefined) {
       const found = yield* findRequest(request_id)
       if (found === undefined) return { outcome: 'unknown' }

@@ -63,6 +63,8 @@ export interface AuthorizationRequestRow {
   completed_at: number | null
   /** When the code was redeemed. */
   redeemed_at: number | null
+  /** `agent` when the code goes to the agent that proved itself and to nobody else. */
+  deliver: 'agent' | null
 }
 
 /** One sign-in of one agent at one client. Revoking it ends every token that hangs from it. */

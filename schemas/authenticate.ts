@@ -10,6 +10,11 @@ export const AuthenticateBody = Type.Object({
     pattern: '^[^\\u0000-\\u001f\\u007f]*$',
     description: 'The language model that acts, by its usual name',
   }),
+  deliver: Type.Optional(
+    Type.Literal('agent', {
+      description: 'Gives the callback URL to the agent in this answer, and to nobody else',
+    }),
+  ),
   expected_client_id: Type.Optional(
     Type.String({
       minLength: 1,

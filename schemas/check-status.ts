@@ -23,6 +23,11 @@ export const CheckStatusResponse = Type.Object({
     Type.Union([Type.Literal('request_expired'), Type.Literal('access_denied')]),
   ),
   error_description: Type.Optional(Type.String()),
+  deliver: Type.Optional(
+    Type.Literal('agent', {
+      description: 'The agent went on by itself: nobody else gets a redirect_to',
+    }),
+  ),
   redirect_to: Type.Optional(Type.String()),
   code: Type.Optional(Type.String()),
   state: Type.Optional(Type.String()),

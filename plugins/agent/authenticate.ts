@@ -10,7 +10,8 @@ import { newId } from '../core/secrets.ts'
 
 /**
  * POST /api/agent/authenticate: an agent proves itself and so authenticates an authorization
- * request, which only one agent can do, once. The waiting browser is sent on at the same moment.
+ * request, which only one agent can do, once. The waiting browser is sent on at the same moment, unless the agent asks that the code goes
+ * to it alone: then a stranger's browser gains nothing by having opened the request.
  */
 const authenticate: FastifyPluginAsyncTypebox = async (app) => {
   app.metadata.advertise({
@@ -25,7 +26,7 @@ const authenticate: FastifyPluginAsyncTypebox = async (app) => {
       config: { errorMembers: { success: false } },
     },
     async (request, reply): Promise<AuthenticateResponse> => {
-      const { request_id, model } = request.body
+      const { request_id, model, deliver = null } = request.body
       const pending = await findPending(request_id)
       const { agent_id } = await app.authenticateAgent(request.body)
       assertExpected(request.body, pending)
@@ -35,6 +36,7 @@ const authenticate: FastifyPluginAsyncTypebox = async (app) => {
         request_id,
         agent_id,
         model,
+        deliver,
         grant_id: newId('grant_'),
         now,
         code_expires_at: now + app.settings.AUTHORIZATION_CODE_TTL,

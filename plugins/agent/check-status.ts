@@ -12,7 +12,8 @@ const MAX_WAIT = 25
 /**
  * GET /api/check-status: where an authorization request stands. The code goes to nobody but whoever
  * opened the request: a browser proves that with its cookie; something that was no browser, and so
- * keeps no cookie, by knowing the request id.
+ * keeps no cookie, by knowing the request id. Where the agent asked for the code to be delivered to
+ * it alone, nobody gets it here.
  */
 const checkStatus: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
@@ -50,8 +51,9 @@ const checkStatus: FastifyPluginAsyncTypebox = async (app) => {
     if (grant_id === null || code_expires_at === null) {
       return found.expires_at <= now ? expired : { status: 'pending' }
     }
+    if (found.redeemed_at === null && found.grant_revoked_at !== null) return denied
+    if (found.deliver === 'agent') return { status: 'completed', deliver: 'agent' }
     if (found.redeemed_at !== null) return { status: 'completed' }
-    if (found.grant_revoked_at !== null) return denied
     if (code_expires_at <= now) return expired
     if (!isOpener(found, request)) {
       return { status: found.completed_at === null ? 'authenticated' : 'completed' }
