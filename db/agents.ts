@@ -1,3 +1,4 @@
+import { type AgentKey, listKeys } from './agent-keys.ts'
 import {
   addSecret,
   findLiveSecrets,
@@ -35,6 +36,12 @@ export const reads = {
   ): Act<(Agent & { secrets: LiveSecret[] }) | undefined> {
     const agent = yield* one(agentById({ agent_id }))
     return agent && { ...agent, secrets: yield* findLiveSecrets(agent_id, now) }
+  },
+
+  /** The agent, with the public keys that it registered. */
+  *findWithKeys(agent_id: string): Act<(Agent & { keys: AgentKey[] }) | undefined> {
+    const agent = yield* one(agentById({ agent_id }))
+    return agent && { ...agent, keys: yield* listKeys(agent_id) }
   },
 
   *list(): Act<Agent[]> {

@@ -40,6 +40,20 @@ const expiredRevocations = statement<Batch>()((p) =>
     .returning('jti'),
 )
 
+const expiredAssertions = statement<Batch>()((p) =>
+  db
+    .deleteFrom('used_assertions')
+    .where('jti', 'in', (eb) =>
+      eb
+        .selectFrom('used_assertions')
+        .select('jti')
+        .where('expires_at', '<', p.before)
+        .limit(p.limit),
+    )
+    .where('expires_at', '<', p.before)
+    .returning('jti'),
+)
+
 const expiredSecrets = statement<{ before: number }>()((p) =>
   db.deleteFrom('secrets').where('expires_at', '<', p.before),
 )
@@ -57,7 +71,7 @@ export const writes = {
    */
   *sweep(batch: Batch): Act<boolean> {
     let full = false
-    for (const expired of [expiredRequests, expiredGrants, expiredRevocations]) {
+    for (const expired of [expiredRequests, expiredGrants, expiredRevocations, expiredAssertions]) {
       const rows = yield* all(expired(batch) as Parameters<typeof all>[0])
       full ||= rows.length === batch.limit
     }

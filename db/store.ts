@@ -1,3 +1,4 @@
+import * as agentKeys from './agent-keys.ts'
 import * as agents from './agents.ts'
 import * as authorizationRequests from './authorization-requests.ts'
 import * as clients from './clients.ts'
@@ -8,6 +9,7 @@ import * as signingKeys from './signing-keys.ts'
 import { SqliteEngine } from './sqlite.ts'
 import type { Act } from './statement.ts'
 
+export type { AgentKey } from './agent-keys.ts'
 export type { Agent, AgentChange } from './agents.ts'
 export type { AuthorizationRequest, AuthorizationRequestState } from './authorization-requests.ts'
 export type { Client, ClientChange } from './clients.ts'
@@ -47,6 +49,7 @@ function bind<R extends Acts, W extends Acts>(
 export async function openStore(databaseUrl: string) {
   const engine = await SqliteEngine.open(databaseUrl.replace(/^sqlite:/, ''))
   return {
+    agentKeys: bind(engine, agentKeys),
     agents: bind(engine, agents),
     authorizationRequests: bind(engine, authorizationRequests),
     clients: bind(engine, clients),

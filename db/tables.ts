@@ -8,6 +8,8 @@ export interface Tables {
   resources: ResourceRow
   revoked_access_tokens: { jti: string; expires_at: number }
   signing_keys: SigningKeyRow
+  agent_keys: AgentKeyRow
+  used_assertions: { agent_id: string; jti: string; expires_at: number }
 }
 
 export interface ClientRow {
@@ -108,4 +110,14 @@ export interface SigningKeyRow {
   active_from: number
   /** When its last token has died and it leaves the key set; null while no newer key is known. */
   remove_at: number | null
+}
+
+/** A public key by which an agent proves itself. */
+export interface AgentKeyRow {
+  agent_id: string
+  kid: string
+  alg: string
+  /** JSON Web Key, public members only. */
+  public_jwk: string
+  created_at: number
 }

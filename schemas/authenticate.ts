@@ -2,8 +2,15 @@ import { type Static, Type } from '@sinclair/typebox'
 
 export const AuthenticateBody = Type.Object({
   request_id: Type.String({ minLength: 1, maxLength: 255 }),
-  agent_id: Type.String({ minLength: 1, maxLength: 255 }),
-  agent_secret: Type.String({ minLength: 1, maxLength: 255 }),
+  agent_id: Type.Optional(Type.String({ minLength: 1, maxLength: 255 })),
+  agent_secret: Type.Optional(Type.String({ minLength: 1, maxLength: 255 })),
+  agent_assertion: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 4096,
+      description: 'In place of the secret, a JWT signed by a registered key of the agent',
+    }),
+  ),
   model: Type.String({
     minLength: 1,
     maxLength: 255,

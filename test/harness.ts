@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { FastifyInstance, LightMyRequestResponse } from 'fastify'
+import { type CryptoKey, exportJWK, generateKeyPair, SignJWT } from 'jose'
 import type { Test } from 'tap'
 import { type BuildOptions, buildApp } from '../plugins/app.ts'
 import type { Clock } from '../plugins/core/clock.ts'
@@ -91,6 +92,49 @@ export async function createApi(
   }
 }
 
+export interface KeyedAgent {
+  agent_id: string
+  kid: string
+  alg: string
+  privateKey: CryptoKey
+}
+
+/** A registered agent with a registered key, and its secret. */
+export async function createKeyedAgent(
+  app: FastifyInstance,
+  alg = 'ES256',
+): Promise<KeyedAgent & Credentials> {
+  const credentials = await createAgent(app)
+  const { publicKey, privateKey } = await generateKeyPair(alg)
+  const { kid } = await app.agentKeys.add(credentials.agent_id, await exportJWK(publicKey))
+  return { ...credentials, kid, alg, privateKey }
+}
+
+/** A good assertion of an agent for a request, with `change` made to its claims and header. */
+export function signAssertion(
+  app: FastifyInstance,
+  { agent_id, kid, alg, privateKey }: KeyedAgent,
+  request: { request_id: string; client_id: string },
+  change: Record<string, unknown> = {},
+  header: Record<string, unknown> = {},
+): Promise<string> {
+  const iat = app.clock.now()
+  const claims = {
+    iss: agent_id,
+    sub: agent_id,
+    aud: app.settings.ISSUER,
+    request_id: request.request_id,
+    client_id: request.client_id,
+    jti: randomBytes(16).toString('base64url'),
+    iat,
+    exp: iat + 60,
+    ...change,
+  }
+  return new SignJWT(claims)
+    .setProtectedHeader({ alg, kid, typ: 'agent-assertion+jwt', ...header })
+    .sign(privateKey)
+}
+
 /** A code verifier and its S256 challenge. */
 export function pkce(): { code_verifier: string; code_challenge: string } {
   const code_verifier = randomBytes(32).toString('base64url')
@@ -163,14 +207,33 @@ export async function open(
 export function authenticate(
   app: FastifyInstance,
   request_id: string,
-  agent: Credentials,
+  { agent_id, agent_secret }: Credentials,
   change: Record<string, unknown> = {},
 ): Promise<LightMyRequestResponse> {
   return app.inject({
     method: 'POST',
     url: '/api/agent/authenticate',
-    payload: { request_id, ...agent, model: 'test-model', ...change },
+    payload: { request_id, agent_id, agent_secret, model: 'test-model', ...change },
   })
+}
+
+/** POST /api/agent/authenticate with an assertion. */
+export function authenticateByKey(
+  app: FastifyInstance,
+  request_id: string,
+  agent_assertion: string,
+  change: Record<string, unknown> = {},
+): Promise<LightMyRequestResponse> {
+  return app.inject({
+    method: 'POST',
+    url: '/api/agent/authenticate',
+    payload: { request_id, agent_assertion, model: 'test-model', ...change },
+  })
+}
+
+/** Where a request stands, for one who only knows its id. */
+export async function statusOf(app: FastifyInstance, request_id: string): Promise<string> {
+  return (await app.inject({ url: `/api/check-status?request_id=${request_id}` })).json().status
 }
 
 /** POST a form with the site's credentials in the body. */

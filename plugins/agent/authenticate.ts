@@ -4,6 +4,7 @@ import type { AuthorizationRequest } from '../../db/store.ts'
 import { AuthenticateBody, AuthenticateResponse } from '../../schemas/authenticate.ts'
 import { redirectHost } from '../../schemas/client.ts'
 import { AGENT_AUTHENTICATION_METHODS, invalidCredentials } from '../core/agent-authentication.ts'
+import { AGENT_KEY_ALGS } from '../core/agent-keys.ts'
 import { authorizationResponse } from '../core/authorization-response.ts'
 import { OAuthError } from '../core/errors.ts'
 import { newId } from '../core/secrets.ts'
@@ -17,6 +18,7 @@ const authenticate: FastifyPluginAsyncTypebox = async (app) => {
   app.metadata.advertise({
     agent_authentication_endpoint: '/api/agent/authenticate',
     agent_authentication_methods_supported: AGENT_AUTHENTICATION_METHODS,
+    agent_assertion_signing_alg_values_supported: AGENT_KEY_ALGS,
   })
 
   app.post(
@@ -28,7 +30,8 @@ const authenticate: FastifyPluginAsyncTypebox = async (app) => {
     async (request, reply): Promise<AuthenticateResponse> => {
       const { request_id, model, deliver = null } = request.body
       const pending = await findPending(request_id)
-      const { agent_id } = await app.authenticateAgent(request.body)
+      const { agent, method } = await app.authenticateAgent(request.body, pending)
+      const { agent_id } = agent
       assertExpected(request.body, pending)
 
       const now = app.clock.now()
@@ -47,7 +50,7 @@ const authenticate: FastifyPluginAsyncTypebox = async (app) => {
       app.requestWatch.notify(request_id)
 
       const { client_id, redirect_uri, state, grant_id } = authentication.request
-      request.log.info({ agent_id, client_id, grant_id, model }, 'agent authenticated')
+      request.log.info({ agent_id, client_id, grant_id, model, method }, 'agent authenticated')
       const code = app.tokens.sealCode(request_id)
       reply.header('cache-control', 'no-store')
       return {

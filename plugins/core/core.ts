@@ -4,7 +4,9 @@ import formbody from '@fastify/formbody'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { openStore, type Store } from '../../db/store.ts'
+import { AgentAssertions } from './agent-assertion.ts'
 import { createAgentAuthentication } from './agent-authentication.ts'
+import { AgentKeys } from './agent-keys.ts'
 import { createBearerAuthentication } from './bearer.ts'
 import { BrowserCookie } from './browser-cookie.ts'
 import { createClientAuthentication } from './client-authentication.ts'
@@ -32,6 +34,8 @@ declare module 'fastify' {
     secrets: Secrets
     tokens: Tokens
     registration: Registration
+    agentKeys: AgentKeys
+    agentAssertions: AgentAssertions
     metadata: Metadata
     requestWatch: RequestWatch
     browserCookie: BrowserCookie
@@ -70,6 +74,8 @@ export default fp<CoreOptions>(
     app.decorate('secrets', new Secrets(clock))
     app.decorate('tokens', new Tokens(keys, vault, clock, settings))
     app.decorate('registration', new Registration(app))
+    app.decorate('agentKeys', new AgentKeys(app))
+    app.decorate('agentAssertions', new AgentAssertions(app))
     app.decorate('metadata', new Metadata(settings.ISSUER))
     app.decorate('requestWatch', new RequestWatch(store))
     app.decorate('browserCookie', new BrowserCookie(settings.ISSUER))

@@ -80,6 +80,6 @@ t.test('GET /authorize gives an agent that asks for JSON the facts of the reques
     expires_in: 600,
     authenticate_endpoint: 'https://auth.example/tenant/api/agent/authenticate',
     check_status_endpoint: 'https://auth.example/tenant/api/check-status',
-    agent_authentication_methods: ['agent_secret'],
+    agent_authentication_methods: ['agent_secret', 'agent_assertion'],
   })
 })

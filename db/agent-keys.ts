@@ -1,0 +1,66 @@
+import { type Act, all, db, one, statement } from './statement.ts'
+import type { AgentKeyRow } from './tables.ts'
+
+export type AgentKey = AgentKeyRow
+
+/** By the primary key's first column. */
+const keysOfAgent = statement<{ agent_id: string }>()((p) =>
+  db
+    .selectFrom('agent_keys')
+    .selectAll()
+    .where('agent_id', '=', p.agent_id)
+    .orderBy('created_at')
+    .orderBy('kid'),
+)
+
+const useAssertion = statement<{ agent_id: string; jti: string; expires_at: number }>()((p) =>
+  db
+    .insertInto('used_assertions')
+    .values({ agent_id: p.agent_id, jti: p.jti, expires_at: p.expires_at })
+    .onConflict((conflict) => conflict.doNothing())
+    .returning('jti'),
+)
+
+export function* listKeys(agent_id: string): Act<AgentKey[]> {
+  return yield* all(keysOfAgent({ agent_id }))
+}
+
+export const reads = { list: listKeys }
+
+export const writes = {
+  /** Registers a public key, unless the agent has one of this `kid` or `limit` keys already. */
+  *add(
+    key: AgentKey,
+    limit: number,
+  ): Act<{ outcome: 'added' | 'registered_before' | 'too_many' | 'unknown_agent' }> {
+    const agent = yield* one(
+      db.selectFrom('agents').select('agent_id').where('agent_id', '=', key.agent_id).compile(),
+    )
+    if (agent === undefined) return { outcome: 'unknown_agent' }
+    const keys = yield* listKeys(key.agent_id)
+    if (keys.some(({ kid }) => kid === key.kid)) return { outcome: 'registered_before' }
+    if (keys.length >= limit) return { outcome: 'too_many' }
+    yield db.insertInto('agent_keys').values(key).compile()
+    return { outcome: 'added' }
+  },
+
+  *remove(agent_id: string, kid: string): Act<boolean> {
+    const row = yield* one(
+      db
+        .deleteFrom('agent_keys')
+        .where('agent_id', '=', agent_id)
+        .where('kid', '=', kid)
+        .returning('kid')
+        .compile(),
+    )
+    return row !== undefined
+  },
+
+  /**
+   * Uses up the `jti` of an agent's assertion, which is remembered until `expires_at`. Of callers
+   * that race, one succeeds.
+   */
+  *useAssertion(agent_id: string, jti: string, expires_at: number): Act<boolean> {
+    return (yield* one(useAssertion({ agent_id, jti, expires_at }))) !== undefined
+  },
+}
