@@ -1,5 +1,6 @@
+import { recordEvent } from './events.ts'
 import { type Act, all, db, one, statement } from './statement.ts'
-import type { AgentKeyRow } from './tables.ts'
+import type { AgentKeyRow, EventRow } from './tables.ts'
 
 export type AgentKey = AgentKeyRow
 
@@ -32,6 +33,7 @@ export const writes = {
   *add(
     key: AgentKey,
     limit: number,
+    event: EventRow,
   ): Act<{ outcome: 'added' | 'registered_before' | 'too_many' | 'unknown_agent' }> {
     const agent = yield* one(
       db.selectFrom('agents').select('agent_id').where('agent_id', '=', key.agent_id).compile(),
@@ -41,10 +43,11 @@ export const writes = {
     if (keys.some(({ kid }) => kid === key.kid)) return { outcome: 'registered_before' }
     if (keys.length >= limit) return { outcome: 'too_many' }
     yield db.insertInto('agent_keys').values(key).compile()
+    yield* recordEvent(event)
     return { outcome: 'added' }
   },
 
-  *remove(agent_id: string, kid: string): Act<boolean> {
+  *remove(agent_id: string, kid: string, event: EventRow): Act<boolean> {
     const row = yield* one(
       db
         .deleteFrom('agent_keys')
@@ -53,6 +56,7 @@ export const writes = {
         .returning('kid')
         .compile(),
     )
+    if (row !== undefined) yield* recordEvent(event)
     return row !== undefined
   },
 

@@ -1,4 +1,5 @@
 import { type AgentKey, listKeys } from './agent-keys.ts'
+import { findAgentPolicy } from './policies.ts'
 import {
   addSecret,
   findLiveSecrets,
@@ -29,13 +30,16 @@ export const reads = {
     return yield* one(agentById({ agent_id }))
   },
 
-  /** The agent, with the secrets that are good at `now`. */
+  /** The agent, with the secrets that are good at `now`: none when its policy forbids them. */
   *findWithSecrets(
     agent_id: string,
     now: number,
   ): Act<(Agent & { secrets: LiveSecret[] }) | undefined> {
     const agent = yield* one(agentById({ agent_id }))
-    return agent && { ...agent, secrets: yield* findLiveSecrets(agent_id, now) }
+    if (agent === undefined) return undefined
+    const { secret } = yield* findAgentPolicy(agent_id)
+    const secrets = secret === 'forbid' ? [] : yield* findLiveSecrets(agent_id, now)
+    return { ...agent, secrets }
   },
 
   /** The agent, with the public keys that it registered. */

@@ -1,5 +1,6 @@
+import { recordEvent } from './events.ts'
 import { type Act, all, db, one, statement } from './statement.ts'
-import type { AuthorizationRequestRow } from './tables.ts'
+import type { AuthorizationRequestRow, EventRow } from './tables.ts'
 
 export type AuthorizationRequest = AuthorizationRequestRow
 export type NewAuthorizationRequest = Omit<
@@ -21,6 +22,8 @@ export interface Authentication {
   grant_id: string
   now: number
   code_expires_at: number
+  /** What goes on record with it. */
+  event: Pick<EventRow, 'event_id' | 'method' | 'address'>
 }
 
 export type AuthenticationOutcome =
@@ -54,7 +57,7 @@ const requestById = statement<{ request_id: string }>()((p) =>
     .where('request.request_id', '=', p.request_id),
 )
 
-const bindGrant = statement<Omit<Authentication, 'agent_id' | 'model'>>()((p) =>
+const bindGrant = statement<Omit<Authentication, 'agent_id' | 'model' | 'event'>>()((p) =>
   db
     .updateTable('authorization_requests')
     .set({ grant_id: p.grant_id, code_expires_at: p.code_expires_at, deliver: p.deliver })
@@ -111,6 +114,44 @@ function* findRequest(request_id: string): Act<AuthorizationRequestState | undef
   return request
 }
 
+/**
+ * Binds a pending request to a new grant and puts that on record. Of agents that race for one
+ * request, one succeeds.
+ */
+export function* authenticate(authentication: Authentication): Act<AuthenticationOutcome> {
+  const { request_id, agent_id, model, deliver, grant_id, now, code_expires_at } = authentication
+  const agent = yield* one(liveAgent({ agent_id }))
+  if (agent === undefined) return { outcome: 'agent_disabled' }
+  const request = yield* one(bindGrant({ request_id, deliver, grant_id, now, code_expires_at }))
+  if (request === undefined) {
+    const found = yield* findRequest(request_id)
+    if (found === undefined) return { outcome: 'unknown' }
+    return { outcome: found.grant_id === null ? 'expired' : 'authenticated_before' }
+  }
+  const { client_id, scope, resource } = request
+  yield insertGrant({
+    grant_id,
+    client_id,
+    agent_id,
+    model,
+    scope,
+    resource,
+    created_at: now,
+    expires_at: code_expires_at,
+  })
+  yield* recordEvent({
+    ...authentication.event,
+    at: now,
+    event: 'sign_in',
+    outcome: 'granted',
+    agent_id,
+    client_id,
+    model,
+    detail: null,
+  })
+  return { outcome: 'authenticated', request }
+}
+
 /** How many identifiers one statement takes. */
 const BATCH = 500
 
@@ -141,30 +182,7 @@ export const writes = {
     yield insertRequest({ ...request, resource })
   },
 
-  /** Binds a pending request to a new grant. Of agents that race for one request, one succeeds. */
-  *authenticate(authentication: Authentication): Act<AuthenticationOutcome> {
-    const { request_id, agent_id, model, deliver, grant_id, now, code_expires_at } = authentication
-    const agent = yield* one(liveAgent({ agent_id }))
-    if (agent === undefined) return { outcome: 'agent_disabled' }
-    const request = yield* one(bindGrant({ request_id, deliver, grant_id, now, code_expires_at }))
-    if (request === undefined) {
-      const found = yield* findRequest(request_id)
-      if (found === undefined) return { outcome: 'unknown' }
-      return { outcome: found.grant_id === null ? 'expired' : 'authenticated_before' }
-    }
-    const { client_id, scope, resource } = request
-    yield insertGrant({
-      grant_id,
-      client_id,
-      agent_id,
-      model,
-      scope,
-      resource,
-      created_at: now,
-      expires_at: code_expires_at,
-    })
-    return { outcome: 'authenticated', request }
-  },
+  authenticate,
 
   /** Records that the code was handed to whoever opened the request. */
   *complete(request_id: string, now: number): Act<void> {

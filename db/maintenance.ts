@@ -54,6 +54,15 @@ const expiredAssertions = statement<Batch>()((p) =>
     .returning('jti'),
 )
 
+const oldEvents = statement<Batch>()((p) =>
+  db
+    .deleteFrom('events')
+    .where('event_id', 'in', (eb) =>
+      eb.selectFrom('events').select('event_id').where('at', '<', p.before).limit(p.limit),
+    )
+    .returning('event_id'),
+)
+
 const expiredSecrets = statement<{ before: number }>()((p) =>
   db.deleteFrom('secrets').where('expires_at', '<', p.before),
 )
@@ -67,10 +76,11 @@ export const reads = {}
 export const writes = {
   /**
    * Deletes at most `limit` rows of each kind that expired before `before` (epoch seconds), by the
-   * indexes on `expires_at`. Tells whether there may be more.
+   * indexes on `expires_at`, and events of before `events_before`. Tells whether there may be more.
    */
-  *sweep(batch: Batch): Act<boolean> {
-    let full = false
+  *sweep(batch: Batch & { events_before: number }): Act<boolean> {
+    const events = yield* all(oldEvents({ before: batch.events_before, limit: batch.limit }))
+    let full = events.length === batch.limit
     for (const expired of [expiredRequests, expiredGrants, expiredRevocations, expiredAssertions]) {
       const rows = yield* all(expired(batch) as Parameters<typeof all>[0])
       full ||= rows.length === batch.limit

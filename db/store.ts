@@ -2,8 +2,10 @@ import * as agentKeys from './agent-keys.ts'
 import * as agents from './agents.ts'
 import * as authorizationRequests from './authorization-requests.ts'
 import * as clients from './clients.ts'
+import * as events from './events.ts'
 import * as grants from './grants.ts'
 import * as maintenance from './maintenance.ts'
+import * as policies from './policies.ts'
 import * as resources from './resources.ts'
 import * as signingKeys from './signing-keys.ts'
 import { SqliteEngine } from './sqlite.ts'
@@ -11,8 +13,14 @@ import type { Act } from './statement.ts'
 
 export type { AgentKey } from './agent-keys.ts'
 export type { Agent, AgentChange } from './agents.ts'
-export type { AuthorizationRequest, AuthorizationRequestState } from './authorization-requests.ts'
+export type {
+  Authentication,
+  AuthenticationOutcome,
+  AuthorizationRequest,
+  AuthorizationRequestState,
+} from './authorization-requests.ts'
 export type { Client, ClientChange } from './clients.ts'
+export type { Event } from './events.ts'
 export type { Grant } from './grants.ts'
 export type { Resource, ResourceChange } from './resources.ts'
 export type { LiveSecret } from './secrets.ts'
@@ -53,8 +61,10 @@ export async function openStore(databaseUrl: string) {
     agents: bind(engine, agents),
     authorizationRequests: bind(engine, authorizationRequests),
     clients: bind(engine, clients),
+    events: bind(engine, events),
     grants: bind(engine, grants),
     maintenance: bind(engine, maintenance),
+    policies: bind(engine, policies),
     resources: bind(engine, resources),
     signingKeys: bind(engine, signingKeys),
     /** Changes whenever another process has written to the database. */

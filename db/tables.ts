@@ -10,6 +10,10 @@ export interface Tables {
   signing_keys: SigningKeyRow
   agent_keys: AgentKeyRow
   used_assertions: { agent_id: string; jti: string; expires_at: number }
+  agent_policies: AgentPolicyRow
+  agent_sites: { agent_id: string; site: string; created_at: number }
+  client_policies: ModelPolicyRow & { client_id: string }
+  events: EventRow
 }
 
 export interface ClientRow {
@@ -120,4 +124,38 @@ export interface AgentKeyRow {
   /** JSON Web Key, public members only. */
   public_jwk: string
   created_at: number
+}
+
+/** JSON arrays of model names; one that ends with `*` stands for all that begin like it. */
+export interface ModelPolicyRow {
+  allowed_models: string
+  refused_models: string
+}
+
+/** What the owner lets an agent do. An agent without a row has the default policy. */
+export interface AgentPolicyRow extends ModelPolicyRow {
+  agent_id: string
+  sites: 'any' | 'list' | 'ask'
+  /** 1 or 0. */
+  remember_sites: number
+  deliver: 'any' | 'agent'
+  secret: 'allow' | 'forbid'
+}
+
+/** One line of the audit trail. */
+export interface EventRow {
+  event_id: string
+  at: number
+  event: 'sign_in' | 'approval' | 'revocation' | 'key' | 'policy'
+  /** What came of it: one word, for a refusal the error code. */
+  outcome: string
+  agent_id: string | null
+  client_id: string | null
+  model: string | null
+  /** How the agent proved itself. */
+  method: string | null
+  /** The network address of whoever caused it. */
+  address: string | null
+  /** A sentence for people. */
+  detail: string | null
 }

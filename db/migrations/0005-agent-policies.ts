@@ -81,6 +81,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     .addColumn('model', 'text')
     .addColumn('method', 'text')
     .addColumn('address', 'text')
+    .addColumn('detail', 'text')
     .execute()
   await db.schema.createIndex('events_at').on('events').column('at').execute()
   await db.schema.createIndex('events_agent_id').on('events').columns(['agent_id', 'at']).execute()

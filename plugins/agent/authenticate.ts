@@ -3,16 +3,15 @@ import fp from 'fastify-plugin'
 import type { AuthorizationRequest } from '../../db/store.ts'
 import { AuthenticateBody, AuthenticateResponse } from '../../schemas/authenticate.ts'
 import { redirectHost } from '../../schemas/client.ts'
-import { AGENT_AUTHENTICATION_METHODS, invalidCredentials } from '../core/agent-authentication.ts'
+import { AGENT_AUTHENTICATION_METHODS, readAgentCredentials } from '../core/agent-authentication.ts'
 import { AGENT_KEY_ALGS } from '../core/agent-keys.ts'
-import { authorizationResponse } from '../core/authorization-response.ts'
 import { OAuthError } from '../core/errors.ts'
-import { newId } from '../core/secrets.ts'
 
 /**
  * POST /api/agent/authenticate: an agent proves itself and so authenticates an authorization
- * request, which only one agent can do, once. The waiting browser is sent on at the same moment, unless the agent asks that the code goes
- * to it alone: then a stranger's browser gains nothing by having opened the request.
+ * request, which only one agent can do, once. The waiting browser is sent on at the same moment,
+ * unless the agent asks that the code goes to it alone: then a stranger's browser gains nothing by
+ * having opened the request. Whatever is refused leaves the request pending.
  */
 const authenticate: FastifyPluginAsyncTypebox = async (app) => {
   app.metadata.advertise({
@@ -29,62 +28,37 @@ const authenticate: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request, reply): Promise<AuthenticateResponse> => {
       const { request_id, model, deliver = null } = request.body
-      const pending = await findPending(request_id)
-      const { agent, method } = await app.authenticateAgent(request.body, pending)
-      const { agent_id } = agent
-      assertExpected(request.body, pending)
-
-      const now = app.clock.now()
-      const authentication = await app.store.authorizationRequests.authenticate({
-        request_id,
-        agent_id,
-        model,
-        deliver,
-        grant_id: newId('grant_'),
-        now,
-        code_expires_at: now + app.settings.AUTHORIZATION_CODE_TTL,
-      })
-      if (authentication.outcome === 'agent_disabled') throw invalidCredentials()
-      if (authentication.outcome === 'authenticated_before') throw authenticatedBefore()
-      if (authentication.outcome !== 'authenticated') throw unknownRequest()
-      app.requestWatch.notify(request_id)
-
-      const { client_id, redirect_uri, state, grant_id } = authentication.request
-      request.log.info({ agent_id, client_id, grant_id, model, method }, 'agent authenticated')
-      const code = app.tokens.sealCode(request_id)
+      const { ip: address } = request
       reply.header('cache-control', 'no-store')
-      return {
-        status: 'authenticated',
-        success: true,
-        message: 'The agent is authenticated',
-        redirect_to: authorizationResponse(redirect_uri, { code, state, iss: app.settings.ISSUER }),
-      }
+
+      const credentials = readAgentCredentials(request.body)
+      const { agent_id, method } = credentials
+      const pending = await app.agentSignIn.findPending(request_id)
+      const { client_id } = pending
+      const signIn = { request_id, agent_id, model, deliver }
+
+      const event = { event: 'sign_in', agent_id, client_id, model, method, address } as const
+      await app.audit.recordRefusals(event, async () => {
+        await app.authenticateAgent(credentials, pending)
+        assertExpected(request.body, pending)
+        const decision = await app.policies.decide(signIn, pending)
+        if (decision !== 'allowed') {
+          throw new OAuthError('access_denied', 'The owner has to approve this site first')
+        }
+      })
+
+      const authentication = app.agentSignIn.prepare(signIn, { method, address })
+      const result = await app.store.authorizationRequests.authenticate(authentication)
+      return app.agentSignIn.conclude(authentication, result)
     },
   )
-
-  /** Spares the work of checking a secret for a request that cannot be authenticated any more. */
-  async function findPending(request_id: string): Promise<AuthorizationRequest> {
-    const found = await app.store.authorizationRequests.find(request_id)
-    if (found === undefined) throw unknownRequest()
-    if (found.grant_id !== null) throw authenticatedBefore()
-    if (found.expires_at <= app.clock.now()) throw unknownRequest()
-    return found
-  }
 }
 
 export default fp(authenticate, {
   name: 'agent/authenticate',
   encapsulate: true,
   decorators: {
-    fastify: [
-      'authenticateAgent',
-      'clock',
-      'metadata',
-      'requestWatch',
-      'settings',
-      'store',
-      'tokens',
-    ],
+    fastify: ['agentSignIn', 'audit', 'authenticateAgent', 'metadata', 'policies', 'store'],
   },
 })
 
@@ -108,14 +82,4 @@ function assertExpected(
   ) {
     throw new OAuthError('access_denied', 'The request does not lead to the expected_redirect_host')
   }
-}
-
-function unknownRequest(): OAuthError {
-  return new OAuthError('invalid_request', 'The request_id is unknown or has expired', {
-    status: 404,
-  })
-}
-
-function authenticatedBefore(): OAuthError {
-  return new OAuthError('invalid_request', 'The request was authenticated already', { status: 409 })
 }

@@ -19,6 +19,26 @@ const CLOCK_SKEW = 10
 /** The explicit type (RFC 8725 section 3.11); a token made for another purpose is none. */
 const TYPES = [undefined, 'JWT', 'agent-assertion+jwt']
 
+/**
+ * Which agent an assertion says it is of; nothing is proved by that.
+ * @throws {OAuthError} invalid_request when it is no assertion
+ */
+export function readSubject(assertion: string): string {
+  try {
+    const { alg, typ } = decodeProtectedHeader(assertion)
+    const { sub } = decodeJwt(assertion)
+    if (!AGENT_KEY_ALGS.includes(alg ?? '')) {
+      throw malformed(`must be signed with ${AGENT_KEY_ALGS.join(' or ')}`)
+    }
+    if (!TYPES.includes(typ)) throw malformed('must have the typ agent-assertion+jwt')
+    if (typeof sub !== 'string' || sub === '') throw malformed('must have the agent_id as its sub')
+    return sub
+  } catch (error) {
+    if (error instanceof OAuthError) throw error
+    throw malformed('is not a signed JWT')
+  }
+}
+
 /** What an agent signs to sign in to one site, once. */
 export interface AssertionClaims extends JWTPayload {
   iss: string
@@ -51,27 +71,6 @@ export class AgentAssertions {
 
   constructor(app: Pick<FastifyInstance, 'agentKeys' | 'clock' | 'settings' | 'store'>) {
     this.#app = app
-  }
-
-  /**
-   * Which agent an assertion says it is of; nothing is proved by that.
-   * @throws {OAuthError} invalid_request when it is no assertion
-   */
-  readSubject(assertion: string): string {
-    try {
-      const { alg, typ } = decodeProtectedHeader(assertion)
-      const { sub } = decodeJwt(assertion)
-      if (!AGENT_KEY_ALGS.includes(alg ?? '')) {
-        throw malformed(`must be signed with ${AGENT_KEY_ALGS.join(' or ')}`)
-      }
-      if (!TYPES.includes(typ)) throw malformed('must have the typ agent-assertion+jwt')
-      if (typeof sub !== 'string' || sub === '')
-        throw malformed('must have the agent_id as its sub')
-      return sub
-    } catch (error) {
-      if (error instanceof OAuthError) throw error
-      throw malformed('is not a signed JWT')
-    }
   }
 
   /**

@@ -1,20 +1,35 @@
 import type { FastifyInstance } from 'fastify'
-import type { Agent } from '../../db/store.ts'
 import type { AuthenticateBody } from '../../schemas/authenticate.ts'
-import type { AssertedRequest } from './agent-assertion.ts'
+import { type AssertedRequest, readSubject } from './agent-assertion.ts'
 import { OAuthError } from './errors.ts'
 
 /** How an agent can prove who it is. */
 export const AGENT_AUTHENTICATION_METHODS = ['agent_secret', 'agent_assertion']
 
-export type AgentCredentials = Pick<
-  AuthenticateBody,
-  'agent_id' | 'agent_secret' | 'agent_assertion'
->
+/** Who an agent says it is, and what it has to prove that. */
+export type AgentCredentials =
+  | { agent_id: string; method: 'agent_secret'; agent_secret: string }
+  | { agent_id: string; method: 'agent_assertion'; agent_assertion: string }
 
-export interface AuthenticatedAgent {
-  agent: Agent
-  method: 'agent_secret' | 'agent_assertion'
+/** @throws {OAuthError} invalid_request for a proof that is missing, malformed or one too many */
+export function readAgentCredentials({
+  agent_id,
+  agent_secret,
+  agent_assertion,
+}: Pick<AuthenticateBody, 'agent_id' | 'agent_secret' | 'agent_assertion'>): AgentCredentials {
+  if (agent_assertion === undefined) {
+    if (agent_id === undefined) throw badRequest('agent_id is required')
+    if (agent_secret === undefined) throw badRequest('agent_secret or agent_assertion is required')
+    return { agent_id, method: 'agent_secret', agent_secret }
+  }
+  if (agent_secret !== undefined) {
+    throw badRequest('Send agent_secret or agent_assertion, not both')
+  }
+  const sub = readSubject(agent_assertion)
+  if (agent_id !== undefined && agent_id !== sub) {
+    throw badRequest('agent_id differs from the sub of the agent_assertion')
+  }
+  return { agent_id: sub, method: 'agent_assertion', agent_assertion }
 }
 
 /**
@@ -26,54 +41,27 @@ export function createAgentAuthentication(
   app: Pick<FastifyInstance, 'agentAssertions' | 'clock' | 'secrets' | 'store'>,
 ) {
   return async function authenticateAgent(
-    { agent_id, agent_secret, agent_assertion }: AgentCredentials,
+    credentials: AgentCredentials,
     request: AssertedRequest,
-  ): Promise<AuthenticatedAgent> {
-    if (agent_assertion !== undefined) {
-      if (agent_secret !== undefined) {
-        throw new OAuthError('invalid_request', 'Send agent_secret or agent_assertion, not both')
-      }
-      return {
-        agent: await byAssertion(agent_assertion, agent_id, request),
-        method: 'agent_assertion',
-      }
+  ): Promise<void> {
+    const { agent_id } = credentials
+    if (credentials.method === 'agent_secret') {
+      const agent = await app.store.agents.findWithSecrets(agent_id, app.clock.now())
+      const matches = await app.secrets.verify(credentials.agent_secret, agent?.secrets ?? [])
+      if (!matches || agent?.disabled_at !== null) throw invalidCredentials()
+    } else {
+      const agent = await app.store.agents.findWithKeys(agent_id)
+      const keys = agent?.disabled_at === null ? agent.keys : []
+      const { agent_assertion } = credentials
+      const claims = await app.agentAssertions.verify(agent_assertion, agent_id, keys, request)
+      if (claims === undefined) throw invalidCredentials()
+      await app.agentAssertions.use(claims)
     }
-    if (agent_id === undefined) throw required('agent_id')
-    if (agent_secret === undefined) throw required('agent_secret (or agent_assertion)')
-    return { agent: await bySecret(agent_id, agent_secret), method: 'agent_secret' }
-  }
-
-  async function bySecret(agent_id: string, agent_secret: string): Promise<Agent> {
-    const agent = await app.store.agents.findWithSecrets(agent_id, app.clock.now())
-    const matches = await app.secrets.verify(agent_secret, agent?.secrets ?? [])
-    if (!matches || agent === undefined || agent.disabled_at !== null) throw invalidCredentials()
-    return agent
-  }
-
-  async function byAssertion(
-    assertion: string,
-    agent_id: string | undefined,
-    request: AssertedRequest,
-  ): Promise<Agent> {
-    const sub = app.agentAssertions.readSubject(assertion)
-    if (agent_id !== undefined && agent_id !== sub) {
-      throw new OAuthError(
-        'invalid_request',
-        'agent_id differs from the sub of the agent_assertion',
-      )
-    }
-    const agent = await app.store.agents.findWithKeys(sub)
-    const enabled = agent?.disabled_at === null
-    const keys = enabled ? agent.keys : []
-    const claims = await app.agentAssertions.verify(assertion, sub, keys, request)
-    if (claims === undefined || agent === undefined) throw invalidCredentials()
-    await app.agentAssertions.use(claims)
-    return agent
   }
 }
 
-function required(name: string): OAuthError {
-  return new OAuthError('invalid_request', `${name} is required`)
+function badRequest(description: string): OAuthError {
+  return new OAuthError('invalid_request', description)
 }
 
 /** The one refusal of an agent that did not prove itself. */

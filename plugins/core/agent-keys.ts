@@ -20,10 +20,10 @@ const IMPORTED = 10_000
 
 /** The public keys by which agents prove themselves. A private key is never stored here. */
 export class AgentKeys {
-  readonly #app: Pick<FastifyInstance, 'clock' | 'store'>
+  readonly #app: Pick<FastifyInstance, 'audit' | 'clock' | 'store'>
   readonly #imported = new LRUCache<string, Promise<CryptoKey>>({ max: IMPORTED })
 
-  constructor(app: Pick<FastifyInstance, 'clock' | 'store'>) {
+  constructor(app: Pick<FastifyInstance, 'audit' | 'clock' | 'store'>) {
     this.#app = app
   }
 
@@ -35,7 +35,11 @@ export class AgentKeys {
    */
   async add(agent_id: string, jwk: JWK): Promise<AgentKey> {
     const key = await this.#toRow(agent_id, jwk)
-    const { outcome } = await this.#app.store.agentKeys.add(key, KEYS_PER_AGENT)
+    const { outcome } = await this.#app.store.agentKeys.add(
+      key,
+      KEYS_PER_AGENT,
+      this.#event(agent_id, 'added', key.kid),
+    )
     if (outcome === 'unknown_agent') throw new OAuthError('not_found', `There is no ${agent_id}`)
     if (outcome === 'registered_before') throw problem(`has the kid ${key.kid} of another key`)
     if (outcome === 'too_many') throw problem(`is one too many, ${KEYS_PER_AGENT} are allowed`)
@@ -52,7 +56,8 @@ export class AgentKeys {
 
   /** @throws {OAuthError} not_found */
   async remove(agent_id: string, kid: string): Promise<void> {
-    if (await this.#app.store.agentKeys.remove(agent_id, kid)) return
+    const event = this.#event(agent_id, 'removed', kid)
+    if (await this.#app.store.agentKeys.remove(agent_id, kid, event)) return
     throw new OAuthError('not_found', `${agent_id} has no key ${kid}`)
   }
 
@@ -68,6 +73,10 @@ export class AgentKeys {
       this.#imported.set(public_jwk, key)
     }
     return key
+  }
+
+  #event(agent_id: string, outcome: string, kid: string) {
+    return this.#app.audit.toRow({ event: 'key', outcome, agent_id, detail: kid })
   }
 
   async #toRow(agent_id: string, jwk: JWK): Promise<AgentKey> {

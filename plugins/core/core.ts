@@ -7,6 +7,8 @@ import { openStore, type Store } from '../../db/store.ts'
 import { AgentAssertions } from './agent-assertion.ts'
 import { createAgentAuthentication } from './agent-authentication.ts'
 import { AgentKeys } from './agent-keys.ts'
+import { type AgentSignIn, createAgentSignIn } from './agent-sign-in.ts'
+import { Audit } from './audit.ts'
 import { createBearerAuthentication } from './bearer.ts'
 import { BrowserCookie } from './browser-cookie.ts'
 import { createClientAuthentication } from './client-authentication.ts'
@@ -17,6 +19,7 @@ import { startMaintenance } from './maintenance.ts'
 import { Metadata } from './metadata.ts'
 import { parseParameters } from './parameters.ts'
 import { verifyPkce } from './pkce.ts'
+import { Policies } from './policies.ts'
 import { Registration } from './registration.ts'
 import { RequestWatch } from './request-watch.ts'
 import { createResourceAuthentication } from './resource-authentication.ts'
@@ -35,6 +38,9 @@ declare module 'fastify' {
     tokens: Tokens
     registration: Registration
     agentKeys: AgentKeys
+    agentSignIn: AgentSignIn
+    audit: Audit
+    policies: Policies
     agentAssertions: AgentAssertions
     metadata: Metadata
     requestWatch: RequestWatch
@@ -74,11 +80,14 @@ export default fp<CoreOptions>(
     app.decorate('secrets', new Secrets(clock))
     app.decorate('tokens', new Tokens(keys, vault, clock, settings))
     app.decorate('registration', new Registration(app))
+    app.decorate('audit', new Audit(app))
+    app.decorate('policies', new Policies(app))
     app.decorate('agentKeys', new AgentKeys(app))
     app.decorate('agentAssertions', new AgentAssertions(app))
     app.decorate('metadata', new Metadata(settings.ISSUER))
     app.decorate('requestWatch', new RequestWatch(store))
     app.decorate('browserCookie', new BrowserCookie(settings.ISSUER))
+    app.decorate('agentSignIn', createAgentSignIn(app))
     app.decorate('verifyPkce', verifyPkce)
     app.decorate('authenticateClient', createClientAuthentication(app))
     app.decorate('authenticateResource', createResourceAuthentication(app))

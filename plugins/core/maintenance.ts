@@ -14,8 +14,10 @@ export function startMaintenance(
   async function maintain(): Promise<void> {
     try {
       await app.keys.rotateWhenDue()
-      const before = app.clock.now() - Math.max(KEPT, app.settings.ACCESS_TOKEN_TTL)
-      while (await app.store.maintenance.sweep({ before, limit: BATCH }));
+      const now = app.clock.now()
+      const before = now - Math.max(KEPT, app.settings.ACCESS_TOKEN_TTL)
+      const events_before = now - app.settings.AUDIT_RETENTION
+      while (await app.store.maintenance.sweep({ before, events_before, limit: BATCH }));
     } catch (error) {
       app.log.error({ err: error }, 'maintenance failed')
     }

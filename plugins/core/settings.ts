@@ -61,6 +61,7 @@ export const Settings = Type.Object({
     description: 'How long a rotated refresh token gets its one successor again; 0 is strict',
   }),
   SIGNING_KEY_TTL: Seconds(7_776_000, 'How long a key signs before its successor takes over'),
+  AUDIT_RETENTION: Seconds(7_776_000, 'How long the audit trail keeps an event'),
 })
 
 export type Settings = Static<typeof Settings>

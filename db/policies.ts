@@ -1,0 +1,132 @@
+import {
+  type AgentPolicy,
+  DEFAULT_AGENT_POLICY,
+  DEFAULT_MODEL_POLICY,
+  type ModelPolicy,
+} from '../schemas/policy.ts'
+import { recordEvent } from './events.ts'
+import { type Act, all, db, one, statement } from './statement.ts'
+import type { EventRow } from './tables.ts'
+
+const agentPolicy = statement<{ agent_id: string }>()((p) =>
+  db.selectFrom('agent_policies').selectAll().where('agent_id', '=', p.agent_id),
+)
+
+/** By the primary key's first column. */
+const agentSites = statement<{ agent_id: string }>()((p) =>
+  db
+    .selectFrom('agent_sites')
+    .select('site')
+    .where('agent_id', '=', p.agent_id)
+    .orderBy('created_at')
+    .orderBy('site'),
+)
+
+const clientPolicy = statement<{ client_id: string }>()((p) =>
+  db
+    .selectFrom('client_policies')
+    .select(['allowed_models', 'refused_models'])
+    .where('client_id', '=', p.client_id),
+)
+
+const addSite = statement<{ agent_id: string; site: string; created_at: number }>()((p) =>
+  db
+    .insertInto('agent_sites')
+    .values({ agent_id: p.agent_id, site: p.site, created_at: p.created_at })
+    .onConflict((conflict) => conflict.doNothing()),
+)
+
+export function* findAgentPolicy(agent_id: string): Act<AgentPolicy> {
+  const row = yield* one(agentPolicy({ agent_id }))
+  if (row === undefined) return DEFAULT_AGENT_POLICY
+  const { sites, deliver, secret } = row
+  const rows = sites === 'any' ? [] : yield* all(agentSites({ agent_id }))
+  return {
+    sites,
+    allowed_sites: rows.map(({ site }) => site),
+    remember_sites: row.remember_sites === 1,
+    deliver,
+    secret,
+    allowed_models: JSON.parse(row.allowed_models),
+    refused_models: JSON.parse(row.refused_models),
+  }
+}
+
+export function* findClientPolicy(client_id: string): Act<ModelPolicy> {
+  const row = yield* one(clientPolicy({ client_id }))
+  if (row === undefined) return DEFAULT_MODEL_POLICY
+  return {
+    allowed_models: JSON.parse(row.allowed_models),
+    refused_models: JSON.parse(row.refused_models),
+  }
+}
+
+/** Lets an agent sign in to a site from now on. */
+export function* allowSite(agent_id: string, site: string, now: number): Act<void> {
+  yield addSite({ agent_id, site, created_at: now })
+}
+
+export const reads = {
+  ofAgent: findAgentPolicy,
+  ofClient: findClientPolicy,
+
+  /** The two that decide over a sign-in. */
+  *ofSignIn(agent_id: string, client_id: string): Act<{ agent: AgentPolicy; client: ModelPolicy }> {
+    return {
+      agent: yield* findAgentPolicy(agent_id),
+      client: yield* findClientPolicy(client_id),
+    }
+  },
+}
+
+export const writes = {
+  /** Changes what is named. Undefined for an agent that is unknown. */
+  *changeOfAgent(
+    agent_id: string,
+    change: Partial<AgentPolicy>,
+    event: EventRow,
+  ): Act<AgentPolicy | undefined> {
+    const agent = db.selectFrom('agents').select('agent_id').where('agent_id', '=', agent_id)
+    if ((yield* one(agent.compile())) === undefined) return undefined
+    const { allowed_sites, ...policy } = { ...(yield* findAgentPolicy(agent_id)), ...change }
+    const row = {
+      ...policy,
+      remember_sites: policy.remember_sites ? 1 : 0,
+      allowed_models: JSON.stringify(policy.allowed_models),
+      refused_models: JSON.stringify(policy.refused_models),
+    }
+    yield db
+      .insertInto('agent_policies')
+      .values({ agent_id, ...row })
+      .onConflict((conflict) => conflict.column('agent_id').doUpdateSet(row))
+      .compile()
+    if (change.allowed_sites !== undefined) {
+      yield db.deleteFrom('agent_sites').where('agent_id', '=', agent_id).compile()
+      for (const site of new Set(allowed_sites)) yield* allowSite(agent_id, site, event.at)
+    }
+    yield* recordEvent(event)
+    return yield* findAgentPolicy(agent_id)
+  },
+
+  /** Changes what is named. Undefined for a client that is unknown. */
+  *changeOfClient(
+    client_id: string,
+    change: Partial<ModelPolicy>,
+    event: EventRow,
+  ): Act<ModelPolicy | undefined> {
+    const client = db.selectFrom('clients').select('client_id').where('client_id', '=', client_id)
+    if ((yield* one(client.compile())) === undefined) return undefined
+    const policy = { ...(yield* findClientPolicy(client_id)), ...change }
+    const row = {
+      allowed_models: JSON.stringify(policy.allowed_models),
+      refused_models: JSON.stringify(policy.refused_models),
+    }
+    yield db
+      .insertInto('client_policies')
+      .values({ client_id, ...row })
+      .onConflict((conflict) => conflict.column('client_id').doUpdateSet(row))
+      .compile()
+    yield* recordEvent(event)
+    return policy
+  },
+}

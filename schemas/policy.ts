@@ -1,0 +1,69 @@
+import { type Static, Type } from '@sinclair/typebox'
+
+const Models = (description: string) =>
+  Type.Array(
+    // A pattern: visible ASCII and spaces, with `*` nowhere but at its end.
+    Type.String({ pattern: '^[^*\\u0000-\\u001f\\u007f]{0,254}([^*\\u0000-\\u001f\\u007f]|\\*)$' }),
+    { maxItems: 100, description },
+  )
+
+/** Which language models may act, by the name that the agent gives. */
+export const ModelPolicy = Type.Object(
+  {
+    allowed_models: Models('Exact names, or beginnings with a trailing *; none means all'),
+    refused_models: Models('The same; what is refused is not allowed'),
+  },
+  { additionalProperties: false },
+)
+export type ModelPolicy = Static<typeof ModelPolicy>
+
+/** What its owner lets an agent do. */
+export const AgentPolicy = Type.Composite(
+  [
+    Type.Object({
+      sites: Type.Union([Type.Literal('any'), Type.Literal('list'), Type.Literal('ask')], {
+        description: 'Any site, the allowed ones, or the owner’s approval for every other one',
+      }),
+      allowed_sites: Type.Array(Type.String({ pattern: '^[\\x21-\\x7e]{1,2048}$' }), {
+        maxItems: 1000,
+        description: 'By client_id or by redirect host',
+      }),
+      remember_sites: Type.Boolean({
+        description: 'Whether a site that the owner approved is allowed from then on',
+      }),
+      deliver: Type.Union([Type.Literal('any'), Type.Literal('agent')], {
+        description: 'Whether the code may go to nobody but the agent',
+      }),
+      secret: Type.Union([Type.Literal('allow'), Type.Literal('forbid')], {
+        description: 'Whether the agent may prove itself by its secret',
+      }),
+    }),
+    ModelPolicy,
+  ],
+  { additionalProperties: false },
+)
+export type AgentPolicy = Static<typeof AgentPolicy>
+
+export const DEFAULT_MODEL_POLICY: ModelPolicy = { allowed_models: [], refused_models: [] }
+
+/** Of an agent whose owner has said nothing. */
+export const DEFAULT_AGENT_POLICY: AgentPolicy = {
+  sites: 'any',
+  allowed_sites: [],
+  remember_sites: true,
+  deliver: 'any',
+  secret: 'allow',
+  ...DEFAULT_MODEL_POLICY,
+}
+
+/** Whether a policy lets this model act. */
+export function allowsModel({ allowed_models, refused_models }: ModelPolicy, model: string) {
+  if (refused_models.some((pattern) => matchesModel(model, pattern))) return false
+  return (
+    allowed_models.length === 0 || allowed_models.some((pattern) => matchesModel(model, pattern))
+  )
+}
+
+function matchesModel(model: string, pattern: string): boolean {
+  return pattern.endsWith('*') ? model.startsWith(pattern.slice(0, -1)) : model === pattern
+}
