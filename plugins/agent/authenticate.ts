@@ -39,7 +39,7 @@ const authenticate: FastifyPluginAsyncTypebox = async (app) => {
 
       const event = { event: 'sign_in', agent_id, client_id, model, method, address } as const
       await app.audit.recordRefusals(event, async () => {
-        await app.authenticateAgent(credentials, pending)
+        await app.authenticateAgent(credentials, pending, address)
         assertExpected(request.body, pending)
         const decision = await app.policies.decide(signIn, pending)
         if (decision !== 'allowed') {

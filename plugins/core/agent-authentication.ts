@@ -36,25 +36,33 @@ export function readAgentCredentials({
  * Who is signing in: the agent, by its secret or by an assertion that it signed for this request. An
  * unknown agent, a disabled one, a wrong secret and a wrong signature get the same answer for the
  * same work.
+ * @throws {OAuthError} invalid_credentials; temporarily_unavailable (429) after too many failures
  */
 export function createAgentAuthentication(
-  app: Pick<FastifyInstance, 'agentAssertions' | 'clock' | 'secrets' | 'store'>,
+  app: Pick<FastifyInstance, 'agentAssertions' | 'clock' | 'store' | 'throttle'>,
 ) {
   return async function authenticateAgent(
     credentials: AgentCredentials,
     request: AssertedRequest,
+    address: string,
   ): Promise<void> {
     const { agent_id } = credentials
+    const attempt = { id: agent_id, address }
     if (credentials.method === 'agent_secret') {
       const agent = await app.store.agents.findWithSecrets(agent_id, app.clock.now())
-      const matches = await app.secrets.verify(credentials.agent_secret, agent?.secrets ?? [])
+      const { agent_secret } = credentials
+      const secrets = agent?.secrets ?? []
+      const matches = await app.throttle.verifySecret(agent_secret, secrets, attempt)
       if (!matches || agent?.disabled_at !== null) throw invalidCredentials()
     } else {
       const agent = await app.store.agents.findWithKeys(agent_id)
       const keys = agent?.disabled_at === null ? agent.keys : []
       const { agent_assertion } = credentials
       const claims = await app.agentAssertions.verify(agent_assertion, agent_id, keys, request)
-      if (claims === undefined) throw invalidCredentials()
+      if (claims === undefined) {
+        app.throttle.countFailure(attempt)
+        throw invalidCredentials()
+      }
       await app.agentAssertions.use(claims)
     }
   }

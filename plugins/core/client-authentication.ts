@@ -11,10 +11,10 @@ export const CLIENT_AUTHENTICATION_METHODS = ['client_secret_basic', 'client_sec
  * confidential client may send its secret in the Authorization header or in the body, never both.
  */
 export function createClientAuthentication(
-  app: Pick<FastifyInstance, 'store' | 'secrets' | 'clock'>,
+  app: Pick<FastifyInstance, 'store' | 'throttle' | 'clock'>,
 ) {
   return async function authenticateClient(
-    request: Pick<FastifyRequest, 'headers'> & { body: ClientCredentials },
+    request: Pick<FastifyRequest, 'headers' | 'ip'> & { body: ClientCredentials },
   ): Promise<Client> {
     const { client_id, client_secret } = readCredentials(
       request.headers.authorization,
@@ -31,7 +31,9 @@ export function createClientAuthentication(
           : 'Unknown client or wrong secret',
       )
     }
-    if (!(await app.secrets.verify(client_secret, client?.secrets ?? [])) || client === undefined) {
+    const attempt = { id: client_id, address: request.ip }
+    const matches = await app.throttle.verifySecret(client_secret, client?.secrets ?? [], attempt)
+    if (!matches || client === undefined) {
       throw invalidClient('Unknown client or wrong secret')
     }
     return assertEnabled(client)

@@ -25,6 +25,7 @@ import { RequestWatch } from './request-watch.ts'
 import { createResourceAuthentication } from './resource-authentication.ts'
 import { Secrets } from './secrets.ts'
 import type { Settings } from './settings.ts'
+import { Throttle } from './throttle.ts'
 import { Tokens } from './tokens.ts'
 import { openVault } from './vault.ts'
 
@@ -35,6 +36,7 @@ declare module 'fastify' {
     store: Store
     keys: KeyManager
     secrets: Secrets
+    throttle: Throttle
     tokens: Tokens
     registration: Registration
     agentKeys: AgentKeys
@@ -78,6 +80,7 @@ export default fp<CoreOptions>(
     app.decorate('store', store)
     app.decorate('keys', keys)
     app.decorate('secrets', new Secrets(clock))
+    app.decorate('throttle', new Throttle(app.secrets, clock, settings))
     app.decorate('tokens', new Tokens(keys, vault, clock, settings))
     app.decorate('registration', new Registration(app))
     app.decorate('audit', new Audit(app))

@@ -11,10 +11,10 @@ export const RESOURCE_ID_PREFIX = 'rs_'
  * 2.1). Undefined when the credentials are not those of a resource, but perhaps of a client.
  */
 export function createResourceAuthentication(
-  app: Pick<FastifyInstance, 'store' | 'secrets' | 'clock'>,
+  app: Pick<FastifyInstance, 'store' | 'throttle' | 'clock'>,
 ) {
   return async function authenticateResource(
-    request: Pick<FastifyRequest, 'headers'> & { body: ClientCredentials },
+    request: Pick<FastifyRequest, 'headers' | 'ip'> & { body: ClientCredentials },
   ): Promise<Resource | undefined> {
     const { client_id, client_secret } = readCredentials(
       request.headers.authorization,
@@ -23,10 +23,9 @@ export function createResourceAuthentication(
     if (!client_id.startsWith(RESOURCE_ID_PREFIX)) return undefined
     if (client_secret === undefined) throw invalidClient('The resource must send its secret')
     const resource = await app.store.resources.findWithSecrets(client_id, app.clock.now())
-    if (
-      !(await app.secrets.verify(client_secret, resource?.secrets ?? [])) ||
-      resource === undefined
-    ) {
+    const attempt = { id: client_id, address: request.ip }
+    const matches = await app.throttle.verifySecret(client_secret, resource?.secrets ?? [], attempt)
+    if (!matches || resource === undefined) {
       throw invalidClient('Unknown resource or wrong secret')
     }
     return resource

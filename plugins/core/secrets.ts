@@ -54,6 +54,15 @@ export class Secrets {
   }
 
   /**
+   * Whether a secret could be one of those stored, told for nothing. It tells one who guesses less
+   * than he knows already, as he would need four thousand million tries for one that resembles.
+   */
+  resembles(secret: string, stored: LiveSecret[]): boolean {
+    const hint = hintOf(secret)
+    return stored.some((row) => row.hint === hint)
+  }
+
+  /**
    * Whether a secret is one of those stored. Costs one bcrypt comparison whatever is stored, also
    * when nothing is, so that an unknown id cannot be told from a wrong secret.
    * @throws {OAuthError} temporarily_unavailable when too many checks wait already.

@@ -61,6 +61,14 @@ export const Settings = Type.Object({
     description: 'How long a rotated refresh token gets its one successor again; 0 is strict',
   }),
   SIGNING_KEY_TTL: Seconds(7_776_000, 'How long a key signs before its successor takes over'),
+  THROTTLE_FAILURES: Type.Integer({
+    minimum: 1,
+    maximum: 1_000_000,
+    default: 10,
+    description:
+      'How often one network may fail to prove to be one agent or client; ten times as often in all',
+  }),
+  THROTTLE_WINDOW: Seconds(900, 'For how long failures count'),
   AUDIT_RETENTION: Seconds(7_776_000, 'How long the audit trail keeps an event'),
 })
 

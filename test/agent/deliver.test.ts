@@ -9,7 +9,7 @@ import {
   open,
   pkce,
   redeem,
-} from '../../harness.ts'
+} from '../harness.ts'
 
 t.test('deliver: agent gives the code to the agent that proved itself alone', async (t) => {
   const app = await build(t)

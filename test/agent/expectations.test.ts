@@ -8,7 +8,7 @@ import {
   encode,
   open,
   pkce,
-} from '../../harness.ts'
+} from '../harness.ts'
 
 t.test(
   'an agent that says which site it means signs in to that site and to no other',
