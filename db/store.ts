@@ -1,5 +1,6 @@
 import * as agentKeys from './agent-keys.ts'
 import * as agents from './agents.ts'
+import * as approvals from './approvals.ts'
 import * as authorizationRequests from './authorization-requests.ts'
 import * as clients from './clients.ts'
 import * as events from './events.ts'
@@ -13,6 +14,7 @@ import type { Act } from './statement.ts'
 
 export type { AgentKey } from './agent-keys.ts'
 export type { Agent, AgentChange } from './agents.ts'
+export type { Approval, OpenApproval } from './approvals.ts'
 export type {
   Authentication,
   AuthenticationOutcome,
@@ -59,6 +61,7 @@ export async function openStore(databaseUrl: string) {
   return {
     agentKeys: bind(engine, agentKeys),
     agents: bind(engine, agents),
+    approvals: bind(engine, approvals),
     authorizationRequests: bind(engine, authorizationRequests),
     clients: bind(engine, clients),
     events: bind(engine, events),

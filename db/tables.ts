@@ -13,6 +13,7 @@ export interface Tables {
   agent_policies: AgentPolicyRow
   agent_sites: { agent_id: string; site: string; created_at: number }
   client_policies: ModelPolicyRow & { client_id: string }
+  approvals: ApprovalRow
   events: EventRow
 }
 
@@ -140,6 +141,22 @@ export interface AgentPolicyRow extends ModelPolicyRow {
   remember_sites: number
   deliver: 'any' | 'agent'
   secret: 'allow' | 'forbid'
+}
+
+/** That an owner is asked, or was, whether an agent may sign in. */
+export interface ApprovalRow {
+  request_id: string
+  agent_id: string
+  model: string
+  deliver: 'agent' | null
+  /** The code's HMAC under a key that the database does not hold. */
+  code_hash: string
+  tries_left: number
+  status: 'pending' | 'approved' | 'denied' | 'used'
+  /** 1 when the site is allowed from then on, else 0. */
+  remember: number
+  created_at: number
+  expires_at: number
 }
 
 /** One line of the audit trail. */

@@ -1,6 +1,7 @@
 import Fastify, { type FastifyInstance, type FastifyPluginAsync, LogController } from 'fastify'
 import authenticate from './agent/authenticate.ts'
 import checkStatus from './agent/check-status.ts'
+import verify2fa from './agent/verify-2fa.ts'
 import type { Clock } from './core/clock.ts'
 import core from './core/core.ts'
 import { sendError } from './core/errors.ts'
@@ -23,6 +24,7 @@ export const endpoints: FastifyPluginAsync[] = [
   introspect,
   revoke,
   authenticate,
+  verify2fa,
   checkStatus,
   oauthAuthorizationServer,
   jwks,

@@ -46,3 +46,13 @@ export const AuthenticateResponse = Type.Object({
   redirect_to: Type.String({ description: 'The callback URL, for an agent without a browser' }),
 })
 export type AuthenticateResponse = Static<typeof AuthenticateResponse>
+
+/** The agent has proved itself, and its owner is asked. */
+export const ApprovalRequired = Type.Object({
+  status: Type.Literal('requires_2fa'),
+  success: Type.Literal(false),
+  requires_2fa: Type.Literal(true),
+  expires_in: Type.Integer({ description: 'Seconds that the owner has to answer' }),
+  message: Type.String(),
+})
+export type ApprovalRequired = Static<typeof ApprovalRequired>

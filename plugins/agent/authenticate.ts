@@ -1,7 +1,12 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
 import fp from 'fastify-plugin'
 import type { AuthorizationRequest } from '../../db/store.ts'
-import { AuthenticateBody, AuthenticateResponse } from '../../schemas/authenticate.ts'
+import {
+  ApprovalRequired,
+  AuthenticateBody,
+  AuthenticateResponse,
+} from '../../schemas/authenticate.ts'
 import { redirectHost } from '../../schemas/client.ts'
 import { AGENT_AUTHENTICATION_METHODS, readAgentCredentials } from '../core/agent-authentication.ts'
 import { AGENT_KEY_ALGS } from '../core/agent-keys.ts'
@@ -11,7 +16,8 @@ import { OAuthError } from '../core/errors.ts'
  * POST /api/agent/authenticate: an agent proves itself and so authenticates an authorization
  * request, which only one agent can do, once. The waiting browser is sent on at the same moment,
  * unless the agent asks that the code goes to it alone: then a stranger's browser gains nothing by
- * having opened the request. Whatever is refused leaves the request pending.
+ * having opened the request. Where its owner has to be asked first, it waits for that. Whatever is
+ * refused leaves the request pending.
  */
 const authenticate: FastifyPluginAsyncTypebox = async (app) => {
   app.metadata.advertise({
@@ -23,10 +29,13 @@ const authenticate: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
     '/api/agent/authenticate',
     {
-      schema: { body: AuthenticateBody, response: { 200: AuthenticateResponse } },
+      schema: {
+        body: AuthenticateBody,
+        response: { 200: Type.Union([AuthenticateResponse, ApprovalRequired]) },
+      },
       config: { errorMembers: { success: false } },
     },
-    async (request, reply): Promise<AuthenticateResponse> => {
+    async (request, reply): Promise<AuthenticateResponse | ApprovalRequired> => {
       const { request_id, model, deliver = null } = request.body
       const { ip: address } = request
       reply.header('cache-control', 'no-store')
@@ -38,17 +47,21 @@ const authenticate: FastifyPluginAsyncTypebox = async (app) => {
       const signIn = { request_id, agent_id, model, deliver }
 
       const event = { event: 'sign_in', agent_id, client_id, model, method, address } as const
-      await app.audit.recordRefusals(event, async () => {
+      const permission = await app.audit.recordRefusals(event, async () => {
         await app.authenticateAgent(credentials, pending, address)
         assertExpected(request.body, pending)
         const decision = await app.policies.decide(signIn, pending)
-        if (decision !== 'allowed') {
-          throw new OAuthError('access_denied', 'The owner has to approve this site first')
-        }
+        if (decision === 'allowed') return 'allowed'
+        const { remember } = decision.ask
+        return (await app.approvals.ask({ ...signIn, remember, address }, pending)) ?? 'approved'
       })
+      if (typeof permission === 'object') return permission
 
       const authentication = app.agentSignIn.prepare(signIn, { method, address })
-      const result = await app.store.authorizationRequests.authenticate(authentication)
+      const result =
+        permission === 'approved'
+          ? await app.store.approvals.authenticateApproved(authentication)
+          : await app.store.authorizationRequests.authenticate(authentication)
       return app.agentSignIn.conclude(authentication, result)
     },
   )
@@ -58,7 +71,15 @@ export default fp(authenticate, {
   name: 'agent/authenticate',
   encapsulate: true,
   decorators: {
-    fastify: ['agentSignIn', 'audit', 'authenticateAgent', 'metadata', 'policies', 'store'],
+    fastify: [
+      'agentSignIn',
+      'approvals',
+      'audit',
+      'authenticateAgent',
+      'metadata',
+      'policies',
+      'store',
+    ],
   },
 })
 

@@ -8,6 +8,7 @@ import { AgentAssertions } from './agent-assertion.ts'
 import { createAgentAuthentication } from './agent-authentication.ts'
 import { AgentKeys } from './agent-keys.ts'
 import { type AgentSignIn, createAgentSignIn } from './agent-sign-in.ts'
+import { Approvals } from './approvals.ts'
 import { Audit } from './audit.ts'
 import { createBearerAuthentication } from './bearer.ts'
 import { BrowserCookie } from './browser-cookie.ts'
@@ -15,6 +16,7 @@ import { createClientAuthentication } from './client-authentication.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { installErrors } from './errors.ts'
 import { KeyManager } from './keys.ts'
+import { Mailer } from './mailer.ts'
 import { startMaintenance } from './maintenance.ts'
 import { Metadata } from './metadata.ts'
 import { parseParameters } from './parameters.ts'
@@ -41,7 +43,9 @@ declare module 'fastify' {
     registration: Registration
     agentKeys: AgentKeys
     agentSignIn: AgentSignIn
+    approvals: Approvals
     audit: Audit
+    mailer: Mailer
     policies: Policies
     agentAssertions: AgentAssertions
     metadata: Metadata
@@ -84,6 +88,8 @@ export default fp<CoreOptions>(
     app.decorate('tokens', new Tokens(keys, vault, clock, settings))
     app.decorate('registration', new Registration(app))
     app.decorate('audit', new Audit(app))
+    app.decorate('mailer', new Mailer(settings))
+    app.decorate('approvals', new Approvals(app, vault))
     app.decorate('policies', new Policies(app))
     app.decorate('agentKeys', new AgentKeys(app))
     app.decorate('agentAssertions', new AgentAssertions(app))
@@ -97,6 +103,7 @@ export default fp<CoreOptions>(
     app.decorate('authenticateAgent', createAgentAuthentication(app))
     app.decorate('authenticateBearer', createBearerAuthentication(app))
     app.addHook('preClose', async () => app.requestWatch.close())
+    app.addHook('onClose', async () => app.mailer.close())
     app.addHook('onClose', async () => app.secrets.close())
 
     installErrors(app)

@@ -61,6 +61,14 @@ export const Settings = Type.Object({
     description: 'How long a rotated refresh token gets its one successor again; 0 is strict',
   }),
   SIGNING_KEY_TTL: Seconds(7_776_000, 'How long a key signs before its successor takes over'),
+  SMTP_URL: Type.Optional(
+    Type.String({
+      pattern: '^smtps?://',
+      description:
+        'The mail server that approvals are asked by, `smtp://` or `smtps://` and user:password@host:port',
+    }),
+  ),
+  MAIL_FROM: Type.Optional(Type.String({ pattern: '@', description: 'The sender of these mails' })),
   THROTTLE_FAILURES: Type.Integer({
     minimum: 1,
     maximum: 1_000_000,
@@ -101,6 +109,10 @@ export function completeSettings(given: Partial<Settings>): Settings {
   if (settings.ENCRYPTION_KEY !== undefined && !decodeKey(settings.ENCRYPTION_KEY)) {
     problems.set('ENCRYPTION_KEY', 'ENCRYPTION_KEY: must be 32 bytes in base64url, base64 or hex')
   }
+  if (!problems.has('SMTP_URL')) {
+    const problem = mailProblem(settings)
+    if (problem) problems.set('SMTP_URL', problem)
+  }
   if (problems.size > 0) throw new SettingsError([...problems.values()])
   return settings
 }
@@ -136,8 +148,14 @@ function issuerProblem(issuer: string): string | undefined {
   return undefined
 }
 
+function mailProblem({ SMTP_URL, MAIL_FROM }: Settings): string | undefined {
+  if (SMTP_URL === undefined) return undefined
+  if (!URL.canParse(SMTP_URL)) return 'SMTP_URL: must be a URL'
+  return MAIL_FROM === undefined ? 'MAIL_FROM: is needed with SMTP_URL' : undefined
+}
+
 function shown(name: string, value: unknown): string {
-  return name.startsWith('ENCRYPTION_KEY') ? '…' : String(value)
+  return name.startsWith('ENCRYPTION_KEY') || name === 'SMTP_URL' ? '…' : String(value)
 }
 
 function expected(schema: { type?: string; [keyword: string]: unknown }): string {

@@ -59,6 +59,11 @@ export class Vault {
     return authentic ? content : undefined
   }
 
+  /** An HMAC-SHA256 of a text that is too short to be kept under a plain hash. */
+  fingerprint(purpose: string, text: string): string {
+    return this.#mac(`${purpose} fingerprint `, Buffer.from(text)).toString('base64url')
+  }
+
   #mac(prefix: string, content: Buffer): Buffer {
     return createHmac('sha256', this.#sealKey).update(prefix).update(content).digest()
   }
