@@ -16,12 +16,24 @@ export interface Client {
   grant_types: string[]
   /** `none` for a public client, else `client_secret_basic`, which allows `_post` as well. */
   token_endpoint_auth_method: string
+  /** RS256 or ES256 (OpenID Connect Dynamic Client Registration section 2). */
+  id_token_signed_response_alg: string
+  /** REFRESH_REUSE_GRACE for this client, in seconds; null for the server's. */
+  refresh_reuse_grace: number | null
   created_at: number
   disabled_at: number | null
 }
 
 export type ClientChange = Partial<
-  Pick<Client, 'client_name' | 'redirect_uris' | 'grant_types' | 'disabled_at'>
+  Pick<
+    Client,
+    | 'client_name'
+    | 'redirect_uris'
+    | 'grant_types'
+    | 'id_token_signed_response_alg'
+    | 'refresh_reuse_grace'
+    | 'disabled_at'
+  >
 >
 
 const clientById = statement<{ client_id: string }>()((p) =>

@@ -18,6 +18,8 @@ export interface ClientRow {
   /** JSON array of strings. */
   grant_types: string
   token_endpoint_auth_method: string
+  id_token_signed_response_alg: string
+  refresh_reuse_grace: number | null
   created_at: number
   disabled_at: number | null
 }
@@ -51,6 +53,10 @@ export interface AuthorizationRequestRow {
   resource: string | null
   state: string | null
   nonce: string | null
+  /** `query` or `form_post`. */
+  response_mode: string
+  /** The only agent that may authenticate it, when an `id_token_hint` named one. */
+  hinted_agent_id: string | null
   code_challenge: string
   /** SHA-256 of the cookie of the browser that opened it; null when no browser did. */
   browser_hash: string | null
@@ -74,6 +80,8 @@ export interface GrantRow {
   scope: string
   /** As on the request: what the audience of its access tokens may be. */
   resource: string | null
+  /** How the agent authenticated, in words separated by spaces (RFC 8176). */
+  amr: string
   created_at: number
   /** When the last token that hangs from it has died. */
   expires_at: number

@@ -1,13 +1,20 @@
-import Fastify, { type FastifyInstance, type FastifyPluginAsync, LogController } from 'fastify'
+import Fastify, {
+  type FastifyInstance,
+  type FastifyPluginAsync,
+  type HTTPMethods,
+  LogController,
+} from 'fastify'
 import authenticate from './agent/authenticate.ts'
 import checkStatus from './agent/check-status.ts'
 import type { Clock } from './core/clock.ts'
 import core from './core/core.ts'
 import { sendError } from './core/errors.ts'
+import { issuerPath } from './core/metadata.ts'
 import { parseParameters } from './core/parameters.ts'
 import { completeSettings, type Settings } from './core/settings.ts'
 import jwks from './discovery/jwks.ts'
 import oauthAuthorizationServer from './discovery/oauth-authorization-server.ts'
+import openidConfiguration from './discovery/openid-configuration.ts'
 import health from './health/health.ts'
 import authorize from './oauth/authorize.ts'
 import introspect from './oauth/introspect.ts'
@@ -25,6 +32,7 @@ export const endpoints: FastifyPluginAsync[] = [
   authenticate,
   checkStatus,
   oauthAuthorizationServer,
+  openidConfiguration,
   jwks,
   health,
 ]
@@ -50,6 +58,7 @@ export async function buildApp(
   options: BuildOptions = {},
 ): Promise<FastifyInstance> {
   const settings = completeSettings(given)
+  const path = issuerPath(settings.ISSUER)
   const app = Fastify({
     logger: {
       level: settings.LOG_LEVEL,
@@ -58,6 +67,7 @@ export async function buildApp(
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: BODY_LIMIT,
     trustProxy: settings.TRUST_PROXY ?? false,
+    ...(path && { rewriteUrl: withoutIssuerPath }),
     routerOptions: { querystringParser: parseParameters },
     ajv: {
       customOptions: {
@@ -87,4 +97,14 @@ export async function buildApp(
   for (const endpoint of options.endpoints ?? endpoints) await app.register(endpoint)
   await app.ready()
   return app
+
+  /**
+   * The URL as endpoints know it, whether the proxy strips the issuer's path or not. What is an
+   * endpoint as it stands was stripped: with the issuer https://host/api, /api/check-status is one.
+   */
+  function withoutIssuerPath({ method = '', url = '' }: { method?: string; url?: string }): string {
+    if (!url.startsWith(path) || !/^[/?]/.test(url.slice(path.length))) return url
+    const [here = ''] = url.split('?', 1)
+    return app.hasRoute({ method: method as HTTPMethods, url: here }) ? url : url.slice(path.length)
+  }
 }

@@ -21,6 +21,21 @@ export const AuthorizeQuery = Type.Composite([
     resource: Type.Optional(ResourceParameter),
     state: Type.Optional(Type.String({ maxLength: 4096 })),
     nonce: Type.Optional(Type.String({ maxLength: 1024 })),
+    response_mode: Type.Optional(
+      Type.String({ maxLength: 64, description: 'query (the default) or form_post' }),
+    ),
+    prompt: Type.Optional(
+      Type.String({ maxLength: 255, description: 'none is refused: an agent always has to act' }),
+    ),
+    max_age: Type.Optional(
+      Type.String({ pattern: '^\\d{1,10}$', description: 'Always met: every sign-in is fresh' }),
+    ),
+    id_token_hint: Type.Optional(
+      Type.String({ maxLength: 8192, description: 'Only the agent that it names may sign in' }),
+    ),
+    request: Type.Optional(Type.Unknown({ description: 'Refused' })),
+    request_uri: Type.Optional(Type.Unknown({ description: 'Refused' })),
+    registration: Type.Optional(Type.Unknown({ description: 'Refused' })),
   }),
 ])
 export type AuthorizeQuery = Static<typeof AuthorizeQuery>

@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import fp from 'fastify-plugin'
+import type { AuthorizationRequestState } from '../../db/store.ts'
 import { AuthenticateBody, AuthenticateResponse } from '../../schemas/authenticate.ts'
 import { invalidCredentials } from '../core/agent-authentication.ts'
 import { authorizationResponse } from '../core/authorization-response.ts'
@@ -21,14 +22,18 @@ const authenticate: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request, reply): Promise<AuthenticateResponse> => {
       const { request_id, model } = request.body
-      await assertPending(request_id)
+      const pending = await findPending(request_id)
       const { agent_id } = await app.authenticateAgent(request.body)
+      if (pending.hinted_agent_id !== null && pending.hinted_agent_id !== agent_id) {
+        throw new OAuthError('access_denied', 'The website expects another agent (id_token_hint)')
+      }
 
       const now = app.clock.now()
       const authentication = await app.store.authorizationRequests.authenticate({
         request_id,
         agent_id,
         model,
+        amr: 'agent_secret',
         grant_id: newId('grant_'),
         now,
         code_expires_at: now + app.settings.AUTHORIZATION_CODE_TTL,
@@ -38,7 +43,7 @@ const authenticate: FastifyPluginAsyncTypebox = async (app) => {
       if (authentication.outcome !== 'authenticated') throw unknownRequest()
       app.requestWatch.notify(request_id)
 
-      const { client_id, redirect_uri, state, grant_id } = authentication.request
+      const { client_id, state, grant_id } = authentication.request
       request.log.info({ agent_id, client_id, grant_id, model }, 'agent authenticated')
       const code = app.tokens.sealCode(request_id)
       reply.header('cache-control', 'no-store')
@@ -46,17 +51,18 @@ const authenticate: FastifyPluginAsyncTypebox = async (app) => {
         status: 'authenticated',
         success: true,
         message: 'The agent is authenticated',
-        redirect_to: authorizationResponse(redirect_uri, { code, state, iss: app.settings.ISSUER }),
+        ...authorizationResponse(authentication.request, { code, state, iss: app.settings.ISSUER }),
       }
     },
   )
 
   /** Spares the work of checking a secret for a request that cannot be authenticated any more. */
-  async function assertPending(request_id: string): Promise<void> {
+  async function findPending(request_id: string): Promise<AuthorizationRequestState> {
     const found = await app.store.authorizationRequests.find(request_id)
     if (found === undefined) throw unknownRequest()
     if (found.grant_id !== null) throw authenticatedBefore()
     if (found.expires_at <= app.clock.now()) throw unknownRequest()
+    return found
   }
 }
 

@@ -59,9 +59,9 @@ const checkStatus: FastifyPluginAsyncTypebox = async (app) => {
     if (found.completed_at === null) await app.store.authorizationRequests.complete(request_id, now)
     const code = app.tokens.sealCode(request_id)
     const iss = app.settings.ISSUER
-    const redirect_to = authorizationResponse(redirect_uri, { code, state, iss })
-    if (found.browser_hash !== null) return { status: 'completed', redirect_to }
-    return { status: 'completed', redirect_to, code, state: state ?? undefined, redirect_uri }
+    const response = authorizationResponse(found, { code, state, iss })
+    if (found.browser_hash !== null) return { status: 'completed', ...response }
+    return { status: 'completed', ...response, code, state: state ?? undefined, redirect_uri }
   }
 
   function isOpener({ browser_hash }: AuthorizationRequestState, request: FastifyRequest): boolean {

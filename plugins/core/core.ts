@@ -1,7 +1,5 @@
 import cookie from '@fastify/cookie'
-import cors from '@fastify/cors'
 import formbody from '@fastify/formbody'
-import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { openStore, type Store } from '../../db/store.ts'
 import { createAgentAuthentication } from './agent-authentication.ts'
@@ -9,6 +7,7 @@ import { createBearerAuthentication } from './bearer.ts'
 import { BrowserCookie } from './browser-cookie.ts'
 import { createClientAuthentication } from './client-authentication.ts'
 import { type Clock, systemClock } from './clock.ts'
+import { installCors } from './cors.ts'
 import { installErrors } from './errors.ts'
 import { KeyManager } from './keys.ts'
 import { startMaintenance } from './maintenance.ts'
@@ -42,8 +41,11 @@ declare module 'fastify' {
     authenticateBearer: ReturnType<typeof createBearerAuthentication>
   }
   interface FastifyContextConfig {
-    /** Whether scripts of any origin may call the route (without credentials). */
-    crossOrigin?: boolean
+    /**
+     * Whether scripts of any origin may call the route (without credentials); `cached` when caches
+     * may keep the answer.
+     */
+    crossOrigin?: boolean | 'cached'
     /** What stands beside the standard members in the route's error bodies. */
     errorMembers?: Record<string, unknown>
   }
@@ -84,23 +86,8 @@ export default fp<CoreOptions>(
     installErrors(app)
     await app.register(formbody, { parser: parseParameters })
     await app.register(cookie)
-    await installCors(app)
+    installCors(app)
     startMaintenance(app)
   },
   { name: 'core' },
 )
-
-/** One answer to preflights for the whole server; each route says whether scripts may call it. */
-async function installCors(app: FastifyInstance): Promise<void> {
-  const crossOrigin = new Set<string>()
-  app.addHook('onRoute', ({ url, config }) => {
-    if (config?.crossOrigin) crossOrigin.add(url)
-  })
-  await app.register(cors, {
-    delegator: (request, callback) => {
-      const path = request.url.split('?', 1)[0] ?? ''
-      const open = request.headers.origin !== undefined && crossOrigin.has(path)
-      callback(null, { origin: open ? '*' : false, methods: ['GET', 'POST'], maxAge: 3600 })
-    },
-  })
-}

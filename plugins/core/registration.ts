@@ -8,11 +8,13 @@ import type {
   ResourceChange,
 } from '../../db/store.ts'
 import { redirectUriProblem } from '../../schemas/client.ts'
+import { ID_TOKEN_SIGNING_ALGS } from '../../schemas/openid.ts'
 import { normalResourceUri } from '../../schemas/resource.ts'
 import { IDENTITY_SCOPES } from '../../schemas/scope.ts'
 import { OAuthError } from './errors.ts'
 import { RESOURCE_ID_PREFIX } from './resource-authentication.ts'
 import { newId, newSecret } from './secrets.ts'
+import { MAX_REUSE_GRACE } from './settings.ts'
 
 export interface NewClient {
   client_name: string
@@ -21,6 +23,10 @@ export interface NewClient {
   token_endpoint_auth_method?: 'none' | 'client_secret_basic'
   /** By default `authorization_code` and `refresh_token`. */
   grant_types?: string[]
+  /** `RS256` or `ES256`; by default `RS256` (OpenID Connect Dynamic Client Registration 2). */
+  id_token_signed_response_alg?: string
+  /** In seconds; null for the server's REFRESH_REUSE_GRACE. */
+  refresh_reuse_grace?: number | null
 }
 
 export interface NewResource {
@@ -45,12 +51,15 @@ export class Registration {
   async createClient(given: NewClient): Promise<{ client: Client; client_secret?: string }> {
     assertClientName(given.client_name)
     assertRedirectUris(given.redirect_uris)
+    assertTokenTerms(given)
     const client: Client = {
       client_id: newId('client_'),
       client_name: given.client_name,
       redirect_uris: given.redirect_uris,
       grant_types: given.grant_types ?? ['authorization_code', 'refresh_token'],
       token_endpoint_auth_method: given.token_endpoint_auth_method ?? 'client_secret_basic',
+      id_token_signed_response_alg: given.id_token_signed_response_alg ?? 'RS256',
+      refresh_reuse_grace: given.refresh_reuse_grace ?? null,
       created_at: this.#app.clock.now(),
       disabled_at: null,
     }
@@ -68,6 +77,7 @@ export class Registration {
   async updateClient(client_id: string, change: ClientChange): Promise<Client> {
     if (change.client_name !== undefined) assertClientName(change.client_name)
     if (change.redirect_uris !== undefined) assertRedirectUris(change.redirect_uris)
+    assertTokenTerms(change)
     return found(
       await this.#app.store.clients.update(client_id, change, this.#app.clock.now()),
       client_id,
@@ -214,6 +224,24 @@ function assertScopes(scopes: string[]): void {
     if ([...IDENTITY_SCOPES, 'offline_access'].includes(word)) {
       throw new OAuthError('invalid_scope', `The scope ${word} is this server's own`)
     }
+  }
+}
+
+function assertTokenTerms({
+  id_token_signed_response_alg: alg = 'RS256',
+  refresh_reuse_grace: grace = null,
+}: Pick<NewClient, 'id_token_signed_response_alg' | 'refresh_reuse_grace'>): void {
+  if (!ID_TOKEN_SIGNING_ALGS.includes(alg)) {
+    throw new OAuthError(
+      'invalid_client_metadata',
+      `id_token_signed_response_alg must be one of ${ID_TOKEN_SIGNING_ALGS.join(', ')}`,
+    )
+  }
+  if (grace !== null && !(Number.isInteger(grace) && grace >= 0 && grace <= MAX_REUSE_GRACE)) {
+    throw new OAuthError(
+      'invalid_client_metadata',
+      `refresh_reuse_grace must be a whole number of seconds from 0 to ${MAX_REUSE_GRACE}`,
+    )
   }
 }
 

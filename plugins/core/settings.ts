@@ -1,6 +1,10 @@
+import { isIP } from 'node:net'
 import { type Static, Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { isLoopback } from '../../schemas/uri.ts'
+
+/** The most that REFRESH_REUSE_GRACE can be, in seconds. */
+export const MAX_REUSE_GRACE = 3600
 
 const Seconds = (value: number, description: string) =>
   Type.Integer({ minimum: 1, maximum: 315_360_000, default: value, description })
@@ -47,6 +51,12 @@ export const Settings = Type.Object({
   ),
   ACCESS_TOKEN_TTL: Seconds(3600, 'How long an access token lives'),
   REFRESH_TOKEN_TTL: Seconds(2_592_000, 'How long a refresh token lives while it is not used'),
+  GRANT_TTL: Type.Integer({
+    minimum: 0,
+    maximum: 315_360_000,
+    default: 0,
+    description: 'How long a sign-in lasts, however often it is refreshed; 0 is without end',
+  }),
   AUTHORIZATION_REQUEST_TTL: Seconds(600, 'How long an agent has to authenticate a request'),
   AUTHORIZATION_CODE_TTL: Type.Integer({
     minimum: 1,
@@ -56,10 +66,14 @@ export const Settings = Type.Object({
   }),
   REFRESH_REUSE_GRACE: Type.Integer({
     minimum: 0,
-    maximum: 3600,
+    maximum: MAX_REUSE_GRACE,
     default: 0,
     description: 'How long a rotated refresh token gets its one successor again; 0 is strict',
   }),
+  ACCESS_TOKEN_ALG: Type.Union(
+    ['ES256', 'RS256', 'EdDSA'].map((alg) => Type.Literal(alg)),
+    { default: 'ES256', description: 'What signs access tokens' },
+  ),
   SIGNING_KEY_TTL: Seconds(7_776_000, 'How long a key signs before its successor takes over'),
 })
 
@@ -91,6 +105,10 @@ export function completeSettings(given: Partial<Settings>): Settings {
   }
   if (settings.ENCRYPTION_KEY !== undefined && !decodeKey(settings.ENCRYPTION_KEY)) {
     problems.set('ENCRYPTION_KEY', 'ENCRYPTION_KEY: must be 32 bytes in base64url, base64 or hex')
+  }
+  const stranger = settings.TRUST_PROXY?.split(',').find((part) => !isNetwork(part.trim()))
+  if (stranger !== undefined) {
+    problems.set('TRUST_PROXY', `TRUST_PROXY=${settings.TRUST_PROXY}: ${stranger} is no address`)
   }
   if (problems.size > 0) throw new SettingsError([...problems.values()])
   return settings
@@ -125,6 +143,15 @@ function issuerProblem(issuer: string): string | undefined {
     return `must be in its normal form, ${url.href.replace(/\/$/, '')}`
   }
   return undefined
+}
+
+/** An address, a network in CIDR notation, or one of the names that Fastify knows. */
+function isNetwork(text: string): boolean {
+  if (['loopback', 'linklocal', 'uniquelocal'].includes(text)) return true
+  const [address = '', bits, ...rest] = text.split('/')
+  const most = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1
+  if (most < 0 || rest.length > 0) return false
+  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= most)
 }
 
 function shown(name: string, value: unknown): string {

@@ -2,6 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Client } from '../../db/store.ts'
+import { AGENT_ACR, ID_TOKEN_SIGNING_ALGS } from '../../schemas/openid.ts'
 import { TokenRequest, TokenResponse } from '../../schemas/token.ts'
 import { CLIENT_AUTHENTICATION_METHODS } from '../core/client-authentication.ts'
 import { OAuthError } from '../core/errors.ts'
@@ -21,6 +22,22 @@ const grants: {
   refresh_token: refresh,
 }
 
+/** What an ID Token can say (OpenID Connect Discovery section 3). */
+const ID_TOKEN_CLAIMS = [
+  'iss',
+  'sub',
+  'aud',
+  'exp',
+  'iat',
+  'auth_time',
+  'nonce',
+  'at_hash',
+  'acr',
+  'amr',
+  'model',
+  'email',
+]
+
 /**
  * POST /token: exchanges a grant for tokens (RFC 6749 section 3.2). Takes forms, and JSON from
  * libraries that know no better.
@@ -30,7 +47,16 @@ const token: FastifyPluginAsyncTypebox = async (app) => {
     token_endpoint: '/token',
     grant_types_supported: Object.keys(grants),
     token_endpoint_auth_methods_supported: CLIENT_AUTHENTICATION_METHODS,
+    subject_types_supported: ['public'],
+    id_token_signing_alg_values_supported: ID_TOKEN_SIGNING_ALGS,
+    acr_values_supported: [AGENT_ACR],
+    claims_supported: ID_TOKEN_CLAIMS,
+    refresh_token_expiration_types_supported: [
+      'token_timeout',
+      ...(app.settings.GRANT_TTL > 0 ? ['authorization'] : []),
+    ],
   })
+  app.keys.provide(ID_TOKEN_SIGNING_ALGS)
 
   app.post(
     '/token',
@@ -59,6 +85,7 @@ export default fp(token, {
     fastify: [
       'authenticateClient',
       'clock',
+      'keys',
       'metadata',
       'settings',
       'store',

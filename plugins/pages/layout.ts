@@ -1,7 +1,10 @@
 import { html } from 'ghtml'
 
-/** Headers of every page: nothing from elsewhere, no framing, no caching, no referrer. */
-export function pageHeaders(nonce: string): Record<string, string> {
+/**
+ * Headers of every page: nothing from elsewhere, no framing, no caching, no referrer.
+ * @param formAction the one URL that the page's form may go to
+ */
+export function pageHeaders(nonce: string, formAction?: string): Record<string, string> {
   return {
     'content-type': 'text/html; charset=utf-8',
     'cache-control': 'no-store',
@@ -11,13 +14,23 @@ export function pageHeaders(nonce: string): Record<string, string> {
       `style-src 'nonce-${nonce}'`,
       "connect-src 'self'",
       "base-uri 'none'",
-      "form-action 'none'",
+      `form-action ${formAction === undefined ? "'none'" : cspSource(formAction)}`,
       "frame-ancestors 'none'",
     ].join('; '),
     'referrer-policy': 'no-referrer',
     'x-content-type-options': 'nosniff',
     'x-frame-options': 'DENY',
   }
+}
+
+/**
+ * A URL as a Content-Security-Policy source, which has no query, escapes what ends it, and cannot
+ * name an IPv6 address (CSP Level 3 section 2.3.1).
+ */
+function cspSource(url: string): string {
+  const { protocol, hostname, origin, pathname } = new URL(url)
+  if (hostname.startsWith('[')) return protocol
+  return origin + pathname.replaceAll(';', '%3B').replaceAll(',', '%2C')
 }
 
 /** What the symbol beside the status shows. */

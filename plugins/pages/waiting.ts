@@ -93,11 +93,23 @@ function say(state, title, detail) {
   }
 }
 
-// RFC 6749 section 4.1.2: the browser goes to the redirect URI with the code.
-function goOn(redirect_to) {
+// RFC 6749 section 4.1.2: the browser goes to the redirect URI with the code. With
+// response_mode=form_post it takes it there in a form.
+function goOn(redirect_to, form_post) {
   history.replaceState({ finished: true }, '')
   say('finished', 'Your agent is signed in', 'Returning to ' + redirect_host + '.')
-  location.replace(redirect_to)
+  if (form_post) post(redirect_to, form_post)
+  else location.replace(redirect_to)
+}
+
+function post(action, members) {
+  const form = document.createElement('form')
+  Object.assign(form, { method: 'post', action, hidden: true })
+  for (const [name, value] of Object.entries(members)) {
+    form.append(Object.assign(document.createElement('input'), { name, value }))
+  }
+  document.body.append(form)
+  form.submit()
 }
 
 function finish() {
@@ -131,9 +143,9 @@ async function watch() {
   for (let failures = 0; ; ) {
     const asked = Date.now()
     try {
-      const { status, error, redirect_to } = await checkStatus(failures === 0 ? HOLD : 0)
+      const { status, error, redirect_to, form_post } = await checkStatus(failures === 0 ? HOLD : 0)
       failures = 0
-      if (redirect_to) return goOn(redirect_to)
+      if (redirect_to) return goOn(redirect_to, form_post)
       if (status === 'completed') return finish()
       if (status !== 'pending' && status !== 'authenticated') return fail(error)
       if (status === 'pending') say('waiting', 'Waiting for your agent', waiting)
