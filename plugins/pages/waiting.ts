@@ -27,7 +27,7 @@ export function waitingPage(facts: AuthorizationRequestFacts, nonce: string): st
 <dl>
 <div><dt>Returns to</dt><dd><strong>${redirect_host}</strong></dd></div>
 <div><dt>It learns</dt><dd>${learned(scope)}</dd></div>
-<div id="time"><dt>Time left</dt><dd id="left" role="timer">${timeLeft(expires_in)}</dd></div>
+<div id="time"><dt>Time left</dt><dd><span id="left" role="timer">${timeLeft(expires_in)}</span></dd></div>
 </dl>
 <details><summary>For your agent</summary>
 <p>The request is <code>${request_id}</code>. An agent authenticates it through its own library, at the server that it was set up with, and never at an address that a page names.</p></details>

@@ -1,0 +1,263 @@
+import axe, { type AxeResults } from 'axe-core'
+import type { Page } from 'playwright-core'
+import t, { type Test } from 'tap'
+import {
+  authenticate,
+  authorizeQuery,
+  createSite,
+  encode,
+  pkce,
+  redeem,
+  type Site,
+} from '../harness.ts'
+import { closeBrowser, observe, openWindow, readRequestId, setScene, skip } from './chromium.ts'
+
+t.test('The waiting page in a browser', { skip }, async (t) => {
+  const { app, website, agent } = await setScene(t)
+
+  t.test('when no agent comes in time it says so, and how to go on', async (t) => {
+    const { website } = await setScene(t, { AUTHORIZATION_REQUEST_TTL: 1 })
+    const page = await openWindow(t)
+    await page.goto(website.url)
+    await page.getByRole('link', { name: 'Sign in with Auth Agent' }).click()
+    await page.getByRole('status').getByText('Time ran out').waitFor()
+    t.match(await page.getByRole('status').textContent(), 'nothing was shared with 127.0.0.1')
+    await accessible(t, page)
+    const seen = observe(page)
+    await page.keyboard.press('Tab')
+    await page.keyboard.press('Enter')
+    await page.waitForURL(`${website.url}/`)
+    t.notMatch(seen.requests.join('\n'), 'check-status', 'it has stopped asking')
+  })
+
+  t.test('when the sign-in is revoked before it went on it says that it was refused', async (t) => {
+    const { app, agent, website } = await setScene(t)
+    const page = await openWindow(t)
+    const released = hold(page)
+    await page.goto(`${website.url}/login`)
+    await authenticate(app, await readRequestId(page), agent)
+    await app.registration.updateAgent(agent.agent_id, { disabled_at: app.clock.now() })
+    released()
+    await page.getByText('The sign-in was refused').waitFor()
+    t.equal(new URL(page.url()).origin, app.settings.ISSUER)
+  })
+
+  t.test('when the server does not know the request any more it says so', async (t) => {
+    const { app, website } = await setScene(t)
+    const page = await openWindow(t)
+    const released = hold(page)
+    await page.goto(`${website.url}/login`)
+    const { client_id } = (await app.store.clients.list())[0] ?? { client_id: '' }
+    await app.store.clients.delete(client_id)
+    released()
+    await page.getByText('not known any more').waitFor()
+  })
+
+  t.test('when others finish the sign-in it is done, also for who comes back to it', async (t) => {
+    const site = await createSite(app)
+    const { code_challenge, code_verifier } = pkce()
+    const page = await openWindow(t)
+    const released = hold(page)
+    await page.goto(authorizeUrl(app.settings.ISSUER, site, code_challenge))
+    const { redirect_to } = (await authenticate(app, await readRequestId(page), agent)).json()
+    const code = new URL(redirect_to).searchParams.get('code') ?? ''
+    t.equal((await redeem(app, site, { code, code_verifier })).statusCode, 200)
+    released()
+    await page.getByText('This sign-in is done').waitFor()
+    t.match(await page.getByRole('status').textContent(), 'You can close this page')
+
+    await page.goto(website.url)
+    const seen = observe(page)
+    await page.goBack()
+    await page.getByText('This sign-in is done').waitFor()
+    t.notMatch(seen.requests.join('\n'), 'check-status')
+
+    const again = page.waitForRequest(/check-status/)
+    await page.reload()
+    t.ok(await again, 'but a reload is a new sign-in')
+  })
+
+  t.test('when the website keeps the browser on the page it shows that it is done', async (t) => {
+    const page = await openWindow(t)
+    await page.route('**/callback?*', (route) => route.fulfill({ status: 204 }))
+    await page.goto(`${website.url}/login`)
+    const request_id = await readRequestId(page)
+    const seen = observe(page)
+    await authenticate(app, request_id, agent)
+    await page.getByRole('status').getByText('Your agent is signed in').waitFor()
+    t.match(await page.getByRole('status').textContent(), 'Returning to 127.0.0.1')
+    await page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+    await page.getByText('This sign-in is done').waitFor()
+    t.equal(seen.requests.filter((url) => url.includes('/callback')).length, 1)
+  })
+
+  t.test('a lost connection and a broken server are waited out, then it goes on', async (t) => {
+    const page = await openWindow(t)
+    await page.clock.install()
+    const troubles = ['lost', 503, 429, 'no JSON']
+    const left = [...troubles]
+    await page.route('**/api/check-status?*', (route) => {
+      const trouble = left.shift()
+      if (trouble === undefined) return route.continue()
+      if (trouble === 'lost') return route.abort('connectionreset')
+      if (trouble === 'no JSON') return route.fulfill({ body: '<html>a proxy of the hotel' })
+      return route.fulfill({ status: Number(trouble), body: '{}' })
+    })
+    const waits: (string | null)[] = []
+    page.on('request', (request) => {
+      const { pathname, searchParams } = new URL(request.url())
+      if (pathname.endsWith('/check-status')) waits.push(searchParams.get('wait'))
+    })
+    await page.goto(`${website.url}/login`)
+    const request_id = await readRequestId(page)
+    for (const trouble of troubles) {
+      if (trouble !== 'lost') await page.getByText('No connection to the server').waitFor()
+      const next = page.waitForRequest(/check-status/)
+      await page.clock.runFor(8000)
+      await next
+    }
+    await page.getByText('Waiting for your agent').waitFor()
+    t.same(waits.slice(0, 5), ['25', '0', '0', '0', '0'], 'polls until an answer comes')
+    await authenticate(app, request_id, agent)
+    await page.clock.runFor(8000)
+    await page.getByRole('heading', { name: 'Hello' }).waitFor()
+  })
+
+  t.test('a server that does not hold its answers is not asked without pause', async (t) => {
+    const page = await openWindow(t)
+    await page.clock.install({ time: 0 })
+    await page.clock.pauseAt(1000)
+    let asked = 0
+    await page.route('**/api/check-status?*', (route) => {
+      asked += 1
+      return route.continue({ url: route.request().url().replace('wait=25', 'wait=0') })
+    })
+    const first = page.waitForResponse(/check-status/)
+    await page.goto(`${website.url}/login`)
+    await first
+    t.equal(asked, 1)
+    await page.clock.runFor(1000)
+    t.equal(asked, 1)
+    const second = page.waitForResponse(/check-status/)
+    await page.clock.runFor(2000)
+    await second
+    t.equal(asked, 2)
+  })
+
+  t.test('it tells how much time is left', async (t) => {
+    const page = await openWindow(t)
+    await page.clock.install()
+    await page.goto(`${website.url}/login`)
+    t.equal(await page.getByRole('timer').textContent(), '10 minutes')
+    await page.clock.fastForward('08:30')
+    await page.getByRole('timer').getByText('2 minutes').waitFor()
+  })
+
+  t.test('it stands still for those who want less motion', async (t) => {
+    const page = await openWindow(t)
+    await page.goto(`${website.url}/login`)
+    for (const [reducedMotion, moving] of [
+      ['reduce', 0],
+      ['no-preference', 1],
+    ] as const) {
+      await page.emulateMedia({ reducedMotion })
+      t.equal(await page.evaluate('document.getAnimations().length'), moving, reducedMotion)
+    }
+  })
+
+  t.test('without JavaScript it reads well and says what will not work', async (t) => {
+    const page = await openWindow(t, { javaScriptEnabled: false })
+    await page.goto(`${website.url}/login`)
+    const text = await page.locator('body').innerText()
+    for (const part of ['Sign in to Paper & Pine', '127.0.0.1', '10 minutes', 'JavaScript']) {
+      t.match(text, part)
+    }
+  })
+
+  t.test(
+    'it and the error page are accessible, in light, dark and on a narrow screen',
+    async (t) => {
+      const { app, website } = await setScene(t)
+      const viewport = { width: 320, height: 640 }
+      for (const colorScheme of ['light', 'dark'] as const) {
+        const page = await openWindow(t, { colorScheme, viewport })
+        await page.goto(`${website.url}/login`)
+        await page.locator('summary').click()
+        await accessible(t, page)
+        await page.goto(`${app.settings.ISSUER}/authorize`)
+        await page.getByRole('heading', { name: 'This sign-in cannot start' }).waitFor()
+        await accessible(t, page)
+        t.match(await page.getByRole('alert').textContent(), 'client_id is required')
+        t.equal(await page.locator('a').count(), 0, 'the error page links nowhere')
+      }
+    },
+  )
+
+  t.test('it warns of a sign-in that returns to this computer, and only of that', async (t) => {
+    const page = await openWindow(t)
+    for (const [redirect_uri, warned] of [
+      ['http://localhost/callback', true],
+      ['http://127.0.0.1:4000/callback', true],
+      ['http://[::1]/callback', true],
+      ['https://localhost.example/callback', false],
+    ] as const) {
+      const site = await createSite(app, { redirect_uris: [redirect_uri] })
+      await page.goto(authorizeUrl(app.settings.ISSUER, site, pkce().code_challenge))
+      t.equal(await page.locator('p.caution').isVisible(), warned, redirect_uri)
+    }
+  })
+
+  t.test('a name is shown as it is, whatever it contains', async (t) => {
+    const names = [
+      `</script><script>window.stolen = 1</script>`,
+      `window.authRequest = { request_id: 'req_other' }`,
+      `"'\`\${1}}\u2028\u2029</title><img src=x onerror="window.stolen = 1">`,
+      `\u202emoc.elpmaxe\u2069\u2069 ${'W'.repeat(150)}`,
+    ]
+    const page = await openWindow(t, { viewport: { width: 320, height: 640 } })
+    const seen = observe(page)
+    for (const client_name of names) {
+      const site = await createSite(app, { client_name })
+      await page.goto(authorizeUrl(app.settings.ISSUER, site, pkce().code_challenge))
+      t.equal(await page.locator('h1 bdi').textContent(), client_name)
+      t.match(await page.evaluate('window.authRequest'), {
+        request_id: /^req_[\w-]+$/,
+        issuer: app.settings.ISSUER,
+        client_id: site.client_id,
+        client_name,
+        redirect_host: 'site.example',
+        authenticate_endpoint: `${app.settings.ISSUER}/api/agent/authenticate`,
+      })
+      t.equal(await page.evaluate('window.stolen'), undefined)
+      t.ok(await page.evaluate('document.documentElement.scrollWidth <= innerWidth'))
+      t.notMatch(await page.title(), /\p{Bidi_Control}/u)
+      t.same(seen.complaints, [])
+    }
+  })
+}).then(closeBrowser)
+
+function authorizeUrl(issuer: string, site: Site, code_challenge: string): string {
+  return `${issuer}/authorize?${encode(authorizeQuery(site, code_challenge))}`
+}
+
+/** Keeps what the page asks about the status on its way until the function is called. */
+function hold(page: Page): () => void {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  page.route('**/api/check-status?*', async (route) => {
+    await promise
+    await route.continue()
+  })
+  return resolve
+}
+
+/** WCAG 2.2 AA and good practice, as far as axe can tell, and nothing that it could not decide. */
+async function accessible(t: Test, page: Page): Promise<void> {
+  await page.evaluate(axe.source)
+  const results = await page.evaluate<AxeResults>('axe.run()')
+  const problems = [...results.violations, ...results.incomplete]
+  t.same(
+    problems.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html)}`),
+    [],
+    'accessible',
+  )
+}
