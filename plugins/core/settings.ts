@@ -3,6 +3,8 @@ import { type Static, Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { isLoopback } from '../../schemas/uri.ts'
 
+/** Every algorithm that tokens can be signed with. */
+export const SIGNING_ALGS = ['ES256', 'RS256', 'EdDSA']
 /** The most that REFRESH_REUSE_GRACE can be, in seconds. */
 export const MAX_REUSE_GRACE = 3600
 
@@ -71,7 +73,7 @@ export const Settings = Type.Object({
     description: 'How long a rotated refresh token gets its one successor again; 0 is strict',
   }),
   ACCESS_TOKEN_ALG: Type.Union(
-    ['ES256', 'RS256', 'EdDSA'].map((alg) => Type.Literal(alg)),
+    SIGNING_ALGS.map((alg) => Type.Literal(alg)),
     { default: 'ES256', description: 'What signs access tokens' },
   ),
   SIGNING_KEY_TTL: Seconds(7_776_000, 'How long a key signs before its successor takes over'),

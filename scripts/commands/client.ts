@@ -1,8 +1,22 @@
-import type { Command } from 'commander'
-import { InvalidArgumentError } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { Client } from '../../db/store.ts'
 import { OAuthError } from '../../plugins/core/errors.ts'
+import { ID_TOKEN_SIGNING_ALGS } from '../../schemas/openid.ts'
 import { facts, print, table, time, withCore } from './session.ts'
+
+const REUSE_GRACE = '--refresh-reuse-grace <seconds>'
+
+interface CreateOptions {
+  name: string
+  redirectUri: string[]
+  public?: true
+  idTokenSignedResponseAlg?: string
+  refreshReuseGrace?: number
+}
+
+interface UpdateOptions extends Omit<Partial<CreateOptions>, 'public' | 'refreshReuseGrace'> {
+  refreshReuseGrace?: number | 'server'
+}
 
 export function addClientCommands(program: Command): void {
   const client = program.command('client').description('the websites that agents sign in to')
@@ -13,16 +27,20 @@ export function addClientCommands(program: Command): void {
     .requiredOption('--name <name>', 'what people see it called')
     .requiredOption('--redirect-uri <uri...>', 'where sign-ins return to, exactly')
     .option('--public', 'it cannot keep a secret (a native or single-page application)')
+    .addOption(idTokenAlg())
+    .option(REUSE_GRACE, 'for how long a rotated refresh token gets its successor again', seconds)
     .addHelpText(
       'after',
       '\nExample:\n  auth-agent client create --name Shop --redirect-uri https://shop.example/callback',
     )
-    .action(async (options: { name: string; redirectUri: string[]; public?: true }, command) => {
+    .action(async (options: CreateOptions, command) => {
       const { client, client_secret } = await withCore((app) =>
         app.registration.createClient({
           client_name: options.name,
           redirect_uris: options.redirectUri,
           token_endpoint_auth_method: options.public ? 'none' : 'client_secret_basic',
+          id_token_signed_response_alg: options.idTokenSignedResponseAlg,
+          refresh_reuse_grace: options.refreshReuseGrace,
         }),
       )
       print(command, { ...client, client_secret }, (created) =>
@@ -49,24 +67,30 @@ export function addClientCommands(program: Command): void {
 
   client
     .command('update <client_id>')
-    .description('change the name or the redirect URIs')
+    .description('change what is given')
     .option('--name <name>', 'what people see it called')
     .option('--redirect-uri <uri...>', 'all redirect URIs that it has from now on')
-    .action(
-      async (client_id: string, options: { name?: string; redirectUri?: string[] }, command) => {
-        const { name, redirectUri } = options
-        if (name === undefined && redirectUri === undefined) {
-          command.error('error: nothing to change, give --name or --redirect-uri')
-        }
-        const updated = await withCore((app) =>
-          app.registration.updateClient(client_id, {
-            ...(name !== undefined && { client_name: name }),
-            ...(redirectUri !== undefined && { redirect_uris: redirectUri }),
+    .addOption(idTokenAlg())
+    .option(REUSE_GRACE, "as for create, or `server` for the server's own", secondsOrServer)
+    .action(async (client_id: string, options: UpdateOptions, command) => {
+      const { name, redirectUri, idTokenSignedResponseAlg, refreshReuseGrace } = options
+      if (Object.keys(options).length === 0) {
+        command.error('error: nothing to change, see --help for what can be')
+      }
+      const updated = await withCore((app) =>
+        app.registration.updateClient(client_id, {
+          ...(name !== undefined && { client_name: name }),
+          ...(redirectUri !== undefined && { redirect_uris: redirectUri }),
+          ...(idTokenSignedResponseAlg !== undefined && {
+            id_token_signed_response_alg: idTokenSignedResponseAlg,
           }),
-        )
-        print(command, updated, described)
-      },
-    )
+          ...(refreshReuseGrace !== undefined && {
+            refresh_reuse_grace: refreshReuseGrace === 'server' ? null : refreshReuseGrace,
+          }),
+        }),
+      )
+      print(command, updated, described)
+    })
 
   client
     .command('rotate-secret <client_id>')
@@ -111,6 +135,17 @@ export function seconds(text: string): number {
   if (!/^\d{1,9}$/.test(text))
     throw new InvalidArgumentError('It must be a whole number of seconds.')
   return Number(text)
+}
+
+function secondsOrServer(text: string): number | 'server' {
+  return text === 'server' ? text : seconds(text)
+}
+
+function idTokenAlg(): Option {
+  return new Option(
+    '--id-token-signed-response-alg <alg>',
+    'what signs its ID Tokens; RS256 unless said otherwise',
+  ).choices(ID_TOKEN_SIGNING_ALGS)
 }
 
 function row(client: Client): Record<string, unknown> {
