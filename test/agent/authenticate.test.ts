@@ -87,7 +87,7 @@ t.test(
     const { date: _, ...answer } = await refuse({ agent_secret: 'ags_wrong' })
     for (const change of [
       { agent_id: 'agent_unknown' },
-      disabled,
+      { ...disabled },
       { agent_id: 'x', agent_secret: 'y' },
     ]) {
       const { date: _, ...other } = await refuse(change)
