@@ -85,7 +85,7 @@ function remote(origin: string): FastifyInstance {
   return { inject } as unknown as FastifyInstance
 }
 
-/** Registers a public website and agents in the database of a folder where servers run. */
+/** Registers a website and agents in the database of a folder where servers run. */
 export async function register(
   folder: string,
   agents = 1,
