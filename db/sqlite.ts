@@ -44,7 +44,11 @@ export class SqliteEngine {
 
   /** Runs an act that only reads. */
   async read<T>(act: Act<T>): Promise<T> {
-    return this.#drive(act)
+    try {
+      return this.#drive(act)
+    } catch (error) {
+      throw asUnavailable(error)
+    }
   }
 
   /**

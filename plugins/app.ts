@@ -8,7 +8,7 @@ import authenticate from './agent/authenticate.ts'
 import checkStatus from './agent/check-status.ts'
 import type { Clock } from './core/clock.ts'
 import core from './core/core.ts'
-import { sendError } from './core/errors.ts'
+import { sendClientError, sendError } from './core/errors.ts'
 import { issuerPath } from './core/metadata.ts'
 import { parseParameters } from './core/parameters.ts'
 import { completeSettings, type Settings } from './core/settings.ts'
@@ -39,6 +39,9 @@ export const endpoints: FastifyPluginAsync[] = [
 
 /** The largest body that is read, in bytes. */
 const BODY_LIMIT = 64 * 1024
+
+/** How long a request may take to arrive, in milliseconds. */
+const REQUEST_TIMEOUT = 30_000
 
 export interface BuildOptions {
   /** The time to go by instead of the system's. */
@@ -79,7 +82,9 @@ export async function buildApp(
       },
     },
     forceCloseConnections: 'idle',
+    requestTimeout: REQUEST_TIMEOUT,
     frameworkErrors: sendError,
+    clientErrorHandler: sendClientError,
   })
   app.addHook('onResponse', async (request, reply) => {
     request.log.info(

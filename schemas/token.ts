@@ -13,7 +13,12 @@ export const AuthorizationCodeRequest = Type.Composite([
   Type.Object({
     grant_type: Type.Literal('authorization_code'),
     code: Type.String({ maxLength: 512 }),
-    code_verifier: Type.Optional(Type.String({ maxLength: 128 })),
+    code_verifier: Type.Optional(
+      Type.String({
+        pattern: '^[A-Za-z0-9._~-]{43,128}$',
+        description: 'RFC 7636 section 4.1',
+      }),
+    ),
     redirect_uri: Type.Optional(Type.String({ maxLength: 2048 })),
     resource: Type.Optional(ResourceParameter),
   }),

@@ -1,9 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import fp from 'fastify-plugin'
-import type { AuthorizationRequestState } from '../../db/store.ts'
 import { AuthenticateBody, AuthenticateResponse } from '../../schemas/authenticate.ts'
 import { invalidCredentials } from '../core/agent-authentication.ts'
 import { authorizationResponse } from '../core/authorization-response.ts'
+import type { AuthorizationRequestState } from '../core/core.ts'
 import { OAuthError } from '../core/errors.ts'
 import { newId } from '../core/secrets.ts'
 

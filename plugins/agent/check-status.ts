@@ -1,9 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import type { AuthorizationRequestState } from '../../db/store.ts'
 import { CheckStatusQuery, CheckStatusResponse } from '../../schemas/check-status.ts'
 import { authorizationResponse } from '../core/authorization-response.ts'
+import type { AuthorizationRequestState } from '../core/core.ts'
 import { OAuthError } from '../core/errors.ts'
 
 /** For how many seconds an answer can be held. */

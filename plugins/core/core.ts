@@ -12,7 +12,7 @@ import { installErrors } from './errors.ts'
 import { KeyManager } from './keys.ts'
 import { startMaintenance } from './maintenance.ts'
 import { Metadata } from './metadata.ts'
-import { parseParameters } from './parameters.ts'
+import { installJsonBodies, parseParameters } from './parameters.ts'
 import { verifyPkce } from './pkce.ts'
 import { Registration } from './registration.ts'
 import { RequestWatch } from './request-watch.ts'
@@ -21,6 +21,16 @@ import { Secrets } from './secrets.ts'
 import type { Settings } from './settings.ts'
 import { Tokens } from './tokens.ts'
 import { openVault } from './vault.ts'
+
+/** What the endpoints receive from the store, which they reach through `app.store` alone. */
+export type {
+  Agent,
+  AuthorizationRequest,
+  AuthorizationRequestState,
+  Client,
+  Grant,
+  Resource,
+} from '../../db/store.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -85,6 +95,7 @@ export default fp<CoreOptions>(
 
     installErrors(app)
     await app.register(formbody, { parser: parseParameters })
+    installJsonBodies(app)
     await app.register(cookie)
     installCors(app)
     startMaintenance(app)

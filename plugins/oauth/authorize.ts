@@ -2,12 +2,12 @@ import { randomBytes } from 'node:crypto'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import type { Client } from '../../db/store.ts'
 import { type AuthorizationRequestFacts, AuthorizeQuery } from '../../schemas/authorize.ts'
 import { matchesRedirectUri } from '../../schemas/client.ts'
 import { PROMPTS, RESPONSE_MODES } from '../../schemas/openid.ts'
 import { IDENTITY_SCOPES, scopeWords } from '../../schemas/scope.ts'
 import { authorizationResponse } from '../core/authorization-response.ts'
+import type { Client } from '../core/core.ts'
 import { OAuthError, sendError, toOAuthError } from '../core/errors.ts'
 import { findTarget, type Target } from '../core/resources.ts'
 import { newId } from '../core/secrets.ts'
@@ -109,7 +109,10 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
         authenticate_endpoint: app.metadata.url('/api/agent/authenticate'),
         check_status_endpoint: app.metadata.url('/api/check-status'),
       }
-      if (browser !== undefined) app.browserCookie.set(reply, browser, expires_in)
+      if (browser !== undefined) {
+        const maxAge = expires_in + app.settings.AUTHORIZATION_CODE_TTL
+        app.browserCookie.set(reply, browser, maxAge)
+      }
       if (wantsJson(request)) return reply.header('cache-control', 'no-store').send(facts)
       const nonce = randomBytes(16).toString('base64')
       const formAction = request.query.response_mode === 'form_post' ? redirect_uri : undefined
@@ -146,7 +149,9 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
         iss: app.settings.ISSUER,
       },
     )
-    if (form_post === undefined) return reply.redirect(redirect_to, 303)
+    if (form_post === undefined) {
+      return reply.header('cache-control', 'no-store').redirect(redirect_to, 303)
+    }
     const nonce = randomBytes(16).toString('base64')
     return reply
       .headers(pageHeaders(nonce, redirect_to))

@@ -1,9 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import fp from 'fastify-plugin'
-import type { Client, Resource } from '../../db/store.ts'
 import { IntrospectionResponse, TokenQuery } from '../../schemas/introspect.ts'
-import { CLIENT_AUTHENTICATION_METHODS } from '../core/client-authentication.ts'
-import { OAuthError } from '../core/errors.ts'
+import { CLIENT_AUTHENTICATION_METHODS, invalidClient } from '../core/client-authentication.ts'
+import type { Client, Resource } from '../core/core.ts'
 import type { AccessTokenClaims } from '../core/tokens.ts'
 
 /**
@@ -35,7 +34,7 @@ const introspect: FastifyPluginAsyncTypebox = async (app) => {
       const client = await app.authenticateClient(request)
       // RFC 7662 section 4: a public client's id is no secret, anybody could ask in its name.
       if (client.token_endpoint_auth_method === 'none') {
-        throw new OAuthError('invalid_client', 'A public client may not introspect')
+        throw invalidClient('A public client may not introspect')
       }
       return (
         (await describeAccessToken(token, isOf(client))) ??

@@ -1,8 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import fp from 'fastify-plugin'
-import type { Client } from '../../db/store.ts'
 import { TokenQuery } from '../../schemas/introspect.ts'
 import { CLIENT_AUTHENTICATION_METHODS } from '../core/client-authentication.ts'
+import type { Client } from '../core/core.ts'
 import { OAuthError } from '../core/errors.ts'
 
 /**

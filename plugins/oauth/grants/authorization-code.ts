@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
-import type { AuthorizationRequest, Client, Resource } from '../../../db/store.ts'
 import type { AuthorizationCodeRequest, TokenResponse } from '../../../schemas/token.ts'
+import type { AuthorizationRequest, Client, Resource } from '../../core/core.ts'
 import { OAuthError } from '../../core/errors.ts'
 import { narrowTarget } from '../../core/resources.ts'
 import { expiry, tokenResponse } from './token-response.ts'

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
-import type { Client } from '../../../db/store.ts'
 import type { RefreshTokenRequest, TokenResponse } from '../../../schemas/token.ts'
+import type { Client } from '../../core/core.ts'
 import { OAuthError } from '../../core/errors.ts'
 import { narrowTarget } from '../../core/resources.ts'
 import { expiry, tokenResponse } from './token-response.ts'

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
-import type { Client, Grant } from '../../../db/store.ts'
 import { scopeWords } from '../../../schemas/scope.ts'
 import type { TokenResponse } from '../../../schemas/token.ts'
+import type { Client, Grant } from '../../core/core.ts'
 import { OAuthError } from '../../core/errors.ts'
 import { audienceOf, type Target } from '../../core/resources.ts'
 import type { Settings } from '../../core/settings.ts'
