@@ -16,7 +16,8 @@ const { values } = parseArgs({ options: { keep: { type: 'boolean', default: fals
 
 // What was started last is closed first, also after an error and on Ctrl-C.
 const cleanups: (() => Promise<unknown>)[] = []
-const { close } = closeWithGrace({ logger: console }, async () => {
+const { close } = closeWithGrace(async ({ err }) => {
+  if (err) console.error(err)
   for (const cleanUp of cleanups.reverse()) await cleanUp()
 })
 

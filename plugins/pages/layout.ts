@@ -2,7 +2,7 @@ import { html } from 'ghtml'
 
 /**
  * Headers of every page: nothing from elsewhere, no framing, no caching, no referrer.
- * @param formAction the one URL that the page's form may go to
+ * @param formAction the URL that the page's form goes to
  */
 export function pageHeaders(nonce: string, formAction?: string): Record<string, string> {
   return {
@@ -14,7 +14,7 @@ export function pageHeaders(nonce: string, formAction?: string): Record<string, 
       `style-src 'nonce-${nonce}'`,
       "connect-src 'self'",
       "base-uri 'none'",
-      `form-action ${formAction === undefined ? "'none'" : cspSource(formAction)}`,
+      `form-action ${formAction === undefined ? "'none'" : formSources(formAction)}`,
       "frame-ancestors 'none'",
     ].join('; '),
     'referrer-policy': 'no-referrer',
@@ -24,13 +24,11 @@ export function pageHeaders(nonce: string, formAction?: string): Record<string, 
 }
 
 /**
- * A URL as a Content-Security-Policy source, which has no query, escapes what ends it, and cannot
- * name an IPv6 address (CSP Level 3 section 2.3.1).
+ * Where a form for this URL may go: anywhere with its scheme, or a better one. Browsers hold the
+ * website's answer to the form against the policy too, and websites lead on to other origins of theirs.
  */
-function cspSource(url: string): string {
-  const { protocol, hostname, origin, pathname } = new URL(url)
-  if (hostname.startsWith('[')) return protocol
-  return origin + pathname.replaceAll(';', '%3B').replaceAll(',', '%2C')
+function formSources(url: string): string {
+  return new URL(url).protocol === 'https:' ? 'https:' : 'http: https:'
 }
 
 /** What the symbol beside the status shows. */

@@ -1,3 +1,6 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import axe, { type AxeResults } from 'axe-core'
 import type { Page } from 'playwright-core'
 import t, { type Test } from 'tap'
@@ -6,6 +9,7 @@ import {
   authorizeQuery,
   createSite,
   encode,
+  type Parameters,
   pkce,
   redeem,
   type Site,
@@ -89,6 +93,27 @@ t.test('The waiting page in a browser', { skip }, async (t) => {
     await page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
     await page.getByText('This sign-in is done').waitFor()
     t.equal(seen.requests.filter((url) => url.includes('/callback')).length, 1)
+  })
+
+  t.test('a form post may lead on to another origin of the website', async (t) => {
+    const callback = createServer((_request, response) => {
+      response.writeHead(303, { location: website.url }).end()
+    }).listen(0, '127.0.0.1')
+    await once(callback, 'listening')
+    t.teardown(() => callback.close())
+    const { port } = callback.address() as AddressInfo
+    const site = await createSite(app, { redirect_uris: [`http://127.0.0.1:${port}/callback`] })
+    const page = await openWindow(t)
+    const { code_challenge } = pkce()
+    const formPost = { response_mode: 'form_post' }
+    await page.goto(authorizeUrl(app.settings.ISSUER, site, code_challenge, formPost))
+    await authenticate(app, await readRequestId(page), agent)
+    await page.waitForURL(`${website.url}/`)
+
+    const seen = observe(page)
+    await page.goBack()
+    await page.getByText('This sign-in is done').waitFor()
+    t.notMatch(seen.requests.join('\n'), 'check-status')
   })
 
   t.test('a lost connection and a broken server are waited out, then it goes on', async (t) => {
@@ -236,8 +261,13 @@ t.test('The waiting page in a browser', { skip }, async (t) => {
   })
 }).then(closeBrowser)
 
-function authorizeUrl(issuer: string, site: Site, code_challenge: string): string {
-  return `${issuer}/authorize?${encode(authorizeQuery(site, code_challenge))}`
+function authorizeUrl(
+  issuer: string,
+  site: Site,
+  code_challenge: string,
+  change: Parameters = {},
+): string {
+  return `${issuer}/authorize?${encode(authorizeQuery(site, code_challenge, change))}`
 }
 
 /** Keeps what the page asks about the status on its way until the function is called. */
