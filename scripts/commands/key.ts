@@ -7,6 +7,7 @@ export function addKeyCommands(program: Command): void {
   key
     .command('list')
     .description('list the keys that are in the key set')
+    .addHelpText('after', '\nExample:\n  auth-agent key list --json')
     .action(async (_options, command) => {
       const keys = await withCore((app) => app.keys.list())
       print(
@@ -30,6 +31,7 @@ export function addKeyCommands(program: Command): void {
     .command('rotate')
     .description('publish a new key, which signs once verifiers had time to fetch it')
     .option('--now', 'let it sign at once')
+    .addHelpText('after', '\nExample:\n  auth-agent key rotate --now')
     .action(async (options: { now?: true }, command) => {
       const { kid, alg, active_from } = await withCore((app) => app.keys.rotate(options.now))
       print(command, { kid, alg, active_from }, () => `${kid} signs from ${time(active_from)} on.`)
