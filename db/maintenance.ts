@@ -1,6 +1,6 @@
 import { type Act, all, db, statement } from './statement.ts'
 
-interface Batch {
+export interface Batch {
   before: number
   limit: number
 }

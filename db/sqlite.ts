@@ -67,6 +67,11 @@ export class SqliteEngine {
     return this.#prepare('PRAGMA data_version').pluck().get() as number
   }
 
+  /** Writes a consistent copy to a file that must not exist, while others read and write. */
+  backup(path: string): void {
+    this.#database.prepare('VACUUM INTO ?').run(path)
+  }
+
   /** Commits what waits and closes the file. */
   close(): void {
     this.#commit()

@@ -116,12 +116,18 @@ export function completeSettings(given: Partial<Settings>): Settings {
   return settings
 }
 
-/** The settings that the environment names; an empty variable counts as absent. */
+/**
+ * The settings that the environment names; an empty variable counts as absent. Where only the port
+ * is named, the issuer follows it.
+ */
 export function readEnvironment(environment: NodeJS.ProcessEnv = process.env): Settings {
   const named = Object.keys(Settings.properties)
     .map((name) => [name, environment[name]])
     .filter(([, value]) => value !== undefined && value !== '')
-  return completeSettings(Value.Convert(Settings, Object.fromEntries(named)) as Partial<Settings>)
+  const given = Value.Convert(Settings, Object.fromEntries(named)) as Partial<Settings>
+  if (given.ISSUER === undefined && given.PORT && Value.Check(Settings.properties.PORT, given.PORT))
+    given.ISSUER = new URL(`http://localhost:${given.PORT}`).origin
+  return completeSettings(given)
 }
 
 /** The 32 bytes that ENCRYPTION_KEY or its file spells, or undefined. */

@@ -51,6 +51,7 @@ export function addClientCommands(program: Command): void {
   client
     .command('list')
     .description('list the registered websites')
+    .addHelpText('after', '\nExample:\n  auth-agent client list --json')
     .action(async (_options, command) => {
       const clients = await withCore((app) => app.store.clients.list())
       print(command, clients, () => table(clients.map(row), 'No client is registered.'))
@@ -59,6 +60,7 @@ export function addClientCommands(program: Command): void {
   client
     .command('show <client_id>')
     .description('show one website')
+    .addHelpText('after', '\nExample:\n  auth-agent client show client_mZ4k…')
     .action(async (client_id: string, _options, command) => {
       const found = await withCore((app) => app.store.clients.find(client_id))
       if (found === undefined) throw new OAuthError('not_found', `There is no ${client_id}`)
@@ -70,6 +72,10 @@ export function addClientCommands(program: Command): void {
     .description('change what is given')
     .option('--name <name>', 'what people see it called')
     .option('--redirect-uri <uri...>', 'all redirect URIs that it has from now on')
+    .addHelpText(
+      'after',
+      '\nExample:\n  auth-agent client update client_mZ4k… --name "Example Shop"',
+    )
     .addOption(idTokenAlg())
     .option(REUSE_GRACE, "as for create, or `server` for the server's own", secondsOrServer)
     .action(async (client_id: string, options: UpdateOptions, command) => {
@@ -96,26 +102,37 @@ export function addClientCommands(program: Command): void {
     .command('rotate-secret <client_id>')
     .description('make a new secret; it is shown once')
     .option('--overlap <seconds>', 'for how long the old one stays good', seconds, 0)
+    .addHelpText(
+      'after',
+      '\nExample:\n  auth-agent client rotate-secret client_mZ4k… --overlap 86400',
+    )
     .action(async (client_id: string, options: { overlap: number }, command) => {
       const client_secret = await withCore((app) =>
         app.registration.rotateClientSecret(client_id, options.overlap),
       )
-      print(command, { client_id, client_secret }, facts)
+      print(
+        command,
+        { client_id, client_secret },
+        (rotated) => `${facts(rotated)}\n\nKeep the client_secret now: it is not shown again.`,
+      )
     })
 
   client
     .command('disable <client_id>')
     .description('end its sign-ins, codes and tokens and allow no new ones')
+    .addHelpText('after', '\nExample:\n  auth-agent client disable client_mZ4k…')
     .action((client_id: string, _options, command) => setDisabled(client_id, true, command))
 
   client
     .command('enable <client_id>')
     .description('allow sign-ins again')
+    .addHelpText('after', '\nExample:\n  auth-agent client enable client_mZ4k…')
     .action((client_id: string, _options, command) => setDisabled(client_id, false, command))
 
   client
     .command('delete <client_id>')
     .description('remove it and everything that hangs from it')
+    .addHelpText('after', '\nExample:\n  auth-agent client delete client_mZ4k…')
     .action(async (client_id: string, _options, command) => {
       const deleted = await withCore((app) => app.store.clients.delete(client_id))
       if (!deleted) throw new OAuthError('not_found', `There is no ${client_id}`)

@@ -8,6 +8,7 @@ export function addKeyCommands(program: Command): void {
   key
     .command('list')
     .description('list the keys that are in the key set')
+    .addHelpText('after', '\nExample:\n  auth-agent key list --json')
     .action(async (_options, command) => {
       const keys = await withCore((app) => app.keys.list())
       print(
@@ -31,6 +32,7 @@ export function addKeyCommands(program: Command): void {
     .command('rotate')
     .description('publish a new key, which signs once verifiers had time to fetch it')
     .option('--now', 'let it sign at once')
+    .addHelpText('after', '\nExample:\n  auth-agent key rotate --now')
     .addOption(
       new Option('--alg <alg>', 'of which algorithm; by default that of access tokens').choices(
         SIGNING_ALGS,
