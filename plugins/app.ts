@@ -13,8 +13,11 @@ import { issuerPath } from './core/metadata.ts'
 import { parseParameters } from './core/parameters.ts'
 import { completeSettings, type Settings } from './core/settings.ts'
 import jwks from './discovery/jwks.ts'
+import llms from './discovery/llms.ts'
 import oauthAuthorizationServer from './discovery/oauth-authorization-server.ts'
+import openapi from './discovery/openapi.ts'
 import openidConfiguration from './discovery/openid-configuration.ts'
+import reference from './discovery/reference.ts'
 import health from './health/health.ts'
 import authorize from './oauth/authorize.ts'
 import introspect from './oauth/introspect.ts'
@@ -34,6 +37,9 @@ export const endpoints: FastifyPluginAsync[] = [
   oauthAuthorizationServer,
   openidConfiguration,
   jwks,
+  openapi,
+  reference,
+  llms,
   health,
 ]
 

@@ -17,8 +17,23 @@ const authenticate: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
     '/api/agent/authenticate',
     {
-      schema: { body: AuthenticateBody, response: { 200: AuthenticateResponse } },
-      config: { errorMembers: { success: false } },
+      schema: {
+        summary: 'Authenticate a request as an agent',
+        description:
+          'The agent proves itself; whoever waits for the request is sent on. A request is authenticated once.',
+        tags: ['Agents'],
+        body: AuthenticateBody,
+        response: { 200: AuthenticateResponse },
+      },
+      config: {
+        errorMembers: { success: false },
+        answers: {
+          400: 'A member is missing or malformed (`invalid_request`)',
+          401: 'The agent_id or agent_secret is wrong (`invalid_credentials`)',
+          404: 'The request_id is unknown or has expired (`invalid_request`)',
+          409: 'The request was authenticated already (`invalid_request`)',
+        },
+      },
     },
     async (request, reply): Promise<AuthenticateResponse> => {
       const { request_id, model } = request.body

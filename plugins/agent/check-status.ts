@@ -18,8 +18,20 @@ const checkStatus: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/api/check-status',
     {
-      schema: { querystring: CheckStatusQuery, response: { 200: CheckStatusResponse } },
-      config: { crossOrigin: true },
+      schema: {
+        summary: 'Ask where an authorization request stands',
+        description: 'The code goes to nobody but whoever opened the request.',
+        tags: ['Agents'],
+        querystring: CheckStatusQuery,
+        response: { 200: CheckStatusResponse },
+      },
+      config: {
+        crossOrigin: true,
+        answers: {
+          400: 'The request_id is missing (`invalid_request`)',
+          404: 'There is no such request (`not_found`)',
+        },
+      },
     },
     async (request, reply) => {
       const { request_id, wait = '0' } = request.query

@@ -3,6 +3,7 @@ import formbody from '@fastify/formbody'
 import fp from 'fastify-plugin'
 import { openStore, type Store } from '../../db/store.ts'
 import { createAgentAuthentication } from './agent-authentication.ts'
+import { createApiDocument } from './api-document.ts'
 import { createBearerAuthentication } from './bearer.ts'
 import { BrowserCookie } from './browser-cookie.ts'
 import { createClientAuthentication } from './client-authentication.ts'
@@ -42,6 +43,8 @@ declare module 'fastify' {
     tokens: Tokens
     registration: Registration
     metadata: Metadata
+    /** Every endpoint in OpenAPI 3.1. */
+    apiDocument: ReturnType<typeof createApiDocument>
     requestWatch: RequestWatch
     browserCookie: BrowserCookie
     verifyPkce: typeof verifyPkce
@@ -58,6 +61,8 @@ declare module 'fastify' {
     crossOrigin?: boolean | 'cached'
     /** What stands beside the standard members in the route's error bodies. */
     errorMembers?: Record<string, unknown>
+    /** What the route answers beside what its schema says, by status: for the API document. */
+    answers?: Record<number, string>
   }
 }
 
@@ -83,6 +88,7 @@ export default fp<CoreOptions>(
     app.decorate('tokens', new Tokens(keys, vault, clock, settings))
     app.decorate('registration', new Registration(app))
     app.decorate('metadata', new Metadata(settings.ISSUER))
+    app.decorate('apiDocument', createApiDocument(app))
     app.decorate('requestWatch', new RequestWatch(store))
     app.decorate('browserCookie', new BrowserCookie(settings.ISSUER))
     app.decorate('verifyPkce', verifyPkce)

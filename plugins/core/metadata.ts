@@ -25,6 +25,11 @@ export class Metadata {
     return this.#issuer + path
   }
 
+  /** Where the issuer's root is. */
+  get origin(): string {
+    return new URL(this.#issuer).origin
+  }
+
   /**
    * Where a document about the issuer is found: at its root and, when the issuer has a path, with
    * that path inserted behind (RFC 8414 section 3.1). Under the issuer's own path it is found by

@@ -11,7 +11,10 @@ const jwks: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/.well-known/jwks.json',
-    { config: { crossOrigin: 'cached' } },
+    {
+      schema: { summary: 'The public keys that verify tokens (RFC 7517)', tags: ['Discovery'] },
+      config: { crossOrigin: 'cached' },
+    },
     async (_request, reply) => {
       reply.header('cache-control', `public, max-age=${KEY_SET_MAX_AGE}`)
       return { keys: await app.keys.publicJwks() }

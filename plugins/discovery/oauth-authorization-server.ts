@@ -7,7 +7,12 @@ const oauthAuthorizationServer: FastifyPluginAsyncTypebox = async (app) => {
   await app.register(etag)
 
   for (const path of app.metadata.wellKnownPaths('oauth-authorization-server')) {
-    app.get(path, { config: { crossOrigin: 'cached' } }, async (_request, reply) => {
+    const schema = {
+      summary: 'What this server can do (RFC 8414)',
+      tags: ['Discovery'],
+      servers: [{ url: app.metadata.origin }],
+    }
+    app.get(path, { schema, config: { crossOrigin: 'cached' } }, async (_request, reply) => {
       reply.header('cache-control', 'public, max-age=300')
       return await app.metadata.document()
     })

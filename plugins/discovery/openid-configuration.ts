@@ -11,7 +11,12 @@ const openidConfiguration: FastifyPluginAsyncTypebox = async (app) => {
   await app.register(etag)
 
   for (const path of app.metadata.wellKnownPaths('openid-configuration')) {
-    app.get(path, { config: { crossOrigin: 'cached' } }, async (_request, reply) => {
+    const schema = {
+      summary: 'The same for OpenID Connect clients (OpenID Connect Discovery section 4)',
+      tags: ['Discovery'],
+      servers: [{ url: app.metadata.origin }],
+    }
+    app.get(path, { schema, config: { crossOrigin: 'cached' } }, async (_request, reply) => {
       reply.header('cache-control', 'public, max-age=300')
       return await app.metadata.document()
     })

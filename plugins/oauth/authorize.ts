@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { type AuthorizationRequestFacts, AuthorizeQuery } from '../../schemas/authorize.ts'
+import { AuthorizationRequestFacts, AuthorizeQuery } from '../../schemas/authorize.ts'
 import { matchesRedirectUri } from '../../schemas/client.ts'
 import { PROMPTS, RESPONSE_MODES } from '../../schemas/openid.ts'
 import { IDENTITY_SCOPES, scopeWords } from '../../schemas/scope.ts'
@@ -61,7 +62,32 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/authorize',
-    { schema: { querystring: AuthorizeQuery }, attachValidation: true, exposeHeadRoute: false },
+    {
+      schema: {
+        summary: 'Open an authorization request',
+        description:
+          'A website sends its visitor here (RFC 6749 section 4.1.1, RFC 7636). The answer is the page that waits for an agent, or its facts as JSON for `Accept: application/json`.',
+        tags: ['Sign-in'],
+        querystring: AuthorizeQuery,
+        response: {
+          200: {
+            description: 'The request is open and waits for an agent',
+            content: {
+              'text/html': { schema: Type.String() },
+              'application/json': { schema: AuthorizationRequestFacts },
+            },
+          },
+        },
+      },
+      config: {
+        answers: {
+          303: 'To the redirect URI, with `error`, `error_description`, `state` and `iss`',
+          400: 'The client or the redirect URI is not known good: shown, never redirected',
+        },
+      },
+      attachValidation: true,
+      exposeHeadRoute: false,
+    },
     async (request, reply) => {
       const { client, redirect_uri } = await findClient(request.query)
       let target: Target
@@ -122,7 +148,19 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
 
   // OpenID Connect Core section 3.1.2.1 demands POST. A form from another site brings no cookie of
   // ours; the navigation that follows does, and so keeps the browser's other tabs waiting.
-  app.post('/authorize', async (request, reply) => {
+  const posted = {
+    schema: {
+      summary: 'Open an authorization request with a form',
+      description:
+        'For requests that are too long for a URL (OpenID Connect Core section 3.1.2.1).',
+      tags: ['Sign-in'],
+      consumes: ['application/x-www-form-urlencoded'],
+      body: AuthorizeQuery,
+    },
+    config: { answers: { 303: 'To the same request as a GET, which checks it' } },
+    validatorCompiler: () => () => true,
+  }
+  app.post('/authorize', posted, async (request, reply) => {
     const parameters = new URLSearchParams()
     for (const [name, value] of Object.entries(request.body ?? {})) {
       for (const each of [value].flat()) parameters.append(name, String(each))

@@ -21,8 +21,23 @@ const introspect: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
     '/introspect',
     {
-      schema: { body: TokenQuery, response: { 200: IntrospectionResponse } },
-      config: { crossOrigin: true },
+      schema: {
+        summary: 'Ask what a token is worth now',
+        description:
+          'RFC 7662. What is not active, or not for the caller to know, is `{"active":false}`.',
+        tags: ['Tokens'],
+        security: [{ client: [] }, {}],
+        consumes: ['application/x-www-form-urlencoded', 'application/json'],
+        body: TokenQuery,
+        response: { 200: IntrospectionResponse },
+      },
+      config: {
+        crossOrigin: true,
+        answers: {
+          400: 'The request is malformed (`invalid_request`)',
+          401: 'The caller did not authenticate (`invalid_client`)',
+        },
+      },
     },
     async (request, reply) => {
       reply.header('cache-control', 'no-store')

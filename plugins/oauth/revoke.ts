@@ -17,7 +17,25 @@ const revoke: FastifyPluginAsyncTypebox = async (app) => {
 
   app.post(
     '/revoke',
-    { schema: { body: TokenQuery }, config: { crossOrigin: true } },
+    {
+      schema: {
+        summary: 'Revoke a token',
+        description:
+          'RFC 7009. A refresh token takes everything that its sign-in gave along; an access token only itself.',
+        tags: ['Tokens'],
+        security: [{ client: [] }, {}],
+        consumes: ['application/x-www-form-urlencoded', 'application/json'],
+        body: TokenQuery,
+      },
+      config: {
+        crossOrigin: true,
+        answers: {
+          200: 'The token is revoked, or was never good',
+          400: 'The request is malformed (`invalid_request`) or the token is of another client (`unauthorized_client`)',
+          401: 'The client did not authenticate (`invalid_client`)',
+        },
+      },
+    },
     async (request, reply) => {
       const client = await app.authenticateClient(request)
       const { token } = request.body

@@ -61,8 +61,22 @@ const token: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
     '/token',
     {
-      schema: { body: TokenRequest, response: { 200: TokenResponse } },
-      config: { crossOrigin: true },
+      schema: {
+        summary: 'Exchange a grant for tokens',
+        description: 'RFC 6749 section 3.2. A code and a refresh token work once.',
+        tags: ['Tokens'],
+        security: [{ client: [] }, {}],
+        consumes: ['application/x-www-form-urlencoded', 'application/json'],
+        body: TokenRequest,
+        response: { 200: TokenResponse },
+      },
+      config: {
+        crossOrigin: true,
+        answers: {
+          400: 'The request or its grant is not good: `invalid_request`, `invalid_grant`, `invalid_scope`, `invalid_target`, `unauthorized_client`, `unsupported_grant_type`',
+          401: 'The client did not authenticate (`invalid_client`)',
+        },
+      },
     },
     async (request, reply) => {
       const client = await app.authenticateClient(request)
