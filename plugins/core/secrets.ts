@@ -2,6 +2,7 @@ import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypt
 import { extname, join } from 'node:path'
 import { Piscina } from 'piscina'
 import type { LiveSecret, SecretRow } from '../../db/store.ts'
+import { BoundedMap } from './bounded-map.ts'
 import type { Clock } from './clock.ts'
 import { OAuthError } from './errors.ts'
 
@@ -34,7 +35,7 @@ export class Secrets {
     idleTimeout: 10_000,
   })
   readonly #fingerprintKey = randomBytes(32)
-  readonly #remembered = new Map<string, Buffer>()
+  readonly #remembered = new BoundedMap<string, Buffer>(REMEMBERED)
   readonly #underWay = new Map<string, Promise<boolean>>()
   readonly #clock: Clock
 
@@ -82,21 +83,13 @@ export class Secrets {
     if (check === undefined) {
       check = this.#bcrypt({ secret, hash })
         .then((matches) => {
-          if (matches === true) this.#remember(hash, fingerprint)
+          if (matches === true) this.#remembered.set(hash, fingerprint)
           return matches === true
         })
         .finally(() => this.#underWay.delete(name))
       this.#underWay.set(name, check)
     }
     return check
-  }
-
-  #remember(hash: string, fingerprint: Buffer): void {
-    if (this.#remembered.size >= REMEMBERED) {
-      const [oldest] = this.#remembered.keys()
-      if (oldest !== undefined) this.#remembered.delete(oldest)
-    }
-    this.#remembered.set(hash, fingerprint)
   }
 
   async #bcrypt(task: { secret: string; hash?: string }): Promise<string | boolean> {

@@ -1,7 +1,15 @@
-import { createHash, randomBytes } from 'node:crypto'
-import { errors, type JWTPayload, type JWTVerifyOptions, jwtVerify, SignJWT } from 'jose'
+import { hash, randomBytes } from 'node:crypto'
+import {
+  decodeProtectedHeader,
+  errors,
+  type JWTPayload,
+  type JWTVerifyOptions,
+  jwtVerify,
+  SignJWT,
+} from 'jose'
 import type { Client, Grant } from '../../db/store.ts'
 import { AGENT_ACR } from '../../schemas/openid.ts'
+import { BoundedMap } from './bounded-map.ts'
 import type { Clock } from './clock.ts'
 import type { KeyManager } from './keys.ts'
 import type { Settings } from './settings.ts'
@@ -39,12 +47,16 @@ export interface IdTokenClaims extends JWTPayload {
   email?: string
 }
 
+/** How many access tokens are known as verified. */
+const VERIFIED = 10_000
+
 /** Makes and reads every token of this server. What it refuses to read is undefined. */
 export class Tokens {
   readonly #keys: KeyManager
   readonly #vault: Vault
   readonly #clock: Clock
   readonly #settings: Settings
+  readonly #verified = new BoundedMap<string, { kid: string; claims: AccessTokenClaims }>(VERIFIED)
 
   constructor(keys: KeyManager, vault: Vault, clock: Clock, settings: Settings) {
     this.#keys = keys
@@ -80,13 +92,27 @@ export class Tokens {
       .sign(privateKey)
   }
 
-  /** The claims of an access token that this server signed and that has not expired. */
+  /**
+   * The claims of an access token that this server signed and that has not expired. Its signature
+   * is verified once; then it is known by its SHA-256 as long as its key is in the key set.
+   */
   async readAccessToken(token: string): Promise<AccessTokenClaims | undefined> {
-    return await this.#verify<AccessTokenClaims>(token, {
+    const digest = hash('sha256', token, 'base64url')
+    const known = this.#verified.get(digest)
+    if (known !== undefined) {
+      const valid = known.claims.exp > this.#clock.now() && (await this.#keys.find(known.kid))
+      return valid ? known.claims : undefined
+    }
+    const claims = await this.#verify<AccessTokenClaims>(token, {
       typ: 'at+jwt',
       currentDate: new Date(this.#clock.now() * 1000),
       requiredClaims: ['sub', 'client_id', 'exp', 'iat', 'jti', 'grant_id'],
     })
+    const { kid } = claims ? decodeProtectedHeader(token) : {}
+    if (claims !== undefined && kid !== undefined) {
+      this.#verified.set(digest, { kid, claims: Object.freeze(claims) })
+    }
+    return claims
   }
 
   /**
@@ -177,5 +203,5 @@ export class Tokens {
 
 /** The left half of the SHA-256, which goes with RS256 and ES256 (OpenID Connect Core 3.1.3.6). */
 function halfHash(token: string): string {
-  return createHash('sha256').update(token).digest().subarray(0, 16).toString('base64url')
+  return hash('sha256', token, 'buffer').subarray(0, 16).toString('base64url')
 }
