@@ -16,8 +16,7 @@ export function createBearerAuthentication(app: Pick<FastifyInstance, 'store' | 
     const token = readToken(request)
     if (token === undefined) throw challenge('invalid_token', 'An access token is required', true)
     const claims = await app.tokens.readAccessToken(token)
-    const grant = claims && (await app.store.grants.findByAccessToken(claims.grant_id, claims.jti))
-    if (claims === undefined || grant === undefined) {
+    if (claims === undefined || !(await app.store.grants.isAlive(claims))) {
       throw challenge('invalid_token', 'The access token is malformed, expired or revoked')
     }
     const granted = scopeWords(claims.scope)

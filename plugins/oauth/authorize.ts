@@ -70,7 +70,10 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
         if (request.validationError) throw request.validationError
         assertSupported(request.query, client)
         assertPrompt(request.query.prompt)
-        target = await findTarget(app.store, request.query)
+        target = await findTarget(app.store, request.query, {
+          own: IDENTITY_SCOPES,
+          registered: client.scope,
+        })
         hinted_agent_id = await hintedAgent(request.query.id_token_hint, client)
       } catch (error) {
         if (wantsJson(request)) throw error
@@ -176,7 +179,7 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
     const { client_id, redirect_uri } = query
     if (typeof client_id !== 'string')
       throw new OAuthError('invalid_request', problem('client_id', client_id))
-    const client = await app.store.clients.find(client_id)
+    const client = await app.clients.find(client_id)
     if (client === undefined || client.disabled_at !== null) {
       throw new OAuthError('invalid_request', 'No website with this client_id is registered here')
     }
@@ -197,7 +200,9 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
 export default fp(authorize, {
   name: 'oauth/authorize',
   encapsulate: true,
-  decorators: { fastify: ['browserCookie', 'clock', 'metadata', 'settings', 'store', 'tokens'] },
+  decorators: {
+    fastify: ['browserCookie', 'clients', 'clock', 'metadata', 'settings', 'store', 'tokens'],
+  },
 })
 
 function problem(name: string, value: unknown): string {
