@@ -25,7 +25,7 @@ export interface Client {
   scope: string | null
   jwks: JsonWebKeySet | null
   jwks_uri: string | null
-  application_type: string | null
+  application_type: 'native' | 'web' | null
   /** Who registered it: the operator, itself (RFC 7591), or the document at its `client_id`. */
   origin: 'operator' | 'dynamic' | 'document'
   created_at: number
@@ -57,6 +57,7 @@ function fromRow(row: ClientRow): Client {
     redirect_uris: JSON.parse(row.redirect_uris),
     grant_types: JSON.parse(row.grant_types),
     jwks: row.jwks === null ? null : JSON.parse(row.jwks),
+    application_type: row.application_type as Client['application_type'],
     origin: row.origin as Client['origin'],
   }
 }

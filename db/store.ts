@@ -3,6 +3,7 @@ import * as authorizationRequests from './authorization-requests.ts'
 import * as clientAssertions from './client-assertions.ts'
 import * as clients from './clients.ts'
 import * as grants from './grants.ts'
+import * as initialAccessTokens from './initial-access-tokens.ts'
 import * as maintenance from './maintenance.ts'
 import * as remoteDocuments from './remote-documents.ts'
 import * as resources from './resources.ts'
@@ -55,6 +56,7 @@ export async function openStore(databaseUrl: string) {
     clientAssertions: bind(engine, clientAssertions),
     clients: bind(engine, clients),
     grants: bind(engine, grants),
+    initialAccessTokens: bind(engine, initialAccessTokens),
     maintenance: bind(engine, maintenance),
     remoteDocuments: bind(engine, remoteDocuments),
     resources: bind(engine, resources),

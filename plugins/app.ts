@@ -19,6 +19,7 @@ import openidConfiguration from './discovery/openid-configuration.ts'
 import health from './health/health.ts'
 import authorize from './oauth/authorize.ts'
 import introspect from './oauth/introspect.ts'
+import register from './oauth/register.ts'
 import revoke from './oauth/revoke.ts'
 import token from './oauth/token.ts'
 import userinfo from './oauth/userinfo.ts'
@@ -27,6 +28,7 @@ import userinfo from './oauth/userinfo.ts'
 export const endpoints: FastifyPluginAsync[] = [
   authorize,
   token,
+  register,
   userinfo,
   introspect,
   revoke,

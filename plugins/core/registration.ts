@@ -14,10 +14,10 @@ import { IDENTITY_SCOPES, scopeWords } from '../../schemas/scope.ts'
 import { CLIENT_AUTHENTICATION_METHODS, hasSecret } from './client-authentication.ts'
 import { OAuthError } from './errors.ts'
 import { RESOURCE_ID_PREFIX } from './resource-authentication.ts'
-import { newId, newSecret } from './secrets.ts'
+import { hashToken, newId, newSecret } from './secrets.ts'
 import { MAX_REUSE_GRACE } from './settings.ts'
 
-export interface NewClient extends Pick<ClientMetadata, 'application_type' | 'jwks' | 'jwks_uri'> {
+export interface NewClient extends Partial<Pick<Client, 'application_type' | 'jwks' | 'jwks_uri'>> {
   client_name: string
   /** None for a client that does not use authorization codes. */
   redirect_uris: string[]
@@ -144,6 +144,25 @@ export class Registration {
     return agent_secret
   }
 
+  /** Makes what allows somebody to register clients, for `expires_in` seconds or until deleted. */
+  async createInitialAccessToken(
+    name?: string,
+    expires_in?: number,
+  ): Promise<{ token_id: string; expires_at: number | null; initial_access_token: string }> {
+    const token_id = newId('riat_')
+    const initial_access_token = newSecret('iat_')
+    const created_at = this.#app.clock.now()
+    const expires_at = expires_in === undefined ? null : created_at + expires_in
+    await this.#app.store.initialAccessTokens.create({
+      token_id,
+      token_hash: hashToken(initial_access_token),
+      name: name ?? null,
+      created_at,
+      expires_at,
+    })
+    return { token_id, expires_at, initial_access_token }
+  }
+
   /**
    * Registers an API or MCP server, whose URI and scopes clients can then ask for (RFC 8707).
    * @throws {OAuthError} invalid_target, invalid_scope
@@ -202,7 +221,7 @@ function found<T>(value: T | undefined, id: string): T {
 
 /** What a client says of itself, checked and completed, whoever registers it (RFC 7591 section 2). */
 export function registeredMetadata(
-  given: ClientMetadata | Client,
+  given: ClientMetadata | NewClient | Client,
 ): Pick<
   Client,
   | 'client_name'
@@ -223,13 +242,13 @@ export function registeredMetadata(
     application_type = null,
     id_token_signed_response_alg = 'RS256',
   } = given
-  const client_name = given.client_name ?? hostOf(redirect_uris[0])
-  assertClientName(client_name)
   assertGrantTypes(grant_types, token_endpoint_auth_method)
   if (grant_types.includes('authorization_code') && redirect_uris.length === 0) {
     throw new OAuthError('invalid_redirect_uri', 'A redirect URI is required')
   }
   assertRedirectUris(redirect_uris)
+  const client_name = given.client_name ?? hostOf(redirect_uris[0])
+  assertClientName(client_name)
   if ('response_types' in given && given.response_types?.includes('code') === false) {
     throw invalidMetadata('The only response_type is code')
   }

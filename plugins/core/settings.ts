@@ -76,6 +76,14 @@ export const Settings = Type.Object({
     SIGNING_ALGS.map((alg) => Type.Literal(alg)),
     { default: 'ES256', description: 'What signs access tokens' },
   ),
+  DYNAMIC_REGISTRATION: Type.Union(
+    ['off', 'token', 'open'].map((mode) => Type.Literal(mode)),
+    {
+      default: 'off',
+      description:
+        'Whether clients may register themselves: `off`, with a `token`, or `open` to all',
+    },
+  ),
   UNUSED_CLIENT_TTL: Seconds(
     2_592_000,
     'How long a client that registered itself is kept without being in use',

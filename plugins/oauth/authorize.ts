@@ -37,6 +37,9 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
     claims_parameter_supported: false,
     request_parameter_supported: false,
     request_uri_parameter_supported: false,
+    ...(app.settings.CLIENT_ID_METADATA_DOCUMENTS === 'on' && {
+      client_id_metadata_document_supported: true,
+    }),
   })
   app.metadata.advertiseFrom(async () => {
     const resources = await app.store.resources.list()
@@ -105,6 +108,8 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
         issuer: app.settings.ISSUER,
         client_id: client.client_id,
         client_name: client.client_name,
+        client_origin: client.origin,
+        ...(client.origin === 'document' && { client_host: new URL(client.client_id).host }),
         redirect_host: new URL(redirect_uri).host,
         scope: target.scope,
         resource: target.resources.map(({ uri }) => uri),
