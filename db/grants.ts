@@ -54,6 +54,14 @@ export type RotationOutcome =
   | { outcome: 'replayed'; grant_id: string }
   | { outcome: 'invalid' }
 
+export interface TokenFacts {
+  /** Undefined for a token that a client got for itself. */
+  grant_id?: string | undefined
+  client_id: string
+  jti: string
+  iat: number
+}
+
 const grantById = statement<{ grant_id: string }>()((p) =>
   db.selectFrom('grants').selectAll().where('grant_id', '=', p.grant_id),
 )
@@ -113,9 +121,22 @@ const liveToken = statement<{ grant_id: string; jti: string }>()((p) =>
   db
     .selectFrom('grants')
     .leftJoin('revoked_access_tokens as revoked', (join) => join.on('revoked.jti', '=', p.jti))
-    .selectAll('grants')
+    .select('grant_id')
     .where('grant_id', '=', p.grant_id)
     .where('revoked_at', 'is', null)
+    .where('revoked.jti', 'is', null),
+)
+
+const liveClientToken = statement<{ client_id: string; jti: string; iat: number }>()((p) =>
+  db
+    .selectFrom('clients')
+    .leftJoin('revoked_access_tokens as revoked', (join) => join.on('revoked.jti', '=', p.jti))
+    .select('client_id')
+    .where('client_id', '=', p.client_id)
+    .where('disabled_at', 'is', null)
+    .where((eb) =>
+      eb.or([eb('tokens_not_before', 'is', null), eb('tokens_not_before', '<', p.iat)]),
+    )
     .where('revoked.jti', 'is', null),
 )
 
@@ -131,9 +152,16 @@ export const reads = {
     return yield* one(grantById({ grant_id }))
   },
 
-  /** The grant of an access token, unless the grant or this one token was revoked. */
-  *findByAccessToken(grant_id: string, jti: string): Act<Grant | undefined> {
-    return yield* one(liveToken({ grant_id, jti }))
+  /**
+   * Whether an access token that has not expired is still good: neither it nor the grant that it
+   * hangs from was revoked, nor, if it hangs from none, the client disabled since.
+   */
+  *isAlive({ grant_id, client_id, jti, iat }: TokenFacts): Act<boolean> {
+    const found =
+      grant_id === undefined
+        ? yield* one(liveClientToken({ client_id, jti, iat }))
+        : yield* one(liveToken({ grant_id, jti }))
+    return found !== undefined
   },
 
   *list(filter: { agent_id?: string; client_id?: string }): Act<Grant[]> {

@@ -48,6 +48,37 @@ const removedKeys = statement<{ before: number }>()((p) =>
   db.deleteFrom('signing_keys').where('remove_at', '<', p.before),
 )
 
+const expiredAssertions = statement<Batch>()((p) =>
+  db
+    .deleteFrom('client_assertions')
+    .where('jti', 'in', (eb) =>
+      eb
+        .selectFrom('client_assertions')
+        .select('jti')
+        .where('expires_at', '<', p.before)
+        .limit(p.limit),
+    )
+    .where('expires_at', '<', p.before)
+    .returning('jti'),
+)
+
+const expiredDocuments = statement<Batch>()((p) =>
+  db
+    .deleteFrom('remote_documents')
+    .where('url', 'in', (eb) =>
+      eb
+        .selectFrom('remote_documents')
+        .select('url')
+        .where('expires_at', '<', p.before)
+        .limit(p.limit),
+    )
+    .returning('url'),
+)
+
+const expiredInitialTokens = statement<{ before: number }>()((p) =>
+  db.deleteFrom('initial_access_tokens').where('expires_at', '<', p.before),
+)
+
 export const reads = {}
 
 export const writes = {
@@ -57,11 +88,18 @@ export const writes = {
    */
   *sweep(batch: Batch): Act<boolean> {
     let full = false
-    for (const expired of [expiredRequests, expiredGrants, expiredRevocations]) {
+    for (const expired of [
+      expiredRequests,
+      expiredGrants,
+      expiredRevocations,
+      expiredAssertions,
+      expiredDocuments,
+    ]) {
       const rows = yield* all(expired(batch) as Parameters<typeof all>[0])
       full ||= rows.length === batch.limit
     }
     yield expiredSecrets(batch)
+    yield expiredInitialTokens(batch)
     yield removedKeys(batch)
     return full
   },

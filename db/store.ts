@@ -1,8 +1,11 @@
 import * as agents from './agents.ts'
 import * as authorizationRequests from './authorization-requests.ts'
+import * as clientAssertions from './client-assertions.ts'
 import * as clients from './clients.ts'
 import * as grants from './grants.ts'
+import * as initialAccessTokens from './initial-access-tokens.ts'
 import * as maintenance from './maintenance.ts'
+import * as remoteDocuments from './remote-documents.ts'
 import * as resources from './resources.ts'
 import * as signingKeys from './signing-keys.ts'
 import { SqliteEngine } from './sqlite.ts'
@@ -12,6 +15,7 @@ export type { Agent, AgentChange } from './agents.ts'
 export type { AuthorizationRequest, AuthorizationRequestState } from './authorization-requests.ts'
 export type { Client, ClientChange } from './clients.ts'
 export type { Grant } from './grants.ts'
+export type { RemoteDocument } from './remote-documents.ts'
 export type { Resource, ResourceChange } from './resources.ts'
 export type { LiveSecret } from './secrets.ts'
 export type { SigningKey } from './signing-keys.ts'
@@ -49,9 +53,12 @@ export async function openStore(databaseUrl: string) {
   return {
     agents: bind(engine, agents),
     authorizationRequests: bind(engine, authorizationRequests),
+    clientAssertions: bind(engine, clientAssertions),
     clients: bind(engine, clients),
     grants: bind(engine, grants),
+    initialAccessTokens: bind(engine, initialAccessTokens),
     maintenance: bind(engine, maintenance),
+    remoteDocuments: bind(engine, remoteDocuments),
     resources: bind(engine, resources),
     signingKeys: bind(engine, signingKeys),
     /** Changes whenever another process has written to the database. */

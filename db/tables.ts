@@ -8,6 +8,9 @@ export interface Tables {
   resources: ResourceRow
   revoked_access_tokens: { jti: string; expires_at: number }
   signing_keys: SigningKeyRow
+  client_assertions: { client_id: string; jti: string; expires_at: number }
+  remote_documents: RemoteDocumentRow
+  initial_access_tokens: InitialAccessTokenRow
 }
 
 export interface ClientRow {
@@ -20,8 +23,42 @@ export interface ClientRow {
   token_endpoint_auth_method: string
   id_token_signed_response_alg: string
   refresh_reuse_grace: number | null
+  /** The only scopes that it may ask for; null when that is not limited. */
+  scope: string | null
+  /** JSON Web Key Set of its public keys, as text. */
+  jwks: string | null
+  jwks_uri: string | null
+  application_type: string | null
+  /** Who registered it: `operator`, itself (`dynamic`), or its metadata document (`document`). */
+  origin: string
+  /** SHA-256 of the token with which a client that registered itself changes its registration. */
+  registration_token_hash: string | null
+  /** When a client that the operator did not register was last seen to be in use. */
+  in_use_at: number | null
   created_at: number
   disabled_at: number | null
+  /** Tokens without a grant that were issued up to then are dead. */
+  tokens_not_before: number | null
+}
+
+/** A JSON document that was fetched from its URL. */
+export interface RemoteDocumentRow {
+  url: string
+  body: string
+  fetched_at: number
+  /** Until when it is not fetched again. */
+  fresh_until: number
+  expires_at: number
+}
+
+/** What allows somebody to register a client. */
+export interface InitialAccessTokenRow {
+  token_id: string
+  /** SHA-256. */
+  token_hash: string
+  name: string | null
+  created_at: number
+  expires_at: number | null
 }
 
 export interface AgentRow {

@@ -11,6 +11,7 @@ import core from './core/core.ts'
 import { sendClientError, sendError } from './core/errors.ts'
 import { issuerPath } from './core/metadata.ts'
 import { parseParameters } from './core/parameters.ts'
+import type { Network } from './core/remote-documents.ts'
 import { completeSettings, type Settings } from './core/settings.ts'
 import jwks from './discovery/jwks.ts'
 import llms from './discovery/llms.ts'
@@ -21,6 +22,7 @@ import reference from './discovery/reference.ts'
 import health from './health/health.ts'
 import authorize from './oauth/authorize.ts'
 import introspect from './oauth/introspect.ts'
+import register from './oauth/register.ts'
 import revoke from './oauth/revoke.ts'
 import token from './oauth/token.ts'
 import userinfo from './oauth/userinfo.ts'
@@ -29,6 +31,7 @@ import userinfo from './oauth/userinfo.ts'
 export const endpoints: FastifyPluginAsync[] = [
   authorize,
   token,
+  register,
   userinfo,
   introspect,
   revoke,
@@ -52,6 +55,8 @@ const REQUEST_TIMEOUT = 30_000
 export interface BuildOptions {
   /** The time to go by instead of the system's. */
   clock?: Clock
+  /** How to reach others instead of over the public internet. */
+  network?: Network
   /** Other endpoints than all of them. */
   endpoints?: FastifyPluginAsync[]
   /** Where log lines go instead of standard output. */
@@ -104,7 +109,7 @@ export async function buildApp(
       'answered',
     )
   })
-  await app.register(core, { settings, clock: options.clock })
+  await app.register(core, { settings, clock: options.clock, network: options.network })
   for (const endpoint of options.endpoints ?? endpoints) await app.register(endpoint)
   await app.ready()
   return app

@@ -3,7 +3,7 @@ import { ResourceParameter } from './resource.ts'
 
 /** Known good before anything is redirected (RFC 6749 section 4.1.2.1). */
 export const AuthorizeTarget = Type.Object({
-  client_id: Type.String({ maxLength: 255 }),
+  client_id: Type.String({ maxLength: 2048 }),
   redirect_uri: Type.Optional(Type.String({ maxLength: 2048 })),
 })
 
@@ -46,6 +46,13 @@ export const AuthorizationRequestFacts = Type.Object({
   issuer: Type.String(),
   client_id: Type.String(),
   client_name: Type.String(),
+  client_host: Type.Optional(
+    Type.String({ description: 'Whose metadata document the client_id is' }),
+  ),
+  client_origin: Type.Union(
+    [Type.Literal('operator'), Type.Literal('dynamic'), Type.Literal('document')],
+    { description: 'Who registered it: the operator, it itself, or its metadata document' },
+  ),
   redirect_host: Type.String(),
   scope: Type.String(),
   resource: Type.Array(Type.String(), { description: 'The APIs that the tokens are for' }),

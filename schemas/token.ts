@@ -3,8 +3,12 @@ import { ResourceParameter } from './resource.ts'
 
 /** RFC 6749 section 2.3.1: how a client names itself and proves who it is in a body. */
 export const ClientCredentials = Type.Object({
-  client_id: Type.Optional(Type.String({ maxLength: 255 })),
+  client_id: Type.Optional(Type.String({ maxLength: 2048 })),
   client_secret: Type.Optional(Type.String({ maxLength: 255 })),
+  client_assertion_type: Type.Optional(Type.String({ maxLength: 255 })),
+  client_assertion: Type.Optional(
+    Type.String({ maxLength: 8192, description: 'A JWT that the client signed (RFC 7523)' }),
+  ),
 })
 export type ClientCredentials = Static<typeof ClientCredentials>
 
@@ -38,14 +42,25 @@ export const RefreshTokenRequest = Type.Composite([
 ])
 export type RefreshTokenRequest = Static<typeof RefreshTokenRequest>
 
-export type TokenRequest = AuthorizationCodeRequest | RefreshTokenRequest
+/** RFC 6749 section 4.4.2. */
+export const ClientCredentialsRequest = Type.Composite([
+  Type.Object({
+    grant_type: Type.Literal('client_credentials'),
+    scope: Type.Optional(Type.String({ maxLength: 1024 })),
+    resource: Type.Optional(ResourceParameter),
+  }),
+  ClientCredentials,
+])
+export type ClientCredentialsRequest = Static<typeof ClientCredentialsRequest>
+
+export type TokenRequest = AuthorizationCodeRequest | RefreshTokenRequest | ClientCredentialsRequest
 
 /** Told apart by `grant_type`; Ajv's discriminator reports an unknown one as such. */
 export const TokenRequest = Type.Unsafe<TokenRequest>({
   type: 'object',
   required: ['grant_type'],
   discriminator: { propertyName: 'grant_type' },
-  oneOf: [AuthorizationCodeRequest, RefreshTokenRequest],
+  oneOf: [AuthorizationCodeRequest, RefreshTokenRequest, ClientCredentialsRequest],
 })
 
 /**

@@ -7,6 +7,8 @@ import { addBackupCommand } from './commands/backup.ts'
 import { addClientCommands } from './commands/client.ts'
 import { addGrantCommands } from './commands/grant.ts'
 import { addKeyCommands } from './commands/key.ts'
+import { addRegistrationTokenCommands } from './commands/registration-token.ts'
+import { addResourceCommands } from './commands/resource.ts'
 import { addServeCommand } from './commands/serve.ts'
 import { plain, Refusal, toJson } from './commands/session.ts'
 
@@ -23,6 +25,8 @@ const program = new Command('auth-agent')
 addServeCommand(program)
 addClientCommands(program)
 addAgentCommands(program)
+addResourceCommands(program)
+addRegistrationTokenCommands(program)
 addGrantCommands(program)
 addKeyCommands(program)
 addBackupCommand(program)

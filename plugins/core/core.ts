@@ -7,6 +7,8 @@ import { createApiDocument } from './api-document.ts'
 import { createBearerAuthentication } from './bearer.ts'
 import { BrowserCookie } from './browser-cookie.ts'
 import { createClientAuthentication } from './client-authentication.ts'
+import { ClientDocuments } from './client-documents.ts'
+import { Clients } from './clients.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { installCors } from './cors.ts'
 import { installErrors } from './errors.ts'
@@ -16,6 +18,7 @@ import { Metadata } from './metadata.ts'
 import { installJsonBodies, parseParameters } from './parameters.ts'
 import { verifyPkce } from './pkce.ts'
 import { Registration } from './registration.ts'
+import { type Network, RemoteDocuments } from './remote-documents.ts'
 import { RequestWatch } from './request-watch.ts'
 import { createResourceAuthentication } from './resource-authentication.ts'
 import { Secrets } from './secrets.ts'
@@ -42,6 +45,8 @@ declare module 'fastify' {
     secrets: Secrets
     tokens: Tokens
     registration: Registration
+    clients: Clients
+    remoteDocuments: RemoteDocuments
     metadata: Metadata
     /** Every endpoint in OpenAPI 3.1. */
     apiDocument: ReturnType<typeof createApiDocument>
@@ -69,11 +74,12 @@ declare module 'fastify' {
 export interface CoreOptions {
   settings: Settings
   clock?: Clock
+  network?: Network
 }
 
 /** Decorates the instance with all that endpoints share; knows no endpoint. */
 export default fp<CoreOptions>(
-  async (app, { settings, clock = systemClock }) => {
+  async (app, { settings, clock = systemClock, network }) => {
     const vault = openVault(settings)
     const store = await openStore(settings.DATABASE_URL)
     app.addHook('onClose', async () => store.close())
@@ -86,6 +92,11 @@ export default fp<CoreOptions>(
     app.decorate('keys', keys)
     app.decorate('secrets', new Secrets(clock))
     app.decorate('tokens', new Tokens(keys, vault, clock, settings))
+    const remoteDocuments = new RemoteDocuments(store, clock, network)
+    app.addHook('onClose', () => remoteDocuments.close())
+    app.decorate('remoteDocuments', remoteDocuments)
+    const clientDocuments = new ClientDocuments(store, remoteDocuments, clock, settings)
+    app.decorate('clients', new Clients(store, clock, clientDocuments))
     app.decorate('registration', new Registration(app))
     app.decorate('metadata', new Metadata(settings.ISSUER))
     app.decorate('apiDocument', createApiDocument(app))

@@ -16,6 +16,9 @@ export function startMaintenance(
       await app.keys.rotateWhenDue()
       const before = app.clock.now() - Math.max(KEPT, app.settings.ACCESS_TOKEN_TTL)
       while (await app.store.maintenance.sweep({ before, limit: BATCH }));
+      const now = app.clock.now()
+      const unseen = { before: now - app.settings.UNUSED_CLIENT_TTL, now, limit: BATCH }
+      while (await app.store.clients.removeUnused(unseen));
     } catch (error) {
       app.log.error({ err: error }, 'maintenance failed')
     }

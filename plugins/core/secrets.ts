@@ -21,6 +21,11 @@ export function newSecret(prefix: string): string {
   return prefix + randomBytes(32).toString('base64url')
 }
 
+/** What is stored of a random token: with 256 random bits, SHA-256 is enough. */
+export function hashToken(token: string): string {
+  return createHash('sha256').update(token).digest('base64url')
+}
+
 /**
  * Hashes and checks the secrets of clients and agents with bcrypt, in a thread of its own. After a
  * success a fingerprint is remembered, keyed by a random key of this process and bound to the

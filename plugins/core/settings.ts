@@ -76,6 +76,30 @@ export const Settings = Type.Object({
     SIGNING_ALGS.map((alg) => Type.Literal(alg)),
     { default: 'ES256', description: 'What signs access tokens' },
   ),
+  DYNAMIC_REGISTRATION: Type.Union(
+    ['off', 'token', 'open'].map((mode) => Type.Literal(mode)),
+    {
+      default: 'off',
+      description:
+        'Whether clients may register themselves: `off`, with a `token`, or `open` to all',
+    },
+  ),
+  UNUSED_CLIENT_TTL: Seconds(
+    2_592_000,
+    'How long a client that registered itself is kept without being in use',
+  ),
+  CLIENT_ID_METADATA_DOCUMENTS: Type.Union([Type.Literal('on'), Type.Literal('off')], {
+    default: 'on',
+    description: 'Whether the URL of a metadata document is accepted as a client_id',
+  }),
+  CLIENT_ID_METADATA_ALLOWED_HOSTS: Type.Optional(
+    Type.String({
+      description: 'The only hosts of such documents (comma-separated, `*.` for all below)',
+    }),
+  ),
+  CLIENT_ID_METADATA_DENIED_HOSTS: Type.Optional(
+    Type.String({ description: 'Hosts whose documents are refused' }),
+  ),
   SIGNING_KEY_TTL: Seconds(7_776_000, 'How long a key signs before its successor takes over'),
 })
 

@@ -15,7 +15,10 @@ import type { KeyManager } from './keys.ts'
 import type { Settings } from './settings.ts'
 import type { Vault } from './vault.ts'
 
-/** RFC 9068 section 2.2, plus the model that acts and the grant that the token hangs from. */
+/**
+ * RFC 9068 section 2.2, plus the model that acts and the grant that the token hangs from; a token that
+ * a client got for itself has neither, and the client as its subject.
+ */
 export interface AccessTokenClaims extends JWTPayload {
   iss: string
   sub: string
@@ -26,8 +29,8 @@ export interface AccessTokenClaims extends JWTPayload {
   iat: number
   exp: number
   jti: string
-  model: string
-  grant_id: string
+  model?: string
+  grant_id?: string
 }
 
 /** OpenID Connect Core section 2, plus the model that acts. */
@@ -84,8 +87,8 @@ export class Tokens {
       iat: now,
       exp: now + expires_in,
       jti: `at_${randomBytes(20).toString('base64url')}`,
-      model: facts.model,
-      grant_id: facts.grant_id,
+      ...(facts.model !== undefined && { model: facts.model }),
+      ...(facts.grant_id !== undefined && { grant_id: facts.grant_id }),
     }
     return await new SignJWT(claims)
       .setProtectedHeader({ alg, kid, typ: 'at+jwt' })
@@ -106,7 +109,7 @@ export class Tokens {
     const claims = await this.#verify<AccessTokenClaims>(token, {
       typ: 'at+jwt',
       currentDate: new Date(this.#clock.now() * 1000),
-      requiredClaims: ['sub', 'client_id', 'exp', 'iat', 'jti', 'grant_id'],
+      requiredClaims: ['sub', 'client_id', 'exp', 'iat', 'jti'],
     })
     const { kid } = claims ? decodeProtectedHeader(token) : {}
     if (claims !== undefined && kid !== undefined) {

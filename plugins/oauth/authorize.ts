@@ -38,6 +38,9 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
     claims_parameter_supported: false,
     request_parameter_supported: false,
     request_uri_parameter_supported: false,
+    ...(app.settings.CLIENT_ID_METADATA_DOCUMENTS === 'on' && {
+      client_id_metadata_document_supported: true,
+    }),
   })
   app.metadata.advertiseFrom(async () => {
     const resources = await app.store.resources.list()
@@ -96,7 +99,10 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
         if (request.validationError) throw request.validationError
         assertSupported(request.query, client)
         assertPrompt(request.query.prompt)
-        target = await findTarget(app.store, request.query)
+        target = await findTarget(app.store, request.query, {
+          own: IDENTITY_SCOPES,
+          registered: client.scope,
+        })
         hinted_agent_id = await hintedAgent(request.query.id_token_hint, client)
       } catch (error) {
         if (wantsJson(request)) throw error
@@ -128,6 +134,8 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
         issuer: app.settings.ISSUER,
         client_id: client.client_id,
         client_name: client.client_name,
+        client_origin: client.origin,
+        ...(client.origin === 'document' && { client_host: new URL(client.client_id).host }),
         redirect_host: new URL(redirect_uri).host,
         scope: target.scope,
         resource: target.resources.map(({ uri }) => uri),
@@ -214,7 +222,7 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
     const { client_id, redirect_uri } = query
     if (typeof client_id !== 'string')
       throw new OAuthError('invalid_request', problem('client_id', client_id))
-    const client = await app.store.clients.find(client_id)
+    const client = await app.clients.find(client_id)
     if (client === undefined || client.disabled_at !== null) {
       throw new OAuthError('invalid_request', 'No website with this client_id is registered here')
     }
@@ -235,7 +243,9 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
 export default fp(authorize, {
   name: 'oauth/authorize',
   encapsulate: true,
-  decorators: { fastify: ['browserCookie', 'clock', 'metadata', 'settings', 'store', 'tokens'] },
+  decorators: {
+    fastify: ['browserCookie', 'clients', 'clock', 'metadata', 'settings', 'store', 'tokens'],
+  },
 })
 
 function problem(name: string, value: unknown): string {

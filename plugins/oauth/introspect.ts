@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import fp from 'fastify-plugin'
 import { IntrospectionResponse, TokenQuery } from '../../schemas/introspect.ts'
+import { CLIENT_ASSERTION_ALGORITHMS } from '../core/client-assertion.ts'
 import { CLIENT_AUTHENTICATION_METHODS, invalidClient } from '../core/client-authentication.ts'
 import type { Client, Resource } from '../core/core.ts'
 import type { AccessTokenClaims } from '../core/tokens.ts'
@@ -16,6 +17,7 @@ const introspect: FastifyPluginAsyncTypebox = async (app) => {
     introspection_endpoint_auth_methods_supported: CLIENT_AUTHENTICATION_METHODS.filter(
       (method) => method !== 'none',
     ),
+    introspection_endpoint_auth_signing_alg_values_supported: CLIENT_ASSERTION_ALGORITHMS,
   })
 
   app.post(
@@ -64,8 +66,8 @@ const introspect: FastifyPluginAsyncTypebox = async (app) => {
   ): Promise<IntrospectionResponse | undefined> {
     const claims = await app.tokens.readAccessToken(token)
     if (claims === undefined || !concerns(claims)) return undefined
-    const grant = await app.store.grants.findByAccessToken(claims.grant_id, claims.jti)
-    return grant && { active: true, ...claims, token_type: 'Bearer' }
+    if (!(await app.store.grants.isAlive(claims))) return undefined
+    return { active: true, ...claims, token_type: 'Bearer' }
   }
 
   async function describeRefreshToken(

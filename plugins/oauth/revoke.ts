@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import fp from 'fastify-plugin'
 import { TokenQuery } from '../../schemas/introspect.ts'
+import { CLIENT_ASSERTION_ALGORITHMS } from '../core/client-assertion.ts'
 import { CLIENT_AUTHENTICATION_METHODS } from '../core/client-authentication.ts'
 import type { Client } from '../core/core.ts'
 import { OAuthError } from '../core/errors.ts'
@@ -13,6 +14,7 @@ const revoke: FastifyPluginAsyncTypebox = async (app) => {
   app.metadata.advertise({
     revocation_endpoint: '/revoke',
     revocation_endpoint_auth_methods_supported: CLIENT_AUTHENTICATION_METHODS,
+    revocation_endpoint_auth_signing_alg_values_supported: CLIENT_ASSERTION_ALGORITHMS,
   })
 
   app.post(

@@ -3,10 +3,12 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { AGENT_ACR, ID_TOKEN_SIGNING_ALGS } from '../../schemas/openid.ts'
 import { TokenRequest, TokenResponse } from '../../schemas/token.ts'
+import { CLIENT_ASSERTION_ALGORITHMS } from '../core/client-assertion.ts'
 import { CLIENT_AUTHENTICATION_METHODS } from '../core/client-authentication.ts'
 import type { Client } from '../core/core.ts'
 import { OAuthError } from '../core/errors.ts'
 import { redeemAuthorizationCode } from './grants/authorization-code.ts'
+import { issueToClient } from './grants/client-credentials.ts'
 import { refresh } from './grants/refresh-token.ts'
 
 export type GrantHandler<R extends TokenRequest> = (
@@ -20,6 +22,7 @@ const grants: {
 } = {
   authorization_code: redeemAuthorizationCode,
   refresh_token: refresh,
+  client_credentials: issueToClient,
 }
 
 /** What an ID Token can say (OpenID Connect Discovery section 3). */
@@ -55,6 +58,7 @@ const token: FastifyPluginAsyncTypebox = async (app) => {
       'token_timeout',
       ...(app.settings.GRANT_TTL > 0 ? ['authorization'] : []),
     ],
+    token_endpoint_auth_signing_alg_values_supported: CLIENT_ASSERTION_ALGORITHMS,
   })
   app.keys.provide(ID_TOKEN_SIGNING_ALGS)
 

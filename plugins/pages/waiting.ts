@@ -9,7 +9,7 @@ import { layout, symbol } from './layout.ts'
  * `request_id`; browser automation evaluates that global or reads the meta element.
  */
 export function waitingPage(facts: AuthorizationRequestFacts, nonce: string): string {
-  const { request_id, client_name, redirect_host, scope, expires_in } = facts
+  const { request_id, client_name, redirect_host, scope, resource, expires_in } = facts
   const issuer_host = new URL(facts.issuer).host
   return layout({
     title: `Sign in to ${withoutDirections(client_name)}`,
@@ -22,10 +22,13 @@ export function waitingPage(facts: AuthorizationRequestFacts, nonce: string): st
 <p><strong id="title">Waiting for your agent</strong>
 <span id="detail">Your agent is proving who it is. As soon as it has, you return to ${redirect_host}. There is nothing for you to type.</span></p></div>
 !${isLoopbackHost(redirect_host) ? loopbackCaution : ''}
+!${facts.client_origin === 'operator' ? '' : unknownCaution(facts)}
 <noscript><p class="caution">Your agent can sign in, but without JavaScript this page cannot tell you so or take you back to ${redirect_host}.</p></noscript>
 <button type="button" id="back" hidden>Go back</button>
 <dl>
 <div><dt>Returns to</dt><dd><strong>${redirect_host}</strong></dd></div>
+!${facts.client_host === undefined ? '' : html`<div><dt>Asked by</dt><dd><strong>${facts.client_host}</strong></dd></div>`}
+!${resource.length === 0 ? '' : html`<div><dt>Gives access to</dt><dd>${resource.join(', ')}</dd></div>`}
 <div><dt>It learns</dt><dd>${learned(scope)}</dd></div>
 <div id="time"><dt>Time left</dt><dd><span id="left" role="timer">${timeLeft(expires_in)}</span></dd></div>
 </dl>
@@ -38,6 +41,12 @@ export function waitingPage(facts: AuthorizationRequestFacts, nonce: string): st
 
 const loopbackCaution = `<p class="caution">This sign-in returns to a program on this computer, not to a website. Go on only if you started it here yourself.</p>`
 
+/** A name that nobody here has checked is shown beside what is certain. */
+function unknownCaution({ client_name, client_host }: AuthorizationRequestFacts): string {
+  const certain = client_host === undefined ? '' : `, only that ${client_host} asks`
+  return html`<p class="caution">Nobody here has checked that this is <bdi>${client_name}</bdi>${certain}.</p>`
+}
+
 function isLoopbackHost(host: string): boolean {
   return isLoopback(new URL(`http://${host}`).hostname)
 }
@@ -49,8 +58,10 @@ function withoutDirections(name: string): string {
 
 /** What the scope gives away, in a person's words; an API's own scopes as they are. */
 function learned(scope: string): string {
-  const others = scope.split(' ').filter((word) => !['openid', 'profile', 'email'].includes(word))
-  return ["The e-mail address of your agent's owner", ...others].join(', ')
+  const words = scope.split(' ')
+  const others = words.filter((word) => !['openid', 'profile', 'email'].includes(word))
+  const email = others.length < words.length ? ["The e-mail address of your agent's owner"] : []
+  return [...email, ...others].join(', ')
 }
 
 function timeLeft(seconds: number): string {

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { Client } from '../../db/store.ts'
 import { OAuthError } from '../../plugins/core/errors.ts'
@@ -12,6 +13,10 @@ interface CreateOptions {
   public?: true
   idTokenSignedResponseAlg?: string
   refreshReuseGrace?: number
+  jwksUri?: string
+  jwksFile?: string
+  grantType?: string[]
+  scope?: string[]
 }
 
 interface UpdateOptions extends Omit<Partial<CreateOptions>, 'public' | 'refreshReuseGrace'> {
@@ -25,10 +30,17 @@ export function addClientCommands(program: Command): void {
     .command('create')
     .description('register a website; its secret is shown once')
     .requiredOption('--name <name>', 'what people see it called')
-    .requiredOption('--redirect-uri <uri...>', 'where sign-ins return to, exactly')
+    .option('--redirect-uri <uri...>', 'where sign-ins return to, exactly', [])
     .option('--public', 'it cannot keep a secret (a native or single-page application)')
     .addOption(idTokenAlg())
     .option(REUSE_GRACE, 'for how long a rotated refresh token gets its successor again', seconds)
+    .option(
+      '--jwks-uri <uri>',
+      'it authenticates with the keys at this https URL, without a secret',
+    )
+    .option('--jwks-file <file>', 'it authenticates with the public keys in this JSON file')
+    .option('--grant-type <type...>', 'by default authorization_code and refresh_token')
+    .option('--scope <scope...>', 'the only scopes that it may ask for, or have for itself')
     .addHelpText(
       'after',
       '\nExample:\n  auth-agent client create --name Shop --redirect-uri https://shop.example/callback',
@@ -38,9 +50,13 @@ export function addClientCommands(program: Command): void {
         app.registration.createClient({
           client_name: options.name,
           redirect_uris: options.redirectUri,
-          token_endpoint_auth_method: options.public ? 'none' : 'client_secret_basic',
+          token_endpoint_auth_method: methodOf(options),
+          grant_types: options.grantType,
+          scope: options.scope && words(options.scope).join(' '),
           id_token_signed_response_alg: options.idTokenSignedResponseAlg,
           refresh_reuse_grace: options.refreshReuseGrace,
+          jwks_uri: options.jwksUri,
+          jwks: options.jwksFile && JSON.parse(readFileSync(options.jwksFile, 'utf8')),
         }),
       )
       print(command, { ...client, client_secret }, (created) =>
@@ -140,6 +156,12 @@ export function addClientCommands(program: Command): void {
     })
 }
 
+function methodOf(options: CreateOptions): string {
+  if (options.public) return 'none'
+  const keys = options.jwksUri ?? options.jwksFile
+  return keys === undefined ? 'client_secret_basic' : 'private_key_jwt'
+}
+
 async function setDisabled(client_id: string, disabled: boolean, command: Command): Promise<void> {
   const updated = await withCore((app) =>
     app.registration.updateClient(client_id, { disabled_at: disabled ? app.clock.now() : null }),
@@ -165,6 +187,11 @@ function idTokenAlg(): Option {
   ).choices(ID_TOKEN_SIGNING_ALGS)
 }
 
+/** Scopes may be given one by one or as one text. */
+export function words(scopes: string[]): string[] {
+  return scopes.flatMap((scope) => scope.split(' ')).filter((word) => word !== '')
+}
+
 function row(client: Client): Record<string, unknown> {
   return {
     client_id: client.client_id,
@@ -179,6 +206,7 @@ function row(client: Client): Record<string, unknown> {
 function described(client: Client & { client_secret?: string }, note?: string): string {
   const text = facts({
     ...client,
+    jwks: client.jwks && JSON.stringify(client.jwks),
     created_at: time(client.created_at),
     disabled_at: client.disabled_at && time(client.disabled_at),
   })
