@@ -1,5 +1,6 @@
 import { html } from 'ghtml'
 import type { AuthorizationRequestFacts } from '../../schemas/authorize.ts'
+import { IDENTITY_SCOPES, scopeWords } from '../../schemas/scope.ts'
 import { isLoopback } from '../../schemas/uri.ts'
 import { layout, symbol } from './layout.ts'
 
@@ -29,7 +30,7 @@ export function waitingPage(facts: AuthorizationRequestFacts, nonce: string): st
 <div><dt>Returns to</dt><dd><strong>${redirect_host}</strong></dd></div>
 !${facts.client_host === undefined ? '' : html`<div><dt>Asked by</dt><dd><strong>${facts.client_host}</strong></dd></div>`}
 !${resource.length === 0 ? '' : html`<div><dt>Gives access to</dt><dd>${resource.join(', ')}</dd></div>`}
-<div><dt>It learns</dt><dd>${learned(scope)}</dd></div>
+<div><dt>It gets</dt><dd>${gets(scope)}</dd></div>
 <div id="time"><dt>Time left</dt><dd><span id="left" role="timer">${timeLeft(expires_in)}</span></dd></div>
 </dl>
 <details><summary>For your agent</summary>
@@ -56,12 +57,12 @@ function withoutDirections(name: string): string {
   return name.replace(/\p{Bidi_Control}/gu, '')
 }
 
-/** What the scope gives away, in a person's words; an API's own scopes as they are. */
-function learned(scope: string): string {
-  const words = scope.split(' ')
-  const others = words.filter((word) => !['openid', 'profile', 'email'].includes(word))
-  const email = others.length < words.length ? ["The e-mail address of your agent's owner"] : []
-  return [...email, ...others].join(', ')
+/** What the scope gives the website, in a person's words; an API's own scopes as they are. */
+function gets(scope: string): string {
+  const words = scopeWords(scope)
+  const others = words.filter((word) => !IDENTITY_SCOPES.includes(word))
+  const identity = others.length < words.length ? ["The e-mail address of your agent's owner"] : []
+  return [...identity, ...others].join(', ')
 }
 
 function timeLeft(seconds: number): string {

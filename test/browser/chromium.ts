@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import axe, { type AxeResults } from 'axe-core'
 import type { FastifyInstance } from 'fastify'
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
 import type { Test } from 'tap'
@@ -6,7 +7,16 @@ import type { BuildOptions } from '../../plugins/app.ts'
 import type { Settings } from '../../plugins/core/settings.ts'
 import { findFreePort } from '../../scripts/demo/free-port.ts'
 import { startWebsite, type Website } from '../../scripts/demo/website.ts'
-import { build, type Credentials, createAgent, createSite } from '../harness.ts'
+import {
+  authorizeQuery,
+  build,
+  type Credentials,
+  createAgent,
+  createSite,
+  encode,
+  type Parameters,
+  type Site,
+} from '../harness.ts'
 
 const executablePath = [
   process.env.CHROMIUM_PATH,
@@ -94,4 +104,26 @@ export function observe(page: Page): Observation {
 /** The request that the waiting page in a window is about, read as browser automation reads it. */
 export function readRequestId(page: Page): Promise<string> {
   return page.evaluate('window.authRequest.request_id')
+}
+
+/** The address of /authorize that a website sends the browser to. */
+export function authorizeUrl(
+  app: FastifyInstance,
+  site: Site,
+  code_challenge: string,
+  change: Parameters = {},
+): string {
+  return `${app.settings.ISSUER}/authorize?${encode(authorizeQuery(site, code_challenge, change))}`
+}
+
+/** WCAG 2.2 AA and good practice, as far as axe can tell, and nothing that it could not decide. */
+export async function accessible(t: Test, page: Page): Promise<void> {
+  await page.evaluate(axe.source)
+  const results = await page.evaluate<AxeResults>('axe.run()')
+  const problems = [...results.violations, ...results.incomplete]
+  t.same(
+    problems.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html)}`),
+    [],
+    'accessible',
+  )
 }

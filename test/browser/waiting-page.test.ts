@@ -1,20 +1,19 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import axe, { type AxeResults } from 'axe-core'
 import type { Page } from 'playwright-core'
-import t, { type Test } from 'tap'
+import t from 'tap'
+import { authenticate, createSite, pkce, redeem } from '../harness.ts'
 import {
-  authenticate,
-  authorizeQuery,
-  createSite,
-  encode,
-  type Parameters,
-  pkce,
-  redeem,
-  type Site,
-} from '../harness.ts'
-import { closeBrowser, observe, openWindow, readRequestId, setScene, skip } from './chromium.ts'
+  accessible,
+  authorizeUrl,
+  closeBrowser,
+  observe,
+  openWindow,
+  readRequestId,
+  setScene,
+  skip,
+} from './chromium.ts'
 
 t.test('The waiting page in a browser', { skip }, async (t) => {
   const { app, website, agent } = await setScene(t)
@@ -62,7 +61,7 @@ t.test('The waiting page in a browser', { skip }, async (t) => {
     const { code_challenge, code_verifier } = pkce()
     const page = await openWindow(t)
     const released = hold(page)
-    await page.goto(authorizeUrl(app.settings.ISSUER, site, code_challenge))
+    await page.goto(authorizeUrl(app, site, code_challenge))
     const { redirect_to } = (await authenticate(app, await readRequestId(page), agent)).json()
     const code = new URL(redirect_to).searchParams.get('code') ?? ''
     t.equal((await redeem(app, site, { code, code_verifier })).statusCode, 200)
@@ -106,7 +105,7 @@ t.test('The waiting page in a browser', { skip }, async (t) => {
     const page = await openWindow(t)
     const { code_challenge } = pkce()
     const formPost = { response_mode: 'form_post' }
-    await page.goto(authorizeUrl(app.settings.ISSUER, site, code_challenge, formPost))
+    await page.goto(authorizeUrl(app, site, code_challenge, formPost))
     await authenticate(app, await readRequestId(page), agent)
     await page.waitForURL(`${website.url}/`)
 
@@ -177,98 +176,7 @@ t.test('The waiting page in a browser', { skip }, async (t) => {
     await page.clock.fastForward('08:30')
     await page.getByRole('timer').getByText('2 minutes').waitFor()
   })
-
-  t.test('it stands still for those who want less motion', async (t) => {
-    const page = await openWindow(t)
-    await page.goto(`${website.url}/login`)
-    for (const [reducedMotion, moving] of [
-      ['reduce', 0],
-      ['no-preference', 1],
-    ] as const) {
-      await page.emulateMedia({ reducedMotion })
-      t.equal(await page.evaluate('document.getAnimations().length'), moving, reducedMotion)
-    }
-  })
-
-  t.test('without JavaScript it reads well and says what will not work', async (t) => {
-    const page = await openWindow(t, { javaScriptEnabled: false })
-    await page.goto(`${website.url}/login`)
-    const text = await page.locator('body').innerText()
-    for (const part of ['Sign in to Paper & Pine', '127.0.0.1', '10 minutes', 'JavaScript']) {
-      t.match(text, part)
-    }
-  })
-
-  t.test(
-    'it and the error page are accessible, in light, dark and on a narrow screen',
-    async (t) => {
-      const { app, website } = await setScene(t)
-      const viewport = { width: 320, height: 640 }
-      for (const colorScheme of ['light', 'dark'] as const) {
-        const page = await openWindow(t, { colorScheme, viewport })
-        await page.goto(`${website.url}/login`)
-        await page.locator('summary').click()
-        await accessible(t, page)
-        await page.goto(`${app.settings.ISSUER}/authorize`)
-        await page.getByRole('heading', { name: 'This sign-in cannot start' }).waitFor()
-        await accessible(t, page)
-        t.match(await page.getByRole('alert').textContent(), 'client_id is required')
-        t.equal(await page.locator('a').count(), 0, 'the error page links nowhere')
-      }
-    },
-  )
-
-  t.test('it warns of a sign-in that returns to this computer, and only of that', async (t) => {
-    const page = await openWindow(t)
-    for (const [redirect_uri, warned] of [
-      ['http://localhost/callback', true],
-      ['http://127.0.0.1:4000/callback', true],
-      ['http://[::1]/callback', true],
-      ['https://localhost.example/callback', false],
-    ] as const) {
-      const site = await createSite(app, { redirect_uris: [redirect_uri] })
-      await page.goto(authorizeUrl(app.settings.ISSUER, site, pkce().code_challenge))
-      t.equal(await page.locator('p.caution').isVisible(), warned, redirect_uri)
-    }
-  })
-
-  t.test('a name is shown as it is, whatever it contains', async (t) => {
-    const names = [
-      `</script><script>window.stolen = 1</script>`,
-      `window.authRequest = { request_id: 'req_other' }`,
-      `"'\`\${1}}\u2028\u2029</title><img src=x onerror="window.stolen = 1">`,
-      `\u202emoc.elpmaxe\u2069\u2069 ${'W'.repeat(150)}`,
-    ]
-    const page = await openWindow(t, { viewport: { width: 320, height: 640 } })
-    const seen = observe(page)
-    for (const client_name of names) {
-      const site = await createSite(app, { client_name })
-      await page.goto(authorizeUrl(app.settings.ISSUER, site, pkce().code_challenge))
-      t.equal(await page.locator('h1 bdi').textContent(), client_name)
-      t.match(await page.evaluate('window.authRequest'), {
-        request_id: /^req_[\w-]+$/,
-        issuer: app.settings.ISSUER,
-        client_id: site.client_id,
-        client_name,
-        redirect_host: 'site.example',
-        authenticate_endpoint: `${app.settings.ISSUER}/api/agent/authenticate`,
-      })
-      t.equal(await page.evaluate('window.stolen'), undefined)
-      t.ok(await page.evaluate('document.documentElement.scrollWidth <= innerWidth'))
-      t.notMatch(await page.title(), /\p{Bidi_Control}/u)
-      t.same(seen.complaints, [])
-    }
-  })
 }).then(closeBrowser)
-
-function authorizeUrl(
-  issuer: string,
-  site: Site,
-  code_challenge: string,
-  change: Parameters = {},
-): string {
-  return `${issuer}/authorize?${encode(authorizeQuery(site, code_challenge, change))}`
-}
 
 /** Keeps what the page asks about the status on its way until the function is called. */
 function hold(page: Page): () => void {
@@ -278,16 +186,4 @@ function hold(page: Page): () => void {
     await route.continue()
   })
   return resolve
-}
-
-/** WCAG 2.2 AA and good practice, as far as axe can tell, and nothing that it could not decide. */
-async function accessible(t: Test, page: Page): Promise<void> {
-  await page.evaluate(axe.source)
-  const results = await page.evaluate<AxeResults>('axe.run()')
-  const problems = [...results.violations, ...results.incomplete]
-  t.same(
-    problems.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html)}`),
-    [],
-    'accessible',
-  )
 }

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { authorize, authorizeQuery, build, createSite, pkce } from '../harness.ts'
+import { authorize, authorizeQuery, build, createApi, createSite, pkce } from '../harness.ts'
 
 t.test('The waiting page tells every kind of reader which request it is about', async (t) => {
   const app = await build(t)
@@ -41,6 +41,21 @@ t.test('RFC 9700 section 4.2.4: a page names no address but our own', async (t) 
   const others = all(body, /(https?:\/\/[^\s"'<>]+)/g).filter((url) => !known.includes(url))
   t.same(others, [])
   t.same(all(body, /\b(?:src|href|action|style)=/g), [])
+})
+
+t.test('The waiting page names what the website gets, and nothing that it does not', async (t) => {
+  const app = await build(t)
+  const site = await createSite(app)
+  const { uri } = await createApi(app)
+  const email = 'The e-mail address of your agent&#39;s owner'
+  for (const [scope = '', named] of [
+    ['openid email', email],
+    ['email read', `${email}, read`],
+    ['read', 'read'],
+  ]) {
+    const query = authorizeQuery(site, pkce().code_challenge, { scope, resource: uri })
+    t.ok((await authorize(app, query)).body.includes(`<dd>${named}</dd>`), scope)
+  }
 })
 
 /** What the pattern's group, or all of it, finds. */
