@@ -11,7 +11,10 @@ const allowed: Record<string, { own: string[]; packages: RegExp }> = {
   'plugins/app.ts': { own: ['plugins/', 'schemas/'], packages: /^(fastify|node:.*)$/ },
   'plugins/core/': { own: ['plugins/core/', 'schemas/', 'db/store.ts'], packages: /./ },
   'plugins/pages/': { own: ['plugins/pages/', 'schemas/'], packages: /^(ghtml|node:.*)/ },
-  'plugins/oauth/grants/': { own: ['plugins/core/', 'schemas/'], packages: /^fastify$/ },
+  'plugins/oauth/grants/': {
+    own: ['plugins/oauth/grants/', 'plugins/core/', 'schemas/'],
+    packages: /^fastify$/,
+  },
   'plugins/': {
     own: ['plugins/core/', 'plugins/pages/', 'schemas/'],
     packages: /^(?!jose|bcryptjs|kysely|better-sqlite3|pg)/,

@@ -104,8 +104,7 @@ interface ValidationProblem {
 
 function fromValidation({ keyword, instancePath, params, message, data }: ValidationProblem) {
   if (keyword === 'discriminator' && params.error === 'mapping') {
-    const { tag, tagValue } = params
-    return new OAuthError('unsupported_grant_type', `${tag} ${tagValue} is not supported`)
+    return new OAuthError('unsupported_grant_type', `This ${params.tag} is not supported`)
   }
   const name = instancePath.slice(1) || String(params.missingProperty ?? params.tag ?? '')
   const value = keyword === 'discriminator' ? params.tagValue : data

@@ -171,7 +171,11 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
   app.post('/authorize', posted, async (request, reply) => {
     const parameters = new URLSearchParams()
     for (const [name, value] of Object.entries(request.body ?? {})) {
-      for (const each of [value].flat()) parameters.append(name, String(each))
+      for (const each of [value].flat()) {
+        if (typeof each !== 'string')
+          throw new OAuthError('invalid_request', `${name} is malformed`)
+        parameters.append(name, each)
+      }
     }
     return reply.redirect(`?${parameters}`, 303)
   })

@@ -428,14 +428,14 @@ t.test('OAuth 2.1 section 3.1: no script of another origin may read /authorize',
   }
 })
 
-t.test('only GET opens a request: HEAD, POST and the others are 405 with Allow', async (t) => {
+t.test('HEAD, PUT, PATCH and DELETE are 405 with Allow', async (t) => {
   const app = await build(t)
   const site = await createSite(app)
   const url = `/authorize?${encode(authorizeQuery(site, code_challenge))}`
-  for (const method of ['HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const) {
+  for (const method of ['HEAD', 'PUT', 'PATCH', 'DELETE'] as const) {
     const response = await app.inject({ method, url })
     t.equal(response.statusCode, 405, method)
-    t.equal(response.headers.allow, 'GET', method)
+    t.equal(response.headers.allow, 'GET, POST', method)
   }
 })
 
@@ -446,4 +446,13 @@ t.test('OAuth 2.1 section 1.4: ten thousand identifiers never repeat', async (t)
   t.equal(seen.size, 20_000)
   t.ok(Buffer.from(newId('req_').slice(4), 'base64url').length >= 20, '160 bits')
   t.equal(Buffer.from(newSecret('cs_').slice(3), 'base64url').length, 32, '256 bits')
+})
+
+t.test('a posted request of anything but text is refused', async (t) => {
+  const app = await build(t)
+  for (const payload of [{ state: { toString: 1 } }, { state: 1 }, { client_id: [[{}]] }, []]) {
+    const response = await app.inject({ method: 'POST', url: '/authorize', payload })
+    const location = String(response.headers.location ?? '')
+    t.ok(response.statusCode === 400 || location.startsWith('?'), JSON.stringify(payload))
+  }
 })
