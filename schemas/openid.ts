@@ -1,7 +1,7 @@
 /** What can sign ID Tokens (OpenID Connect Core section 15.1 demands RS256). */
 export const ID_TOKEN_SIGNING_ALGS = ['RS256', 'ES256']
 
-/** The `acr` of every ID Token: software signed in by itself, no person was asked. */
+/** The `acr` of every ID Token: a software agent authenticated, not a person. */
 export const AGENT_ACR = 'urn:auth-agent:acr:agent'
 
 /** OpenID Connect Core section 3.1.2.1. An agent always acts afresh, so each but `none` is met. */

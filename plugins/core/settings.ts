@@ -174,6 +174,10 @@ function issuerProblem(issuer: string): string | undefined {
   if (url.pathname !== '/' ? url.href !== issuer : url.href !== `${issuer}/`) {
     return `must be in its normal form, ${url.href.replace(/\/$/, '')}`
   }
+  // No proxy, router or cookie spells these in two ways.
+  if (!/^(\/[A-Za-z0-9._~-]+)*\/?$/.test(url.pathname)) {
+    return 'must have a path of letters, digits and - . _ ~ in single slashes'
+  }
   return undefined
 }
 

@@ -66,11 +66,15 @@ t.test('RFC 8414 section 2: every endpoint that is advertised answers', async (t
   const urls = Object.entries(metadata).filter(([name]) => /_(endpoint|uri)$/.test(name))
   t.ok(urls.length >= 6)
   for (const [name, value] of urls) {
-    const { pathname } = new URL(String(value))
+    const url = new URL(String(value)).pathname
+    const statuses = await Promise.all(
+      (['GET', 'POST'] as const).map(
+        async (method) => (await app.inject({ method, url })).statusCode,
+      ),
+    )
     t.ok(
-      app.hasRoute({ method: 'GET', url: pathname }) ||
-        app.hasRoute({ method: 'POST', url: pathname }),
-      name,
+      statuses.some((status) => status < 500 && status !== 404 && status !== 405),
+      `${name}: ${statuses}`,
     )
   }
 })

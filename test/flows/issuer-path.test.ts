@@ -169,3 +169,26 @@ t.test('the cookie and the addresses of the page stay under the path', async (t)
   const { headers } = await authorize(root, authorizeQuery(rootSite, pkce().code_challenge))
   t.match(headers['set-cookie'], /^__Host-auth-agent=[\w-]{43}; .*Path=\/;/)
 })
+
+t.test('an issuer that could be spelled in two ways is refused', async (t) => {
+  for (const issuer of [
+    'https://host.example/',
+    'https://host.example/path/',
+    'https://host.example//path',
+    'https://host.example/a%20b',
+    'https://host.example/a:b',
+    'https://host.example/*',
+    'https://host.example/a/../b',
+    'https://HOST.example/path',
+    'https://host.example:443/path',
+    'https://host.example/path?x',
+    'https://host.example/path#x',
+    'https://user@host.example/path',
+    'http://host.example/path',
+  ]) {
+    await t.rejects(build(t, { ISSUER: issuer }), { message: /ISSUER=/ }, issuer)
+  }
+  for (const issuer of ['https://host.example/a.b/c_d~1', 'http://[::1]:8080/path']) {
+    await t.resolves(build(t, { ISSUER: issuer }), issuer)
+  }
+})
