@@ -99,6 +99,7 @@ export const reads = {
           'approval.agent_id',
           'approval.model',
           'approval.deliver',
+          'approval.method',
           'approval.tries_left',
           'approval.status',
           'approval.remember',

@@ -10,8 +10,12 @@ export type NewAuthorizationRequest = Omit<
   /** The normal URIs of the resources asked for. */
   resource: string[]
 }
-/** `grant_revoked_at` is also set, to 0, when the grant is gone with its agent. */
-export type AuthorizationRequestState = AuthorizationRequest & { grant_revoked_at: number | null }
+export type AuthorizationRequestState = AuthorizationRequest & {
+  /** When an agent authenticated it. */
+  granted_at: number | null
+  /** Is also set, to 0, when the grant is gone with its agent. */
+  grant_revoked_at: number | null
+}
 
 export interface Authentication {
   request_id: string
@@ -19,11 +23,13 @@ export interface Authentication {
   model: string
   /** `agent` keeps the code from whoever opened the request. */
   deliver: 'agent' | null
+  /** How the agent authenticated, in words separated by spaces (RFC 8176). */
+  amr: string
   grant_id: string
   now: number
   code_expires_at: number
   /** What goes on record with it. */
-  event: Pick<EventRow, 'event_id' | 'method' | 'address'>
+  event: Pick<EventRow, 'event_id' | 'address'>
 }
 
 export type AuthenticationOutcome =
@@ -41,6 +47,8 @@ const insertRequest = statement<
     resource: p.resource,
     state: p.state,
     nonce: p.nonce,
+    response_mode: p.response_mode,
+    hinted_agent_id: p.hinted_agent_id,
     code_challenge: p.code_challenge,
     browser_hash: p.browser_hash,
     created_at: p.created_at,
@@ -53,11 +61,11 @@ const requestById = statement<{ request_id: string }>()((p) =>
     .selectFrom('authorization_requests as request')
     .leftJoin('grants', 'grants.grant_id', 'request.grant_id')
     .selectAll('request')
-    .select(['grants.grant_id as live_grant_id', 'grants.revoked_at as grant_revoked_at'])
+    .select(['grants.created_at as granted_at', 'grants.revoked_at as grant_revoked_at'])
     .where('request.request_id', '=', p.request_id),
 )
 
-const bindGrant = statement<Omit<Authentication, 'agent_id' | 'model' | 'event'>>()((p) =>
+const bindGrant = statement<Omit<Authentication, 'agent_id' | 'model' | 'amr' | 'event'>>()((p) =>
   db
     .updateTable('authorization_requests')
     .set({ grant_id: p.grant_id, code_expires_at: p.code_expires_at, deliver: p.deliver })
@@ -74,6 +82,7 @@ const insertGrant = statement<{
   model: string
   scope: string
   resource: string | null
+  amr: string
   created_at: number
   expires_at: number
 }>()((p) =>
@@ -84,6 +93,7 @@ const insertGrant = statement<{
     model: p.model,
     scope: p.scope,
     resource: p.resource,
+    amr: p.amr,
     created_at: p.created_at,
     expires_at: p.expires_at,
   }),
@@ -108,10 +118,8 @@ const complete = statement<{ request_id: string; now: number }>()((p) =>
 function* findRequest(request_id: string): Act<AuthorizationRequestState | undefined> {
   const row = yield* one(requestById({ request_id }))
   if (row === undefined) return undefined
-  const { live_grant_id, ...request } = row
-  if (request.grant_id !== null && live_grant_id === null)
-    return { ...request, grant_revoked_at: 0 }
-  return request
+  if (row.grant_id !== null && row.granted_at === null) return { ...row, grant_revoked_at: 0 }
+  return row
 }
 
 /**
@@ -119,7 +127,8 @@ function* findRequest(request_id: string): Act<AuthorizationRequestState | undef
  * request, one succeeds.
  */
 export function* authenticate(authentication: Authentication): Act<AuthenticationOutcome> {
-  const { request_id, agent_id, model, deliver, grant_id, now, code_expires_at } = authentication
+  const { request_id, agent_id, model, amr, deliver, grant_id, now, code_expires_at } =
+    authentication
   const agent = yield* one(liveAgent({ agent_id }))
   if (agent === undefined) return { outcome: 'agent_disabled' }
   const request = yield* one(bindGrant({ request_id, deliver, grant_id, now, code_expires_at }))
@@ -129,16 +138,8 @@ export function* authenticate(authentication: Authentication): Act<Authenticatio
     return { outcome: found.grant_id === null ? 'expired' : 'authenticated_before' }
   }
   const { client_id, scope, resource } = request
-  yield insertGrant({
-    grant_id,
-    client_id,
-    agent_id,
-    model,
-    scope,
-    resource,
-    created_at: now,
-    expires_at: code_expires_at,
-  })
+  const facts = { grant_id, client_id, agent_id, model, scope, resource, amr }
+  yield insertGrant({ ...facts, created_at: now, expires_at: code_expires_at })
   yield* recordEvent({
     ...authentication.event,
     at: now,
@@ -147,6 +148,7 @@ export function* authenticate(authentication: Authentication): Act<Authenticatio
     agent_id,
     client_id,
     model,
+    method: amr,
     detail: null,
   })
   return { outcome: 'authenticated', request }

@@ -1,3 +1,4 @@
+import type { JsonWebKeySet } from '../schemas/client.ts'
 import {
   addSecret,
   findLiveSecrets,
@@ -14,15 +15,24 @@ export interface Client {
   client_name: string
   redirect_uris: string[]
   grant_types: string[]
-  /** `none` for a public client, else `client_secret_basic`, which allows `_post` as well. */
+  /** `client_secret_basic` allows `_post` as well; a public client has `none`. */
   token_endpoint_auth_method: string
+  /** RS256 or ES256 (OpenID Connect Dynamic Client Registration section 2). */
+  id_token_signed_response_alg: string
+  /** REFRESH_REUSE_GRACE for this client, in seconds; null for the server's. */
+  refresh_reuse_grace: number | null
+  /** The only scopes that it may ask for; null when that is not limited. */
+  scope: string | null
+  jwks: JsonWebKeySet | null
+  jwks_uri: string | null
+  application_type: 'native' | 'web' | null
+  /** Who registered it: the operator, itself (RFC 7591), or the document at its `client_id`. */
+  origin: 'operator' | 'dynamic' | 'document'
   created_at: number
   disabled_at: number | null
 }
 
-export type ClientChange = Partial<
-  Pick<Client, 'client_name' | 'redirect_uris' | 'grant_types' | 'disabled_at'>
->
+export type ClientChange = Partial<Omit<Client, 'client_id' | 'origin' | 'created_at'>>
 
 const clientById = statement<{ client_id: string }>()((p) =>
   db.selectFrom('clients').selectAll().where('client_id', '=', p.client_id),
@@ -41,11 +51,77 @@ const endRequests = statement<{ client_id: string }>()((p) =>
 )
 
 function fromRow(row: ClientRow): Client {
+  const { registration_token_hash: _, in_use_at: __, tokens_not_before: ___, ...rest } = row
   return {
-    ...row,
+    ...rest,
     redirect_uris: JSON.parse(row.redirect_uris),
     grant_types: JSON.parse(row.grant_types),
+    jwks: row.jwks === null ? null : JSON.parse(row.jwks),
+    application_type: row.application_type as Client['application_type'],
+    origin: row.origin as Client['origin'],
   }
+}
+
+function toRow(client: Client) {
+  return {
+    ...client,
+    redirect_uris: JSON.stringify(client.redirect_uris),
+    grant_types: JSON.stringify(client.grant_types),
+    jwks: client.jwks && JSON.stringify(client.jwks),
+  }
+}
+
+/** The columns of what is named. */
+function toColumns({ redirect_uris, grant_types, jwks, ...rest }: ClientChange) {
+  return {
+    ...rest,
+    ...(redirect_uris && { redirect_uris: JSON.stringify(redirect_uris) }),
+    ...(grant_types && { grant_types: JSON.stringify(grant_types) }),
+    ...(jwks !== undefined && { jwks: jwks && JSON.stringify(jwks) }),
+  }
+}
+
+/** Clients that the operator did not register, by the index on `in_use_at`. */
+const longUnseen = statement<{ before: number; limit: number }>()((p) =>
+  db
+    .selectFrom('clients')
+    .select(['client_id', 'disabled_at'])
+    .where('in_use_at', '<', p.before)
+    .limit(p.limit),
+)
+
+const livingGrant = statement<{ client_id: string; now: number }>()((p) =>
+  db
+    .selectFrom('grants')
+    .select('grant_id')
+    .where('client_id', '=', p.client_id)
+    .where('expires_at', '>', p.now)
+    .where('revoked_at', 'is', null)
+    .limit(1),
+)
+
+const livingRequest = statement<{ client_id: string; now: number }>()((p) =>
+  db
+    .selectFrom('authorization_requests')
+    .select('request_id')
+    .where('client_id', '=', p.client_id)
+    .where('expires_at', '>', p.now)
+    .limit(1),
+)
+
+const markInUse = statement<{ client_id: string; now: number }>()((p) =>
+  db.updateTable('clients').set({ in_use_at: p.now }).where('client_id', '=', p.client_id),
+)
+
+const deleteClient = statement<{ client_id: string }>()((p) =>
+  db.deleteFrom('clients').where('client_id', '=', p.client_id).returning('client_id'),
+)
+
+/** Removes the client and, by the foreign keys, everything that hangs from it. */
+function* removeClient(client_id: string): Act<boolean> {
+  const row = yield* one(deleteClient({ client_id }))
+  yield* removeSecrets(client_id)
+  return row !== undefined
 }
 
 export const reads = {
@@ -63,6 +139,11 @@ export const reads = {
     return row && { ...fromRow(row), secrets: yield* findLiveSecrets(client_id, now) }
   },
 
+  /** The hash of the token with which the client changes its own registration. */
+  *findRegistrationTokenHash(client_id: string): Act<string | undefined> {
+    return (yield* one(clientById({ client_id })))?.registration_token_hash ?? undefined
+  },
+
   *list(): Act<Client[]> {
     const rows = yield* all(
       db.selectFrom('clients').selectAll().orderBy('created_at').orderBy('client_id').compile(),
@@ -72,49 +153,69 @@ export const reads = {
 }
 
 export const writes = {
-  *create(client: Client, secret: SecretRow | undefined): Act<void> {
+  *create(
+    client: Client,
+    secret: SecretRow | undefined,
+    registration_token_hash: string | null = null,
+  ): Act<void> {
+    const in_use_at = client.origin === 'operator' ? null : client.created_at
     yield db
       .insertInto('clients')
-      .values({
-        ...client,
-        redirect_uris: JSON.stringify(client.redirect_uris),
-        grant_types: JSON.stringify(client.grant_types),
-      })
+      .values({ ...toRow(client), registration_token_hash, in_use_at })
       .compile()
     if (secret !== undefined) yield* addSecret(secret)
   },
 
+  /** Makes what a metadata document says of its client so; whether it is disabled stays. */
+  *saveDocument(client: Client): Act<void> {
+    const { client_id: _, created_at: __, disabled_at: ___, ...said } = toRow(client)
+    yield db
+      .insertInto('clients')
+      .values({ ...toRow(client), in_use_at: client.created_at })
+      .onConflict((conflict) => conflict.column('client_id').doUpdateSet(said))
+      .compile()
+  },
+
   /** Changes what is named. Disabling ends the client's requests, codes and tokens with it. */
   *update(client_id: string, change: ClientChange, now: number): Act<Client | undefined> {
-    const { redirect_uris, grant_types, ...rest } = change
-    const set = {
-      ...rest,
-      ...(redirect_uris && { redirect_uris: JSON.stringify(redirect_uris) }),
-      ...(grant_types && { grant_types: JSON.stringify(grant_types) }),
-    }
+    const disables = typeof change.disabled_at === 'number'
     const row = yield* one(
       db
         .updateTable('clients')
-        .set(set)
+        .set({ ...toColumns(change), ...(disables && { tokens_not_before: now }) })
         .where('client_id', '=', client_id)
         .returningAll()
         .compile(),
     )
     if (row === undefined) return undefined
-    if (typeof change.disabled_at === 'number') {
+    if (disables) {
       yield endRequests({ client_id })
       yield endGrants({ client_id, now })
     }
     return fromRow(row)
   },
 
-  /** Removes the client and, by the foreign keys, everything that hangs from it. */
   *delete(client_id: string): Act<boolean> {
-    const row = yield* one(
-      db.deleteFrom('clients').where('client_id', '=', client_id).returning('client_id').compile(),
-    )
-    yield* removeSecrets(client_id)
-    return row !== undefined
+    return yield* removeClient(client_id)
+  },
+
+  /**
+   * Looks at up to `limit` clients that registered themselves and were last seen in use before
+   * `before`: removes those without a living grant or request, unless the operator has disabled
+   * them. Tells whether there may be more.
+   */
+  *removeUnused(batch: { before: number; now: number; limit: number }): Act<boolean> {
+    const { now, limit } = batch
+    const candidates = yield* all(longUnseen(batch))
+    for (const { client_id, disabled_at } of candidates) {
+      const alive =
+        disabled_at ??
+        (yield* one(livingGrant({ client_id, now }))) ??
+        (yield* one(livingRequest({ client_id, now })))
+      if (alive === undefined) yield* removeClient(client_id)
+      else yield markInUse({ client_id, now })
+    }
+    return candidates.length === limit
   },
 
   *replaceSecret(secret: SecretRow, endOld: number): Act<void> {

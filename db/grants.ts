@@ -10,8 +10,8 @@ export interface Redemption {
   request_id: string
   client_id: string
   now: number
-  /** When the grant ends unless it is refreshed. */
-  expires_at: number
+  /** When a grant of this age (`created_at`, epoch seconds) ends unless it is refreshed. */
+  expiresAt: (created_at: number) => number
   /** The number of the first refresh token; null for a client that gets none. */
   refresh_generation: number | null
   /** Throws for a parameter that does not fit the request; then nothing happens. */
@@ -35,7 +35,8 @@ export interface Rotation {
   /** The number that the presented refresh token carries. */
   generation: number
   now: number
-  expires_at: number
+  /** When a grant of this age (`created_at`, epoch seconds) ends unless it is refreshed again. */
+  expiresAt: (created_at: number) => number
   /** For how many seconds a rotated token still gets its one successor again. */
   grace: number
   /** Throws for a scope or resource that the grant does not have; then nothing happens. */
@@ -52,6 +53,14 @@ export type RotationOutcome =
     }
   | { outcome: 'replayed'; grant_id: string }
   | { outcome: 'invalid' }
+
+export interface TokenFacts {
+  /** Undefined for a token that a client got for itself. */
+  grant_id?: string | undefined
+  client_id: string
+  jti: string
+  iat: number
+}
 
 const grantById = statement<{ grant_id: string }>()((p) =>
   db.selectFrom('grants').selectAll().where('grant_id', '=', p.grant_id),
@@ -112,9 +121,22 @@ const liveToken = statement<{ grant_id: string; jti: string }>()((p) =>
   db
     .selectFrom('grants')
     .leftJoin('revoked_access_tokens as revoked', (join) => join.on('revoked.jti', '=', p.jti))
-    .selectAll('grants')
+    .select('grant_id')
     .where('grant_id', '=', p.grant_id)
     .where('revoked_at', 'is', null)
+    .where('revoked.jti', 'is', null),
+)
+
+const liveClientToken = statement<{ client_id: string; jti: string; iat: number }>()((p) =>
+  db
+    .selectFrom('clients')
+    .leftJoin('revoked_access_tokens as revoked', (join) => join.on('revoked.jti', '=', p.jti))
+    .select('client_id')
+    .where('client_id', '=', p.client_id)
+    .where('disabled_at', 'is', null)
+    .where((eb) =>
+      eb.or([eb('tokens_not_before', 'is', null), eb('tokens_not_before', '<', p.iat)]),
+    )
     .where('revoked.jti', 'is', null),
 )
 
@@ -130,9 +152,16 @@ export const reads = {
     return yield* one(grantById({ grant_id }))
   },
 
-  /** The grant of an access token, unless the grant or this one token was revoked. */
-  *findByAccessToken(grant_id: string, jti: string): Act<Grant | undefined> {
-    return yield* one(liveToken({ grant_id, jti }))
+  /**
+   * Whether an access token that has not expired is still good: neither it nor the grant that it
+   * hangs from was revoked, nor, if it hangs from none, the client disabled since.
+   */
+  *isAlive({ grant_id, client_id, jti, iat }: TokenFacts): Act<boolean> {
+    const found =
+      grant_id === undefined
+        ? yield* one(liveClientToken({ client_id, jti, iat }))
+        : yield* one(liveToken({ grant_id, jti }))
+    return found !== undefined
   },
 
   *list(filter: { agent_id?: string; client_id?: string }): Act<Grant[]> {
@@ -149,16 +178,19 @@ export const writes = {
    * revokes the grant (RFC 6749 section 4.1.2).
    */
   *redeemCode(redemption: Redemption): Act<RedemptionOutcome> {
-    const { request_id, client_id, now, expires_at, refresh_generation, check } = redemption
+    const { request_id, client_id, now, expiresAt, refresh_generation, check } = redemption
     const request = yield* requests.find(request_id)
     if (request === undefined || request.client_id !== client_id) return { outcome: 'invalid' }
-    const { grant_id, code_expires_at, grant_revoked_at } = request
-    if (grant_id === null || code_expires_at === null || grant_revoked_at !== null) {
+    const { grant_id, code_expires_at, granted_at, grant_revoked_at } = request
+    if (grant_id === null || code_expires_at === null || granted_at === null) {
       return { outcome: 'invalid' }
     }
+    if (grant_revoked_at !== null) return { outcome: 'invalid' }
     const resources = yield* findGranted(request.resource)
     check(request, resources)
-    if (request.redeemed_at === null && code_expires_at <= now) return { outcome: 'invalid' }
+    const expires_at = expiresAt(granted_at)
+    const expired = code_expires_at <= now || expires_at <= now
+    if (request.redeemed_at === null && expired) return { outcome: 'invalid' }
     const won = yield* one(redeem({ request_id, now }))
     if (won === undefined) {
       yield revoke({ grant_id, now })
@@ -175,13 +207,13 @@ export const writes = {
    * successor again (RFC 9700 section 4.14.2).
    */
   *rotate(rotation: Rotation): Act<RotationOutcome> {
-    const { grant_id, client_id, generation, now, expires_at, grace, check } = rotation
+    const { grant_id, client_id, generation, now, expiresAt, grace, check } = rotation
     const grant = yield* one(grantById({ grant_id }))
     if (grant === undefined || grant.client_id !== client_id) return { outcome: 'invalid' }
     const { refresh_generation, refreshed_at } = grant
-    if (grant.revoked_at !== null || grant.expires_at <= now || refresh_generation === null) {
-      return { outcome: 'invalid' }
-    }
+    if (grant.revoked_at !== null || refresh_generation === null) return { outcome: 'invalid' }
+    const expires_at = expiresAt(grant.created_at)
+    if (grant.expires_at <= now || expires_at <= now) return { outcome: 'invalid' }
     const resources = yield* findGranted(grant.resource)
     check(grant, resources)
     const next = generation + 1

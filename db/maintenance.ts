@@ -1,6 +1,6 @@
 import { type Act, all, db, statement } from './statement.ts'
 
-interface Batch {
+export interface Batch {
   before: number
   limit: number
 }
@@ -40,7 +40,7 @@ const expiredRevocations = statement<Batch>()((p) =>
     .returning('jti'),
 )
 
-const expiredAssertions = statement<Batch>()((p) =>
+const expiredAgentAssertions = statement<Batch>()((p) =>
   db
     .deleteFrom('used_assertions')
     .where('jti', 'in', (eb) =>
@@ -71,6 +71,37 @@ const removedKeys = statement<{ before: number }>()((p) =>
   db.deleteFrom('signing_keys').where('remove_at', '<', p.before),
 )
 
+const expiredAssertions = statement<Batch>()((p) =>
+  db
+    .deleteFrom('client_assertions')
+    .where('jti', 'in', (eb) =>
+      eb
+        .selectFrom('client_assertions')
+        .select('jti')
+        .where('expires_at', '<', p.before)
+        .limit(p.limit),
+    )
+    .where('expires_at', '<', p.before)
+    .returning('jti'),
+)
+
+const expiredDocuments = statement<Batch>()((p) =>
+  db
+    .deleteFrom('remote_documents')
+    .where('url', 'in', (eb) =>
+      eb
+        .selectFrom('remote_documents')
+        .select('url')
+        .where('expires_at', '<', p.before)
+        .limit(p.limit),
+    )
+    .returning('url'),
+)
+
+const expiredInitialTokens = statement<{ before: number }>()((p) =>
+  db.deleteFrom('initial_access_tokens').where('expires_at', '<', p.before),
+)
+
 export const reads = {}
 
 export const writes = {
@@ -81,11 +112,19 @@ export const writes = {
   *sweep(batch: Batch & { events_before: number }): Act<boolean> {
     const events = yield* all(oldEvents({ before: batch.events_before, limit: batch.limit }))
     let full = events.length === batch.limit
-    for (const expired of [expiredRequests, expiredGrants, expiredRevocations, expiredAssertions]) {
+    for (const expired of [
+      expiredRequests,
+      expiredGrants,
+      expiredRevocations,
+      expiredAssertions,
+      expiredAgentAssertions,
+      expiredDocuments,
+    ]) {
       const rows = yield* all(expired(batch) as Parameters<typeof all>[0])
       full ||= rows.length === batch.limit
     }
     yield expiredSecrets(batch)
+    yield expiredInitialTokens(batch)
     yield removedKeys(batch)
     return full
   },

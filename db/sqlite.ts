@@ -44,7 +44,11 @@ export class SqliteEngine {
 
   /** Runs an act that only reads. */
   async read<T>(act: Act<T>): Promise<T> {
-    return this.#drive(act)
+    try {
+      return this.#drive(act)
+    } catch (error) {
+      throw asUnavailable(error)
+    }
   }
 
   /**
@@ -61,6 +65,11 @@ export class SqliteEngine {
   /** A number that changes whenever another connection, in this process or not, has committed. */
   foreignVersion(): number {
     return this.#prepare('PRAGMA data_version').pluck().get() as number
+  }
+
+  /** Writes a consistent copy to a file that must not exist, while others read and write. */
+  backup(path: string): void {
+    this.#database.prepare('VACUUM INTO ?').run(path)
   }
 
   /** Commits what waits and closes the file. */

@@ -2,11 +2,14 @@ import * as agentKeys from './agent-keys.ts'
 import * as agents from './agents.ts'
 import * as approvals from './approvals.ts'
 import * as authorizationRequests from './authorization-requests.ts'
+import * as clientAssertions from './client-assertions.ts'
 import * as clients from './clients.ts'
 import * as events from './events.ts'
 import * as grants from './grants.ts'
+import * as initialAccessTokens from './initial-access-tokens.ts'
 import * as maintenance from './maintenance.ts'
 import * as policies from './policies.ts'
+import * as remoteDocuments from './remote-documents.ts'
 import * as resources from './resources.ts'
 import * as signingKeys from './signing-keys.ts'
 import { SqliteEngine } from './sqlite.ts'
@@ -24,6 +27,7 @@ export type {
 export type { Client, ClientChange } from './clients.ts'
 export type { Event } from './events.ts'
 export type { Grant } from './grants.ts'
+export type { RemoteDocument } from './remote-documents.ts'
 export type { Resource, ResourceChange } from './resources.ts'
 export type { LiveSecret } from './secrets.ts'
 export type { SigningKey } from './signing-keys.ts'
@@ -63,15 +67,20 @@ export async function openStore(databaseUrl: string) {
     agents: bind(engine, agents),
     approvals: bind(engine, approvals),
     authorizationRequests: bind(engine, authorizationRequests),
+    clientAssertions: bind(engine, clientAssertions),
     clients: bind(engine, clients),
     events: bind(engine, events),
     grants: bind(engine, grants),
+    initialAccessTokens: bind(engine, initialAccessTokens),
     maintenance: bind(engine, maintenance),
     policies: bind(engine, policies),
+    remoteDocuments: bind(engine, remoteDocuments),
     resources: bind(engine, resources),
     signingKeys: bind(engine, signingKeys),
     /** Changes whenever another process has written to the database. */
     foreignVersion: () => engine.foreignVersion(),
+    /** Writes a consistent copy of the database to a file that must not exist. */
+    backup: (path: string) => engine.backup(path),
     close: () => engine.close(),
   }
 }

@@ -15,6 +15,9 @@ export interface Tables {
   client_policies: ModelPolicyRow & { client_id: string }
   approvals: ApprovalRow
   events: EventRow
+  client_assertions: { client_id: string; jti: string; expires_at: number }
+  remote_documents: RemoteDocumentRow
+  initial_access_tokens: InitialAccessTokenRow
 }
 
 export interface ClientRow {
@@ -25,8 +28,44 @@ export interface ClientRow {
   /** JSON array of strings. */
   grant_types: string
   token_endpoint_auth_method: string
+  id_token_signed_response_alg: string
+  refresh_reuse_grace: number | null
+  /** The only scopes that it may ask for; null when that is not limited. */
+  scope: string | null
+  /** JSON Web Key Set of its public keys, as text. */
+  jwks: string | null
+  jwks_uri: string | null
+  application_type: string | null
+  /** Who registered it: `operator`, itself (`dynamic`), or its metadata document (`document`). */
+  origin: string
+  /** SHA-256 of the token with which a client that registered itself changes its registration. */
+  registration_token_hash: string | null
+  /** When a client that the operator did not register was last seen to be in use. */
+  in_use_at: number | null
   created_at: number
   disabled_at: number | null
+  /** Tokens without a grant that were issued up to then are dead. */
+  tokens_not_before: number | null
+}
+
+/** A JSON document that was fetched from its URL. */
+export interface RemoteDocumentRow {
+  url: string
+  body: string
+  fetched_at: number
+  /** Until when it is not fetched again. */
+  fresh_until: number
+  expires_at: number
+}
+
+/** What allows somebody to register a client. */
+export interface InitialAccessTokenRow {
+  token_id: string
+  /** SHA-256. */
+  token_hash: string
+  name: string | null
+  created_at: number
+  expires_at: number | null
 }
 
 export interface AgentRow {
@@ -58,6 +97,10 @@ export interface AuthorizationRequestRow {
   resource: string | null
   state: string | null
   nonce: string | null
+  /** `query` or `form_post`. */
+  response_mode: string
+  /** The only agent that may authenticate it, when an `id_token_hint` named one. */
+  hinted_agent_id: string | null
   code_challenge: string
   /** SHA-256 of the cookie of the browser that opened it; null when no browser did. */
   browser_hash: string | null
@@ -83,6 +126,8 @@ export interface GrantRow {
   scope: string
   /** As on the request: what the audience of its access tokens may be. */
   resource: string | null
+  /** How the agent authenticated, in words separated by spaces (RFC 8176). */
+  amr: string
   created_at: number
   /** When the last token that hangs from it has died. */
   expires_at: number
@@ -149,6 +194,8 @@ export interface ApprovalRow {
   agent_id: string
   model: string
   deliver: 'agent' | null
+  /** How the agent proved itself. */
+  method: string
   /** The code's HMAC under a key that the database does not hold. */
   code_hash: string
   tries_left: number

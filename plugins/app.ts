@@ -1,17 +1,29 @@
-import Fastify, { type FastifyInstance, type FastifyPluginAsync, LogController } from 'fastify'
+import Fastify, {
+  type FastifyInstance,
+  type FastifyPluginAsync,
+  type HTTPMethods,
+  LogController,
+} from 'fastify'
 import authenticate from './agent/authenticate.ts'
 import checkStatus from './agent/check-status.ts'
 import verify2fa from './agent/verify-2fa.ts'
 import type { Clock } from './core/clock.ts'
 import core from './core/core.ts'
-import { sendError } from './core/errors.ts'
+import { sendClientError, sendError } from './core/errors.ts'
+import { issuerPath } from './core/metadata.ts'
 import { parseParameters } from './core/parameters.ts'
+import type { Network } from './core/remote-documents.ts'
 import { completeSettings, type Settings } from './core/settings.ts'
 import jwks from './discovery/jwks.ts'
+import llms from './discovery/llms.ts'
 import oauthAuthorizationServer from './discovery/oauth-authorization-server.ts'
+import openapi from './discovery/openapi.ts'
+import openidConfiguration from './discovery/openid-configuration.ts'
+import reference from './discovery/reference.ts'
 import health from './health/health.ts'
 import authorize from './oauth/authorize.ts'
 import introspect from './oauth/introspect.ts'
+import register from './oauth/register.ts'
 import revoke from './oauth/revoke.ts'
 import token from './oauth/token.ts'
 import userinfo from './oauth/userinfo.ts'
@@ -20,6 +32,7 @@ import userinfo from './oauth/userinfo.ts'
 export const endpoints: FastifyPluginAsync[] = [
   authorize,
   token,
+  register,
   userinfo,
   introspect,
   revoke,
@@ -27,16 +40,25 @@ export const endpoints: FastifyPluginAsync[] = [
   verify2fa,
   checkStatus,
   oauthAuthorizationServer,
+  openidConfiguration,
   jwks,
+  openapi,
+  reference,
+  llms,
   health,
 ]
 
 /** The largest body that is read, in bytes. */
 const BODY_LIMIT = 64 * 1024
 
+/** How long a request may take to arrive, in milliseconds. */
+const REQUEST_TIMEOUT = 30_000
+
 export interface BuildOptions {
   /** The time to go by instead of the system's. */
   clock?: Clock
+  /** How to reach others instead of over the public internet. */
+  network?: Network
   /** Other endpoints than all of them. */
   endpoints?: FastifyPluginAsync[]
   /** Where log lines go instead of standard output. */
@@ -52,6 +74,7 @@ export async function buildApp(
   options: BuildOptions = {},
 ): Promise<FastifyInstance> {
   const settings = completeSettings(given)
+  const path = issuerPath(settings.ISSUER)
   const app = Fastify({
     logger: {
       level: settings.LOG_LEVEL,
@@ -60,6 +83,7 @@ export async function buildApp(
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: BODY_LIMIT,
     trustProxy: settings.TRUST_PROXY ?? false,
+    ...(path && { rewriteUrl: withoutIssuerPath }),
     routerOptions: { querystringParser: parseParameters },
     ajv: {
       customOptions: {
@@ -71,7 +95,9 @@ export async function buildApp(
       },
     },
     forceCloseConnections: 'idle',
+    requestTimeout: REQUEST_TIMEOUT,
     frameworkErrors: sendError,
+    clientErrorHandler: sendClientError,
   })
   app.addHook('onResponse', async (request, reply) => {
     request.log.info(
@@ -85,8 +111,18 @@ export async function buildApp(
       'answered',
     )
   })
-  await app.register(core, { settings, clock: options.clock })
+  await app.register(core, { settings, clock: options.clock, network: options.network })
   for (const endpoint of options.endpoints ?? endpoints) await app.register(endpoint)
   await app.ready()
   return app
+
+  /**
+   * The URL as endpoints know it, whether the proxy strips the issuer's path or not. What is an
+   * endpoint as it stands was stripped: with the issuer https://host/api, /api/check-status is one.
+   */
+  function withoutIssuerPath({ method = '', url = '' }: { method?: string; url?: string }): string {
+    if (!url.startsWith(path) || !/^[/?]/.test(url.slice(path.length))) return url
+    const [here = ''] = url.split('?', 1)
+    return app.hasRoute({ method: method as HTTPMethods, url: here }) ? url : url.slice(path.length)
+  }
 }

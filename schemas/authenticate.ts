@@ -1,4 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox'
+import { FormPost } from './check-status.ts'
 
 export const AuthenticateBody = Type.Object({
   request_id: Type.String({ minLength: 1, maxLength: 255 }),
@@ -44,6 +45,7 @@ export const AuthenticateResponse = Type.Object({
   success: Type.Literal(true),
   message: Type.String(),
   redirect_to: Type.String({ description: 'The callback URL, for an agent without a browser' }),
+  form_post: Type.Optional(FormPost),
 })
 export type AuthenticateResponse = Static<typeof AuthenticateResponse>
 

@@ -3,7 +3,7 @@ import { ResourceParameter } from './resource.ts'
 
 /** Known good before anything is redirected (RFC 6749 section 4.1.2.1). */
 export const AuthorizeTarget = Type.Object({
-  client_id: Type.String({ maxLength: 255 }),
+  client_id: Type.String({ maxLength: 2048 }),
   redirect_uri: Type.Optional(Type.String({ maxLength: 2048 })),
 })
 
@@ -21,6 +21,21 @@ export const AuthorizeQuery = Type.Composite([
     resource: Type.Optional(ResourceParameter),
     state: Type.Optional(Type.String({ maxLength: 4096 })),
     nonce: Type.Optional(Type.String({ maxLength: 1024 })),
+    response_mode: Type.Optional(
+      Type.String({ maxLength: 64, description: 'query (the default) or form_post' }),
+    ),
+    prompt: Type.Optional(
+      Type.String({ maxLength: 255, description: 'none is refused: an agent always has to act' }),
+    ),
+    max_age: Type.Optional(
+      Type.String({ pattern: '^\\d{1,10}$', description: 'Always met: every sign-in is fresh' }),
+    ),
+    id_token_hint: Type.Optional(
+      Type.String({ maxLength: 8192, description: 'Only the agent that it names may sign in' }),
+    ),
+    request: Type.Optional(Type.Unknown({ description: 'Refused' })),
+    request_uri: Type.Optional(Type.Unknown({ description: 'Refused' })),
+    registration: Type.Optional(Type.Unknown({ description: 'Refused' })),
   }),
 ])
 export type AuthorizeQuery = Static<typeof AuthorizeQuery>
@@ -31,6 +46,13 @@ export const AuthorizationRequestFacts = Type.Object({
   issuer: Type.String(),
   client_id: Type.String(),
   client_name: Type.String(),
+  client_host: Type.Optional(
+    Type.String({ description: 'Whose metadata document the client_id is' }),
+  ),
+  client_origin: Type.Union(
+    [Type.Literal('operator'), Type.Literal('dynamic'), Type.Literal('document')],
+    { description: 'Who registered it: the operator, it itself, or its metadata document' },
+  ),
   redirect_host: Type.String(),
   scope: Type.String(),
   resource: Type.Array(Type.String(), { description: 'The APIs that the tokens are for' }),

@@ -11,6 +11,11 @@ export const CheckStatusQuery = Type.Object({
 })
 export type CheckStatusQuery = Static<typeof CheckStatusQuery>
 
+/** The form that is posted to `redirect_to` (OAuth 2.0 Form Post Response Mode section 2). */
+export const FormPost = Type.Record(Type.String(), Type.String(), {
+  description: 'With response_mode=form_post: the members of the form to post to redirect_to',
+})
+
 /** The members from `redirect_to` on are for whoever opened the request. */
 export const CheckStatusResponse = Type.Object({
   status: Type.Union([
@@ -29,6 +34,7 @@ export const CheckStatusResponse = Type.Object({
     }),
   ),
   redirect_to: Type.Optional(Type.String()),
+  form_post: Type.Optional(FormPost),
   code: Type.Optional(Type.String()),
   state: Type.Optional(Type.String()),
   redirect_uri: Type.Optional(Type.String()),

@@ -1,4 +1,36 @@
+import { type Static, Type } from '@sinclair/typebox'
 import { isLoopback } from './uri.ts'
+
+/** RFC 7517 section 5. */
+export const JsonWebKeySet = Type.Object({
+  keys: Type.Array(Type.Record(Type.String(), Type.Unknown()), { minItems: 1, maxItems: 20 }),
+})
+export type JsonWebKeySet = Static<typeof JsonWebKeySet>
+
+/** What a client says of itself (RFC 7591 section 2); other members are ignored. */
+export const ClientMetadata = Type.Object({
+  client_name: Type.Optional(Type.String()),
+  redirect_uris: Type.Optional(Type.Array(Type.String({ maxLength: 2048 }), { maxItems: 50 })),
+  grant_types: Type.Optional(Type.Array(Type.String())),
+  response_types: Type.Optional(Type.Array(Type.String())),
+  token_endpoint_auth_method: Type.Optional(Type.String()),
+  application_type: Type.Optional(Type.Union([Type.Literal('native'), Type.Literal('web')])),
+  id_token_signed_response_alg: Type.Optional(Type.String()),
+  jwks: Type.Optional(JsonWebKeySet),
+  jwks_uri: Type.Optional(Type.String({ maxLength: 2048 })),
+})
+export type ClientMetadata = Static<typeof ClientMetadata>
+
+/** draft-ietf-oauth-client-id-metadata-document section 4. */
+export const ClientMetadataDocument = Type.Composite([
+  Type.Omit(ClientMetadata, ['client_name', 'redirect_uris']),
+  Type.Object({
+    client_id: Type.String(),
+    client_name: Type.String(),
+    redirect_uris: Type.Array(Type.String({ maxLength: 2048 }), { minItems: 1, maxItems: 50 }),
+  }),
+])
+export type ClientMetadataDocument = Static<typeof ClientMetadataDocument>
 
 /**
  * What is wrong with a redirect URI, in one sentence; undefined when nothing is. Complete, without

@@ -3,8 +3,12 @@ import { ResourceParameter } from './resource.ts'
 
 /** RFC 6749 section 2.3.1: how a client names itself and proves who it is in a body. */
 export const ClientCredentials = Type.Object({
-  client_id: Type.Optional(Type.String({ maxLength: 255 })),
+  client_id: Type.Optional(Type.String({ maxLength: 2048 })),
   client_secret: Type.Optional(Type.String({ maxLength: 255 })),
+  client_assertion_type: Type.Optional(Type.String({ maxLength: 255 })),
+  client_assertion: Type.Optional(
+    Type.String({ maxLength: 8192, description: 'A JWT that the client signed (RFC 7523)' }),
+  ),
 })
 export type ClientCredentials = Static<typeof ClientCredentials>
 
@@ -13,7 +17,12 @@ export const AuthorizationCodeRequest = Type.Composite([
   Type.Object({
     grant_type: Type.Literal('authorization_code'),
     code: Type.String({ maxLength: 512 }),
-    code_verifier: Type.Optional(Type.String({ maxLength: 128 })),
+    code_verifier: Type.Optional(
+      Type.String({
+        pattern: '^[A-Za-z0-9._~-]{43,128}$',
+        description: 'RFC 7636 section 4.1',
+      }),
+    ),
     redirect_uri: Type.Optional(Type.String({ maxLength: 2048 })),
     resource: Type.Optional(ResourceParameter),
   }),
@@ -33,22 +42,43 @@ export const RefreshTokenRequest = Type.Composite([
 ])
 export type RefreshTokenRequest = Static<typeof RefreshTokenRequest>
 
-export type TokenRequest = AuthorizationCodeRequest | RefreshTokenRequest
+/** RFC 6749 section 4.4.2. */
+export const ClientCredentialsRequest = Type.Composite([
+  Type.Object({
+    grant_type: Type.Literal('client_credentials'),
+    scope: Type.Optional(Type.String({ maxLength: 1024 })),
+    resource: Type.Optional(ResourceParameter),
+  }),
+  ClientCredentials,
+])
+export type ClientCredentialsRequest = Static<typeof ClientCredentialsRequest>
+
+export type TokenRequest = AuthorizationCodeRequest | RefreshTokenRequest | ClientCredentialsRequest
 
 /** Told apart by `grant_type`; Ajv's discriminator reports an unknown one as such. */
 export const TokenRequest = Type.Unsafe<TokenRequest>({
   type: 'object',
   required: ['grant_type'],
   discriminator: { propertyName: 'grant_type' },
-  oneOf: [AuthorizationCodeRequest, RefreshTokenRequest],
+  oneOf: [AuthorizationCodeRequest, RefreshTokenRequest, ClientCredentialsRequest],
 })
 
-/** RFC 6749 section 5.1. */
+/**
+ * RFC 6749 section 5.1, OpenID Connect Core section 3.1.3.3, and for the lifetimes
+ * draft-ietf-oauth-refresh-token-expiration-03.
+ */
 export const TokenResponse = Type.Object({
   access_token: Type.String(),
   token_type: Type.Literal('Bearer'),
   expires_in: Type.Integer({ description: 'Seconds' }),
   refresh_token: Type.Optional(Type.String()),
+  refresh_token_timeout: Type.Optional(
+    Type.Integer({ description: 'Seconds for which the refresh token lives while it is not used' }),
+  ),
+  authorization_expires_in: Type.Optional(
+    Type.Integer({ description: 'Seconds until the sign-in ends, however often it is refreshed' }),
+  ),
+  id_token: Type.Optional(Type.String({ description: 'With the scope openid' })),
   scope: Type.String(),
 })
 export type TokenResponse = Static<typeof TokenResponse>

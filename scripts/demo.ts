@@ -1,7 +1,6 @@
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { get, type IncomingHttpHeaders } from 'node:http'
-import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -10,13 +9,15 @@ import { parseArgs } from 'node:util'
 import closeWithGrace from 'close-with-grace'
 import type { CustomFetch } from 'openid-client'
 import { buildApp } from '../plugins/app.ts'
+import { findFreePort } from './demo/free-port.ts'
 import { startWebsite } from './demo/website.ts'
 
 const { values } = parseArgs({ options: { keep: { type: 'boolean', default: false } } })
 
 // What was started last is closed first, also after an error and on Ctrl-C.
 const cleanups: (() => Promise<unknown>)[] = []
-const { close } = closeWithGrace({ logger: console }, async () => {
+const { close } = closeWithGrace(async ({ err }) => {
+  if (err) console.error(err)
   for (const cleanUp of cleanups.reverse()) await cleanUp()
 })
 
@@ -158,13 +159,4 @@ function step(title: string): void {
 /** Prints, with all that is long and random (secrets, codes, tokens) shortened. */
 function show(line: string): void {
   console.log(line.replace(/[\w.-]{40,}/g, (secret) => `${secret.slice(0, 8)}…`))
-}
-
-async function findFreePort(): Promise<number> {
-  const probe = createServer().listen(0, 'localhost')
-  await once(probe, 'listening')
-  const { port } = probe.address() as AddressInfo
-  probe.close()
-  await once(probe, 'close')
-  return port
 }

@@ -1,10 +1,15 @@
 import { createHash, randomBytes } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { createServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
 import type { FastifyInstance, LightMyRequestResponse } from 'fastify'
 import { type CryptoKey, exportJWK, generateKeyPair, SignJWT } from 'jose'
+import { generate } from 'selfsigned'
 import type { Test } from 'tap'
 import { type BuildOptions, buildApp } from '../plugins/app.ts'
 import type { Clock } from '../plugins/core/clock.ts'
 import type { NewClient, NewResource } from '../plugins/core/registration.ts'
+import type { Network } from '../plugins/core/remote-documents.ts'
 import type { Settings } from '../plugins/core/settings.ts'
 import type { TokenResponse } from '../schemas/token.ts'
 
@@ -139,6 +144,72 @@ export function signAssertion(
   return new SignJWT(claims)
     .setProtectedHeader({ alg, kid, typ: 'agent-assertion+jwt', ...header })
     .sign(privateKey)
+}
+
+/** What a website's own server answers at a path. */
+export type Answer = (request: IncomingMessage, response: ServerResponse) => void
+
+export interface Web {
+  /** Goes into `buildApp`: every name leads to this web, whose certificate is trusted. */
+  network: Network
+  /** The https URL of a path at a host. */
+  url(host: string, path: string): string
+  /** Answers a path from now on; each call is counted. */
+  serve(path: string, answer: Answer): void
+  serveJson(path: string, document: unknown, headers?: Record<string, string>): void
+  requests(path: string): number
+}
+
+/** The websites site.example and client.example on the loopback, over real TLS. */
+export async function startWeb(t: Test): Promise<Web> {
+  const { private: key, cert } = await generate([{ name: 'commonName', value: 'web' }], {
+    keyType: 'ec',
+    extensions: [
+      { name: 'basicConstraints', cA: true },
+      {
+        name: 'subjectAltName',
+        altNames: [
+          { type: 2, value: 'site.example' },
+          { type: 2, value: 'client.example' },
+          { type: 7, ip: '127.0.0.1' },
+        ],
+      },
+    ],
+  })
+  const answers = new Map<string, Answer>()
+  const counts = new Map<string, number>()
+  const server = createServer({ key, cert }, (request, response) => {
+    const path = request.url ?? ''
+    counts.set(path, (counts.get(path) ?? 0) + 1)
+    const answer = answers.get(path)
+    if (answer === undefined) response.writeHead(404).end()
+    else answer(request, response)
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const { port } = server.address() as AddressInfo
+  const serve = (path: string, answer: Answer) => void answers.set(path, answer)
+  return {
+    network: {
+      ca: cert,
+      allowsAddress: (address) => address === '127.0.0.1',
+      lookup: (_host, options, callback) => {
+        if (options.all) callback(null, [{ address: '127.0.0.1', family: 4 }])
+        else callback(null, '127.0.0.1', 4)
+      },
+    },
+    url: (host, path) => `https://${host}:${port}${path}`,
+    serve,
+    serveJson: (path, document, headers = {}) =>
+      serve(path, (_request, response) => {
+        response.writeHead(200, { 'content-type': 'application/json', ...headers })
+        response.end(JSON.stringify(document))
+      }),
+    requests: (path) => counts.get(path) ?? 0,
+  }
 }
 
 /** A code verifier and its S256 challenge. */

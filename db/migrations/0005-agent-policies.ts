@@ -56,6 +56,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
   )
     .addColumn('model', 'text', (column) => column.notNull())
     .addColumn('deliver', 'text')
+    .addColumn('method', 'text', (column) => column.notNull())
     .addColumn('code_hash', 'text', (column) => column.notNull())
     .addColumn('tries_left', 'integer', (column) => column.notNull())
     .addColumn('status', 'text', (column) => column.notNull())

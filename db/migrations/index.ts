@@ -1,11 +1,15 @@
 import type { Migration } from 'kysely/migration'
 import * as initial from './0001-initial.ts'
+import * as openid from './0002-openid.ts'
 import * as resources from './0003-resources.ts'
+import * as registeredClients from './0004-registered-clients.ts'
 import * as agentPolicies from './0005-agent-policies.ts'
 
 /** Every migration there ever was, in order. One that has been released never changes. */
 export const migrations: Record<string, Migration> = {
   '0001-initial': initial,
+  '0002-openid': openid,
   '0003-resources': resources,
+  '0004-registered-clients': registeredClients,
   '0005-agent-policies': agentPolicies,
 }

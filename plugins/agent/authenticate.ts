@@ -1,7 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import fp from 'fastify-plugin'
-import type { AuthorizationRequest } from '../../db/store.ts'
 import {
   ApprovalRequired,
   AuthenticateBody,
@@ -10,6 +9,7 @@ import {
 import { redirectHost } from '../../schemas/client.ts'
 import { AGENT_AUTHENTICATION_METHODS, readAgentCredentials } from '../core/agent-authentication.ts'
 import { AGENT_KEY_ALGS } from '../core/agent-keys.ts'
+import type { AuthorizationRequestState } from '../core/core.ts'
 import { OAuthError } from '../core/errors.ts'
 
 /**
@@ -30,10 +30,24 @@ const authenticate: FastifyPluginAsyncTypebox = async (app) => {
     '/api/agent/authenticate',
     {
       schema: {
+        summary: 'Authenticate a request as an agent',
+        description:
+          'The agent proves itself, by secret or by key; whoever waits for the request is sent on. A request is authenticated once.',
+        tags: ['Agents'],
         body: AuthenticateBody,
         response: { 200: Type.Union([AuthenticateResponse, ApprovalRequired]) },
       },
-      config: { errorMembers: { success: false } },
+      config: {
+        errorMembers: { success: false },
+        answers: {
+          400: 'A member is missing or malformed (`invalid_request`)',
+          401: 'The agent did not prove itself (`invalid_credentials`)',
+          403: 'Another site than the agent expected, or one that its policy or owner refuses (`access_denied`)',
+          404: 'The request_id is unknown or has expired (`invalid_request`)',
+          409: 'The request was authenticated already (`invalid_request`)',
+          429: 'Too many failures; `Retry-After` tells when to try again (`temporarily_unavailable`)',
+        },
+      },
     },
     async (request, reply): Promise<AuthenticateResponse | ApprovalRequired> => {
       const { request_id, model, deliver = null } = request.body
@@ -49,15 +63,18 @@ const authenticate: FastifyPluginAsyncTypebox = async (app) => {
       const event = { event: 'sign_in', agent_id, client_id, model, method, address } as const
       const permission = await app.audit.recordRefusals(event, async () => {
         await app.authenticateAgent(credentials, pending, address)
-        assertExpected(request.body, pending)
+        assertExpected(request.body, pending, agent_id)
         const decision = await app.policies.decide(signIn, pending)
         if (decision === 'allowed') return 'allowed'
         const { remember } = decision.ask
-        return (await app.approvals.ask({ ...signIn, remember, address }, pending)) ?? 'approved'
+        return (
+          (await app.approvals.ask({ ...signIn, method, remember, address }, pending)) ?? 'approved'
+        )
       })
       if (typeof permission === 'object') return permission
 
-      const authentication = app.agentSignIn.prepare(signIn, { method, address })
+      const amr = permission === 'approved' ? `${method} approval` : method
+      const authentication = app.agentSignIn.prepare({ ...signIn, amr }, address)
       const result =
         permission === 'approved'
           ? await app.store.approvals.authenticateApproved(authentication)
@@ -85,15 +102,19 @@ export default fp(authenticate, {
 
 /**
  * A request that a page showed may be anybody's: the agent says which site it set out for, and
- * another one gets nothing.
+ * another one gets nothing. A website may say which agent it expects, too.
  */
 function assertExpected(
   {
     expected_client_id,
     expected_redirect_host,
   }: Pick<AuthenticateBody, 'expected_client_id' | 'expected_redirect_host'>,
-  { client_id, redirect_uri }: AuthorizationRequest,
+  { client_id, redirect_uri, hinted_agent_id }: AuthorizationRequestState,
+  agent_id: string,
 ): void {
+  if (hinted_agent_id !== null && hinted_agent_id !== agent_id) {
+    throw new OAuthError('access_denied', 'The website expects another agent (id_token_hint)')
+  }
   if (expected_client_id !== undefined && expected_client_id !== client_id) {
     throw new OAuthError('access_denied', 'The request is not of the expected_client_id')
   }

@@ -1,9 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import type { AuthorizationRequestState } from '../../db/store.ts'
 import { CheckStatusQuery, CheckStatusResponse } from '../../schemas/check-status.ts'
 import { authorizationResponse } from '../core/authorization-response.ts'
+import type { AuthorizationRequestState } from '../core/core.ts'
 import { OAuthError } from '../core/errors.ts'
 
 /** For how many seconds an answer can be held. */
@@ -19,8 +19,20 @@ const checkStatus: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/api/check-status',
     {
-      schema: { querystring: CheckStatusQuery, response: { 200: CheckStatusResponse } },
-      config: { crossOrigin: true },
+      schema: {
+        summary: 'Ask where an authorization request stands',
+        description: 'The code goes to nobody but whoever opened the request.',
+        tags: ['Agents'],
+        querystring: CheckStatusQuery,
+        response: { 200: CheckStatusResponse },
+      },
+      config: {
+        crossOrigin: true,
+        answers: {
+          400: 'The request_id is missing (`invalid_request`)',
+          404: 'There is no such request (`not_found`)',
+        },
+      },
     },
     async (request, reply) => {
       const { request_id, wait = '0' } = request.query
@@ -61,9 +73,9 @@ const checkStatus: FastifyPluginAsyncTypebox = async (app) => {
     if (found.completed_at === null) await app.store.authorizationRequests.complete(request_id, now)
     const code = app.tokens.sealCode(request_id)
     const iss = app.settings.ISSUER
-    const redirect_to = authorizationResponse(redirect_uri, { code, state, iss })
-    if (found.browser_hash !== null) return { status: 'completed', redirect_to }
-    return { status: 'completed', redirect_to, code, state: state ?? undefined, redirect_uri }
+    const response = authorizationResponse(found, { code, state, iss })
+    if (found.browser_hash !== null) return { status: 'completed', ...response }
+    return { status: 'completed', ...response, code, state: state ?? undefined, redirect_uri }
   }
 
   function isOpener({ browser_hash }: AuthorizationRequestState, request: FastifyRequest): boolean {

@@ -15,13 +15,27 @@ const verify2fa: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
     '/api/agent/verify-2fa',
     {
-      schema: { body: VerifyBody, response: { 200: AuthenticateResponse } },
-      config: { errorMembers: { success: false } },
+      schema: {
+        summary: "Bring the owner's approval",
+        description: 'The code that the owner was sent signs the agent in that waits for it.',
+        tags: ['Agents'],
+        body: VerifyBody,
+        response: { 200: AuthenticateResponse },
+      },
+      config: {
+        errorMembers: { success: false },
+        answers: {
+          400: 'The code is wrong or was used (`invalid_grant`), or no approval was asked (`invalid_request`)',
+          403: 'The owner denied it, or too many codes were wrong (`access_denied`)',
+          404: 'The request_id is unknown or has expired (`invalid_request`)',
+          409: 'The request was authenticated already (`invalid_request`)',
+          429: 'Too many failures; `Retry-After` tells when to try again (`temporarily_unavailable`)',
+        },
+      },
     },
     async (request, reply): Promise<AuthenticateResponse> => {
       const { request_id, code, model } = request.body
       const { ip: address } = request
-      const method = 'approval_code'
       reply.header('cache-control', 'no-store')
 
       const pending = await app.agentSignIn.findPending(request_id)
@@ -31,7 +45,7 @@ const verify2fa: FastifyPluginAsyncTypebox = async (app) => {
         app.throttle.countFailure({ id: 'verify-2fa', address })
         throw new OAuthError('invalid_request', 'No approval was asked for this request')
       }
-      const { agent_id, deliver } = approval
+      const { agent_id, deliver, method } = approval
       if (approval.model !== model) {
         throw new OAuthError('invalid_request', 'The approval was asked for another model')
       }
@@ -40,7 +54,10 @@ const verify2fa: FastifyPluginAsyncTypebox = async (app) => {
       return await app.audit.recordRefusals(event, async () => {
         const signIn = { request_id, agent_id, model, deliver }
         await app.policies.decide(signIn, pending)
-        const authentication = app.agentSignIn.prepare(signIn, { method, address })
+        const authentication = app.agentSignIn.prepare(
+          { ...signIn, amr: `${method} approval` },
+          address,
+        )
         const result = await app.approvals.verify(authentication, code)
         return app.agentSignIn.conclude(authentication, result)
       })

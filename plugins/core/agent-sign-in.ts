@@ -1,5 +1,9 @@
 import type { FastifyInstance } from 'fastify'
-import type { Authentication, AuthenticationOutcome, AuthorizationRequest } from '../../db/store.ts'
+import type {
+  Authentication,
+  AuthenticationOutcome,
+  AuthorizationRequestState,
+} from '../../db/store.ts'
 import type { AuthenticateResponse } from '../../schemas/authenticate.ts'
 import { invalidCredentials } from './agent-authentication.ts'
 import { authorizationResponse } from './authorization-response.ts'
@@ -20,7 +24,7 @@ export function createAgentSignIn(
      * The request, which must still be pending: that spares the work of checking a secret.
      * @throws {OAuthError} invalid_request
      */
-    async findPending(request_id: string): Promise<AuthorizationRequest> {
+    async findPending(request_id: string): Promise<AuthorizationRequestState> {
       const found = await app.store.authorizationRequests.find(request_id)
       if (found === undefined) throw unknownRequest()
       if (found.grant_id !== null) throw authenticatedBefore()
@@ -30,8 +34,8 @@ export function createAgentSignIn(
 
     /** What the store needs to bind the request to a new grant. */
     prepare(
-      signIn: Pick<Authentication, 'request_id' | 'agent_id' | 'model' | 'deliver'>,
-      { method, address }: { method: string; address: string },
+      signIn: Pick<Authentication, 'request_id' | 'agent_id' | 'model' | 'deliver' | 'amr'>,
+      address: string,
     ): Authentication {
       const now = app.clock.now()
       const { event_id } = app.audit.toRow({ event: 'sign_in', outcome: 'granted' })
@@ -40,7 +44,7 @@ export function createAgentSignIn(
         grant_id: newId('grant_'),
         now,
         code_expires_at: now + app.settings.AUTHORIZATION_CODE_TTL,
-        event: { event_id, method, address },
+        event: { event_id, address },
       }
     },
 
@@ -52,19 +56,16 @@ export function createAgentSignIn(
       if (result.outcome === 'agent_disabled') throw invalidCredentials()
       if (result.outcome === 'authenticated_before') throw authenticatedBefore()
       if (result.outcome !== 'authenticated') throw unknownRequest()
-      const { request_id, agent_id, model, grant_id, event } = authentication
+      const { request_id, agent_id, model, grant_id, amr } = authentication
       app.requestWatch.notify(request_id)
-      const { client_id, redirect_uri, state } = result.request
-      app.log.info(
-        { agent_id, client_id, grant_id, model, method: event.method },
-        'agent signed in',
-      )
+      const { client_id, state } = result.request
+      app.log.info({ agent_id, client_id, grant_id, model, amr }, 'agent signed in')
       const code = app.tokens.sealCode(request_id)
       return {
         status: 'authenticated',
         success: true,
         message: 'The agent is authenticated',
-        redirect_to: authorizationResponse(redirect_uri, { code, state, iss: app.settings.ISSUER }),
+        ...authorizationResponse(result.request, { code, state, iss: app.settings.ISSUER }),
       }
     },
   }

@@ -50,10 +50,12 @@ export class Approvals {
       agent_id,
       model,
       deliver,
+      method,
       remember,
       address,
     }: SignIn & {
       request_id: string
+      method: string
       remember: boolean
       address: string
     },
@@ -68,6 +70,7 @@ export class Approvals {
         agent_id,
         model,
         deliver,
+        method,
         code_hash: this.#hash(request_id, code),
         tries_left: TRIES,
         status: 'pending',
@@ -82,6 +85,7 @@ export class Approvals {
         agent_id,
         client_id,
         model,
+        method,
         address,
       }),
     )

@@ -16,8 +16,7 @@ export function createBearerAuthentication(app: Pick<FastifyInstance, 'store' | 
     const token = readToken(request)
     if (token === undefined) throw challenge('invalid_token', 'An access token is required', true)
     const claims = await app.tokens.readAccessToken(token)
-    const grant = claims && (await app.store.grants.findByAccessToken(claims.grant_id, claims.jti))
-    if (claims === undefined || grant === undefined) {
+    if (claims === undefined || !(await app.store.grants.isAlive(claims))) {
       throw challenge('invalid_token', 'The access token is malformed, expired or revoked')
     }
     const granted = scopeWords(claims.scope)
@@ -28,11 +27,16 @@ export function createBearerAuthentication(app: Pick<FastifyInstance, 'store' | 
   }
 }
 
+/** The token of an Authorization header (RFC 6750 section 2.1). */
+export function bearerTokenOf(authorization: string | undefined): string | undefined {
+  return authorization?.match(/^Bearer +([^ ]+) *$/i)?.[1]
+}
+
 function readToken({
   headers,
   body,
 }: Pick<FastifyRequest, 'headers' | 'body'>): string | undefined {
-  const [, inHeader] = headers.authorization?.match(/^Bearer +([^ ]+) *$/i) ?? []
+  const inHeader = bearerTokenOf(headers.authorization)
   const form = headers['content-type']?.startsWith('application/x-www-form-urlencoded')
   const inBody = form ? (body as { access_token?: unknown } | undefined)?.access_token : undefined
   if (inBody === undefined) return inHeader

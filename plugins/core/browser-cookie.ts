@@ -1,5 +1,6 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { issuerPath } from './metadata.ts'
 
 /**
  * The cookie that tells the browser which opened a request from every other. One for all tabs; it
@@ -8,10 +9,14 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 export class BrowserCookie {
   readonly #secure: boolean
   readonly #name: string
+  readonly #path: string
 
   constructor(issuer: string) {
     this.#secure = issuer.startsWith('https:')
-    this.#name = this.#secure ? '__Host-auth-agent' : 'auth-agent'
+    this.#path = issuerPath(issuer) || '/'
+    // The prefix that ties a cookie to its host (RFC 6265bis section 4.1.3.2) allows no path.
+    const prefix = this.#path === '/' ? '__Host-' : '__Secure-'
+    this.#name = this.#secure ? `${prefix}auth-agent` : 'auth-agent'
   }
 
   /** The value that the browser has, or a new one. */
@@ -25,7 +30,7 @@ export class BrowserCookie {
   /** Gives the browser its value, for `maxAge` seconds. */
   set(reply: FastifyReply, value: string, maxAge: number): void {
     reply.setCookie(this.#name, value, {
-      path: '/',
+      path: this.#path,
       httpOnly: true,
       sameSite: 'lax',
       secure: this.#secure,

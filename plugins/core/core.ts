@@ -1,28 +1,31 @@
 import cookie from '@fastify/cookie'
-import cors from '@fastify/cors'
 import formbody from '@fastify/formbody'
-import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { openStore, type Store } from '../../db/store.ts'
 import { AgentAssertions } from './agent-assertion.ts'
 import { createAgentAuthentication } from './agent-authentication.ts'
 import { AgentKeys } from './agent-keys.ts'
 import { type AgentSignIn, createAgentSignIn } from './agent-sign-in.ts'
+import { createApiDocument } from './api-document.ts'
 import { Approvals } from './approvals.ts'
 import { Audit } from './audit.ts'
 import { createBearerAuthentication } from './bearer.ts'
 import { BrowserCookie } from './browser-cookie.ts'
 import { createClientAuthentication } from './client-authentication.ts'
+import { ClientDocuments } from './client-documents.ts'
+import { Clients } from './clients.ts'
 import { type Clock, systemClock } from './clock.ts'
+import { installCors } from './cors.ts'
 import { installErrors } from './errors.ts'
 import { KeyManager } from './keys.ts'
 import { Mailer } from './mailer.ts'
 import { startMaintenance } from './maintenance.ts'
 import { Metadata } from './metadata.ts'
-import { parseParameters } from './parameters.ts'
+import { installJsonBodies, parseParameters } from './parameters.ts'
 import { verifyPkce } from './pkce.ts'
 import { Policies } from './policies.ts'
 import { Registration } from './registration.ts'
+import { type Network, RemoteDocuments } from './remote-documents.ts'
 import { RequestWatch } from './request-watch.ts'
 import { createResourceAuthentication } from './resource-authentication.ts'
 import { Secrets } from './secrets.ts'
@@ -30,6 +33,16 @@ import type { Settings } from './settings.ts'
 import { Throttle } from './throttle.ts'
 import { Tokens } from './tokens.ts'
 import { openVault } from './vault.ts'
+
+/** What the endpoints receive from the store, which they reach through `app.store` alone. */
+export type {
+  Agent,
+  AuthorizationRequest,
+  AuthorizationRequestState,
+  Client,
+  Grant,
+  Resource,
+} from '../../db/store.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -48,7 +61,11 @@ declare module 'fastify' {
     mailer: Mailer
     policies: Policies
     agentAssertions: AgentAssertions
+    clients: Clients
+    remoteDocuments: RemoteDocuments
     metadata: Metadata
+    /** Every endpoint in OpenAPI 3.1. */
+    apiDocument: ReturnType<typeof createApiDocument>
     requestWatch: RequestWatch
     browserCookie: BrowserCookie
     verifyPkce: typeof verifyPkce
@@ -58,21 +75,27 @@ declare module 'fastify' {
     authenticateBearer: ReturnType<typeof createBearerAuthentication>
   }
   interface FastifyContextConfig {
-    /** Whether scripts of any origin may call the route (without credentials). */
-    crossOrigin?: boolean
+    /**
+     * Whether scripts of any origin may call the route (without credentials); `cached` when caches
+     * may keep the answer.
+     */
+    crossOrigin?: boolean | 'cached'
     /** What stands beside the standard members in the route's error bodies. */
     errorMembers?: Record<string, unknown>
+    /** What the route answers beside what its schema says, by status: for the API document. */
+    answers?: Record<number, string>
   }
 }
 
 export interface CoreOptions {
   settings: Settings
   clock?: Clock
+  network?: Network
 }
 
 /** Decorates the instance with all that endpoints share; knows no endpoint. */
 export default fp<CoreOptions>(
-  async (app, { settings, clock = systemClock }) => {
+  async (app, { settings, clock = systemClock, network }) => {
     const vault = openVault(settings)
     const store = await openStore(settings.DATABASE_URL)
     app.addHook('onClose', async () => store.close())
@@ -86,6 +109,11 @@ export default fp<CoreOptions>(
     app.decorate('secrets', new Secrets(clock))
     app.decorate('throttle', new Throttle(app.secrets, clock, settings))
     app.decorate('tokens', new Tokens(keys, vault, clock, settings))
+    const remoteDocuments = new RemoteDocuments(store, clock, network)
+    app.addHook('onClose', () => remoteDocuments.close())
+    app.decorate('remoteDocuments', remoteDocuments)
+    const clientDocuments = new ClientDocuments(store, remoteDocuments, clock, settings)
+    app.decorate('clients', new Clients(store, clock, clientDocuments))
     app.decorate('registration', new Registration(app))
     app.decorate('audit', new Audit(app))
     app.decorate('mailer', new Mailer(settings))
@@ -94,6 +122,7 @@ export default fp<CoreOptions>(
     app.decorate('agentKeys', new AgentKeys(app))
     app.decorate('agentAssertions', new AgentAssertions(app))
     app.decorate('metadata', new Metadata(settings.ISSUER))
+    app.decorate('apiDocument', createApiDocument(app))
     app.decorate('requestWatch', new RequestWatch(store))
     app.decorate('browserCookie', new BrowserCookie(settings.ISSUER))
     app.decorate('agentSignIn', createAgentSignIn(app))
@@ -108,24 +137,10 @@ export default fp<CoreOptions>(
 
     installErrors(app)
     await app.register(formbody, { parser: parseParameters })
+    installJsonBodies(app)
     await app.register(cookie)
-    await installCors(app)
+    installCors(app)
     startMaintenance(app)
   },
   { name: 'core' },
 )
-
-/** One answer to preflights for the whole server; each route says whether scripts may call it. */
-async function installCors(app: FastifyInstance): Promise<void> {
-  const crossOrigin = new Set<string>()
-  app.addHook('onRoute', ({ url, config }) => {
-    if (config?.crossOrigin) crossOrigin.add(url)
-  })
-  await app.register(cors, {
-    delegator: (request, callback) => {
-      const path = request.url.split('?', 1)[0] ?? ''
-      const open = request.headers.origin !== undefined && crossOrigin.has(path)
-      callback(null, { origin: open ? '*' : false, methods: ['GET', 'POST'], maxAge: 3600 })
-    },
-  })
-}

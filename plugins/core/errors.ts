@@ -1,3 +1,5 @@
+import { STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { DatabaseUnavailableError } from '../../db/store.ts'
 import type { ErrorBody, ErrorCode } from '../../schemas/error.ts'
@@ -12,6 +14,10 @@ const statusOf: Record<ErrorCode, number> = {
   unsupported_grant_type: 400,
   unsupported_response_type: 400,
   unsupported_token_type: 400,
+  login_required: 400,
+  request_not_supported: 400,
+  request_uri_not_supported: 400,
+  registration_not_supported: 400,
   invalid_redirect_uri: 400,
   invalid_client_metadata: 400,
   invalid_client: 401,
@@ -52,9 +58,13 @@ export class OAuthError extends Error {
   }
 }
 
+/** What a description echoes of a request is cut off here. */
+const MAX_DESCRIPTION = 300
+
 /** RFC 6749 section 5.2: %x20-21 / %x23-5B / %x5D-7E. */
 function describable(text: string): string {
-  return text.replace(/"/g, "'").replace(/[^\x20-\x21\x23-\x5b\x5d-\x7e]/g, '?')
+  const safe = text.replace(/"/g, "'").replace(/[^\x20-\x21\x23-\x5b\x5d-\x7e]/g, '?')
+  return safe.length > MAX_DESCRIPTION ? `${safe.slice(0, MAX_DESCRIPTION - 3)}...` : safe
 }
 
 /** Whatever was thrown, as the error that the client is told. */
@@ -66,12 +76,21 @@ export function toOAuthError(error: unknown): OAuthError {
       cause: error,
     })
   }
-  const { statusCode, validation, message } = error as FastifyError
+  const { statusCode, validation, code, message } = error as FastifyError
   if (validation?.[0] !== undefined) return fromValidation(validation[0] as ValidationProblem)
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
-    return new OAuthError('invalid_request', message, { status: statusCode })
+    return new OAuthError('invalid_request', frameworkProblems[code] ?? message, {
+      status: statusCode,
+    })
   }
   return new OAuthError('server_error', 'Something broke on this server', { cause: error })
+}
+
+/** Better words, or less of the request in them, than Fastify's own. */
+const frameworkProblems: Record<string, string> = {
+  FST_ERR_BAD_URL: 'The path has a malformed percent-encoding',
+  FST_ERR_CTP_INVALID_MEDIA_TYPE:
+    'The Content-Type must be application/x-www-form-urlencoded or application/json',
 }
 
 /** What Ajv reports, and, with its `verbose` option, the value that it is about. */
@@ -85,19 +104,21 @@ interface ValidationProblem {
 
 function fromValidation({ keyword, instancePath, params, message, data }: ValidationProblem) {
   if (keyword === 'discriminator' && params.error === 'mapping') {
-    const { tag, tagValue } = params
-    return new OAuthError('unsupported_grant_type', `${tag} ${tagValue} is not supported`)
+    return new OAuthError('unsupported_grant_type', `This ${params.tag} is not supported`)
   }
   const name = instancePath.slice(1) || String(params.missingProperty ?? params.tag ?? '')
-  if (keyword === 'required' || keyword === 'discriminator') {
+  const value = keyword === 'discriminator' ? params.tagValue : data
+  if (keyword === 'required' || value === undefined) {
     return new OAuthError('invalid_request', `${name} is required`)
   }
-  if (name === '')
+  if (name === '') {
     return new OAuthError('invalid_request', 'The request needs an object of parameters')
-  if (keyword === 'type' && Array.isArray(data)) {
+  }
+  if (Array.isArray(value)) {
     return new OAuthError('invalid_request', `${name} must be given only once`)
   }
-  if (keyword === 'pattern') return new OAuthError('invalid_request', `${name} is malformed`)
+  if (keyword === 'pattern' || keyword === 'discriminator')
+    return new OAuthError('invalid_request', `${name} is malformed`)
   return new OAuthError('invalid_request', `${name} ${message}`)
 }
 
@@ -118,6 +139,30 @@ export function installErrors(app: FastifyInstance): void {
           })
     return sendError(error, request, reply)
   })
+}
+
+/** What Node's HTTP parser gives up on, by its code. */
+const parserProblems: Record<string, [status: number, description: string]> = {
+  ERR_HTTP_REQUEST_TIMEOUT: [408, 'The request took too long to arrive'],
+  HPE_HEADER_OVERFLOW: [431, 'The request line and headers are too large'],
+}
+
+/** Answers what is not even a request; the connection ends with it. */
+export function sendClientError(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  const [status, description] = parserProblems[error.code ?? ''] ?? [400, 'This is not HTTP']
+  const body = JSON.stringify(new OAuthError('invalid_request', description).toBody())
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    'Content-Type: application/json; charset=utf-8',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    'Cache-Control: no-store',
+    'Connection: close',
+  ]
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy())
 }
 
 export function sendError(thrown: unknown, request: FastifyRequest, reply: FastifyReply) {

@@ -30,7 +30,8 @@ interface Loaded {
 }
 
 /**
- * The keys that sign tokens. Private keys are encrypted in the database; every process reads them
+ * The keys that sign tokens, one active for each algorithm. The first key of an algorithm is made
+ * when it is first asked for: an RSA key takes a tenth of a second. Private keys are encrypted in the database; every process reads them
  * again every few seconds, so that a rotation by one is seen by all.
  */
 export class KeyManager {
@@ -40,6 +41,8 @@ export class KeyManager {
   readonly #settings: Settings
   readonly #private = new Map<string, Promise<CryptoKey>>()
   readonly #public = new Map<string, Promise<CryptoKey>>()
+  readonly #making = new Map<string, Promise<void>>()
+  readonly #algs: Set<string>
   #loaded: Loaded = { keys: [], at: Number.NEGATIVE_INFINITY }
 
   constructor(store: Store, vault: Vault, clock: Clock, settings: Settings) {
@@ -47,6 +50,12 @@ export class KeyManager {
     this.#vault = vault
     this.#clock = clock
     this.#settings = settings
+    this.#algs = new Set([settings.ACCESS_TOKEN_ALG])
+  }
+
+  /** Says that tokens are signed with these algorithms too; the key set has a key of each. */
+  provide(algs: string[]): void {
+    for (const alg of algs) this.#algs.add(alg)
   }
 
   /**
@@ -54,19 +63,18 @@ export class KeyManager {
    * @throws {SettingsError} when it does not.
    */
   async start(): Promise<void> {
-    const keys = await this.#read()
-    if (!keys.some(({ remove_at }) => remove_at === null)) {
-      await this.#store.signingKeys.createFirst(await this.#generate(this.#clock.now()))
-      this.forget()
-    }
+    const newest = (await this.#read()).at(-1)
+    if (newest !== undefined) await this.#privateKey(newest)
     await this.active()
   }
 
-  /** The key that signs now. */
-  async active(): Promise<ActiveKey> {
+  /** The key of an algorithm that signs now; by default that of access tokens. */
+  async active(alg: string = this.#settings.ACCESS_TOKEN_ALG): Promise<ActiveKey> {
     const now = this.#clock.now()
-    const key = (await this.#read()).findLast(({ active_from }) => active_from <= now)
-    if (key === undefined) throw new Error('No signing key is active')
+    const keys = await this.#keysOf(alg)
+    // The clock of the process that made the first key may be ahead of ours.
+    const key = keys.findLast(({ active_from }) => active_from <= now) ?? keys[0]
+    if (key === undefined) throw new Error(`No ${alg} key is active`)
     return { kid: key.kid, alg: key.alg, privateKey: await this.#privateKey(key) }
   }
 
@@ -78,6 +86,7 @@ export class KeyManager {
 
   /** Every key whose tokens may be about, and the next one (RFC 7517 section 5). */
   async publicJwks(): Promise<JWK[]> {
+    for (const alg of this.#algs) await this.#keysOf(alg)
     return (await this.#read()).map(({ public_jwk }) => JSON.parse(public_jwk))
   }
 
@@ -90,22 +99,27 @@ export class KeyManager {
    * Makes a key that is published now and signs when verifiers had time to fetch it, or at once
    * with `immediately`. The old key stays in the set until its last token has died.
    */
-  async rotate(immediately = false): Promise<SigningKey> {
-    const old = (await this.#read()).at(-1)
-    if (old === undefined) throw new Error('There is no signing key to succeed')
+  async rotate(
+    immediately = false,
+    alg: string = this.#settings.ACCESS_TOKEN_ALG,
+  ): Promise<SigningKey> {
+    const old = (await this.#keysOf(alg)).at(-1)
+    if (old === undefined) throw new Error(`There is no ${alg} key to succeed`)
     const active_from = this.#clock.now() + (immediately ? 0 : PUBLISHED_AHEAD)
     const remove_at = active_from + this.#settings.ACCESS_TOKEN_TTL + REREAD_AFTER + KEY_SET_MAX_AGE
-    const key = await this.#generate(active_from)
-    await this.#store.signingKeys.succeed(key, { kid: old.kid, remove_at })
+    const key = await this.#generate(alg, active_from)
+    const won = await this.#store.signingKeys.succeed(key, { kid: old.kid, remove_at })
     this.forget()
-    return key
+    return won ? key : ((await this.#keysOf(alg)).at(-1) ?? key)
   }
 
-  /** Rotates when the newest key has signed for SIGNING_KEY_TTL. */
+  /** Rotates each algorithm whose newest key has signed for SIGNING_KEY_TTL. */
   async rotateWhenDue(): Promise<void> {
-    const newest = (await this.#read()).at(-1)
-    if (newest && newest.active_from + this.#settings.SIGNING_KEY_TTL <= this.#clock.now()) {
-      await this.rotate()
+    for (const alg of this.#algs) {
+      const newest = (await this.#read()).findLast((key) => key.alg === alg)
+      if (newest && newest.active_from + this.#settings.SIGNING_KEY_TTL <= this.#clock.now()) {
+        await this.rotate(false, alg)
+      }
     }
   }
 
@@ -126,8 +140,25 @@ export class KeyManager {
     return this.#loaded.keys
   }
 
-  async #generate(active_from: number): Promise<SigningKey> {
-    const alg = 'ES256'
+  /** The keys of an algorithm, oldest first; makes the first one. */
+  async #keysOf(alg: string): Promise<SigningKey[]> {
+    const keys = (await this.#read()).filter((key) => key.alg === alg)
+    if (keys.length > 0) return keys
+    let making = this.#making.get(alg)
+    if (making === undefined) {
+      making = this.#createFirst(alg).finally(() => this.#making.delete(alg))
+      this.#making.set(alg, making)
+    }
+    await making
+    return (await this.#read()).filter((key) => key.alg === alg)
+  }
+
+  async #createFirst(alg: string): Promise<void> {
+    await this.#store.signingKeys.createFirst(await this.#generate(alg, this.#clock.now()))
+    this.forget()
+  }
+
+  async #generate(alg: string, active_from: number): Promise<SigningKey> {
     const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true })
     const jwk = await exportJWK(publicKey)
     const kid = await calculateJwkThumbprint(jwk)

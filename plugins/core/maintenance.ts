@@ -18,6 +18,8 @@ export function startMaintenance(
       const before = now - Math.max(KEPT, app.settings.ACCESS_TOKEN_TTL)
       const events_before = now - app.settings.AUDIT_RETENTION
       while (await app.store.maintenance.sweep({ before, events_before, limit: BATCH }));
+      const unseen = { before: now - app.settings.UNUSED_CLIENT_TTL, now, limit: BATCH }
+      while (await app.store.clients.removeUnused(unseen));
     } catch (error) {
       app.log.error({ err: error }, 'maintenance failed')
     }

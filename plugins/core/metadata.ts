@@ -1,21 +1,43 @@
 type Members = Record<string, string | boolean | string[]>
 
+/** The path of an issuer, empty when it has none. */
+export function issuerPath(issuer: string): string {
+  return new URL(issuer).pathname.replace(/\/$/, '')
+}
+
 /**
  * What the server can do, said by the endpoints themselves when they are registered, so that the
  * metadata cannot advertise what is not there (RFC 8414 section 2).
  */
 export class Metadata {
   readonly #issuer: string
+  readonly #issuerPath: string
   readonly #members: Members = {}
   readonly #sources: (() => Promise<Members>)[] = []
 
   constructor(issuer: string) {
     this.#issuer = issuer
+    this.#issuerPath = issuerPath(issuer)
   }
 
   /** The public URL of a path of this server. */
   url(path: string): string {
     return this.#issuer + path
+  }
+
+  /** Where the issuer's root is. */
+  get origin(): string {
+    return new URL(this.#issuer).origin
+  }
+
+  /**
+   * Where a document about the issuer is found: at its root and, when the issuer has a path, with
+   * that path inserted behind (RFC 8414 section 3.1). Under the issuer's own path it is found by
+   * `withoutIssuerPath`.
+   */
+  wellKnownPaths(name: string): string[] {
+    const path = `/.well-known/${name}`
+    return this.#issuerPath === '' ? [path] : [path, path + this.#issuerPath]
   }
 
   /** Adds members; the items of an array join those that are there. Ends of URLs start with `/`. */

@@ -58,10 +58,14 @@ export class RequestWatch {
       this.#timer = undefined
       return
     }
-    const version = this.#store.foreignVersion()
-    if (version === this.#seenVersion) return
-    this.#seenVersion = version
-    const settled = await this.#store.authorizationRequests.findSettled([...this.#waiting.keys()])
-    for (const request_id of settled) this.notify(request_id)
+    try {
+      const version = this.#store.foreignVersion()
+      if (version === this.#seenVersion) return
+      const settled = await this.#store.authorizationRequests.findSettled([...this.#waiting.keys()])
+      this.#seenVersion = version
+      for (const request_id of settled) this.notify(request_id)
+    } catch {
+      // A database that cannot answer now is asked again at the next look.
+    }
   }
 }

@@ -12,6 +12,13 @@ export interface Wish {
   resource?: ResourceParameter | undefined
 }
 
+export interface Limits {
+  /** The scopes that belong to no resource and can be granted. */
+  own: string[]
+  /** The only scopes that the client may have, when these are limited. */
+  registered: string | null
+}
+
 /** What it can have. */
 export interface Target {
   scope: string
@@ -29,11 +36,13 @@ export interface Target {
 export async function findTarget(
   store: Pick<Store, 'resources'>,
   { scope = DEFAULT_SCOPE, resource }: Wish,
+  { own, registered }: Limits,
 ): Promise<Target> {
-  const words = scopeWords(scope)
+  const may = registered === null ? undefined : scopeWords(registered)
+  const words = scopeWords(scope).filter((word) => may?.includes(word) ?? true)
   const resources =
     resource === undefined ? await inferResources(store, words) : await find(store, resource)
-  return { scope: scopeWithin(words, resources), resources }
+  return { scope: scopeWithin(words, own, resources), resources }
 }
 
 /**
@@ -59,7 +68,7 @@ export function narrowTarget(
   if (words.some((word) => !grantedWords.includes(word))) {
     throw new OAuthError('invalid_scope', `The scope was granted as ${granted.scope}`)
   }
-  return { scope: scopeWithin(words, resources), resources }
+  return { scope: scopeWithin(words, IDENTITY_SCOPES, resources), resources }
 }
 
 /** The `aud` of a token: one string for one resource; undefined when it is for this server. */
@@ -99,11 +108,11 @@ async function inferResources(
   return [only]
 }
 
-function scopeWithin(words: string[], resources: Resource[]): string {
-  const known = [...IDENTITY_SCOPES, ...resources.flatMap(({ scopes }) => scopes)]
+function scopeWithin(words: string[], own: string[], resources: Resource[]): string {
+  const known = [...own, ...resources.flatMap(({ scopes }) => scopes)]
   const within = words.filter((word) => known.includes(word))
   if (within.length === 0) {
-    throw new OAuthError('invalid_scope', `The scopes are ${known.join(' ')}`)
+    throw new OAuthError('invalid_scope', 'Nothing of this scope can be granted')
   }
   return within.join(' ')
 }

@@ -2,6 +2,7 @@ import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypt
 import { extname, join } from 'node:path'
 import { Piscina } from 'piscina'
 import type { LiveSecret, SecretRow } from '../../db/store.ts'
+import { BoundedMap } from './bounded-map.ts'
 import type { Clock } from './clock.ts'
 import { OAuthError } from './errors.ts'
 
@@ -20,6 +21,11 @@ export function newSecret(prefix: string): string {
   return prefix + randomBytes(32).toString('base64url')
 }
 
+/** What is stored of a random token: with 256 random bits, SHA-256 is enough. */
+export function hashToken(token: string): string {
+  return createHash('sha256').update(token).digest('base64url')
+}
+
 /**
  * Hashes and checks the secrets of clients and agents with bcrypt, in a thread of its own. After a
  * success a fingerprint is remembered, keyed by a random key of this process and bound to the
@@ -34,7 +40,7 @@ export class Secrets {
     idleTimeout: 10_000,
   })
   readonly #fingerprintKey = randomBytes(32)
-  readonly #remembered = new Map<string, Buffer>()
+  readonly #remembered = new BoundedMap<string, Buffer>(REMEMBERED)
   readonly #underWay = new Map<string, Promise<boolean>>()
   readonly #clock: Clock
 
@@ -91,21 +97,13 @@ export class Secrets {
     if (check === undefined) {
       check = this.#bcrypt({ secret, hash })
         .then((matches) => {
-          if (matches === true) this.#remember(hash, fingerprint)
+          if (matches === true) this.#remembered.set(hash, fingerprint)
           return matches === true
         })
         .finally(() => this.#underWay.delete(name))
       this.#underWay.set(name, check)
     }
     return check
-  }
-
-  #remember(hash: string, fingerprint: Buffer): void {
-    if (this.#remembered.size >= REMEMBERED) {
-      const [oldest] = this.#remembered.keys()
-      if (oldest !== undefined) this.#remembered.delete(oldest)
-    }
-    this.#remembered.set(hash, fingerprint)
   }
 
   async #bcrypt(task: { secret: string; hash?: string }): Promise<string | boolean> {

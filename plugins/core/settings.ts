@@ -1,6 +1,12 @@
+import { isIP } from 'node:net'
 import { type Static, Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { isLoopback } from '../../schemas/uri.ts'
+
+/** Every algorithm that tokens can be signed with. */
+export const SIGNING_ALGS = ['ES256', 'RS256', 'EdDSA']
+/** The most that REFRESH_REUSE_GRACE can be, in seconds. */
+export const MAX_REUSE_GRACE = 3600
 
 const Seconds = (value: number, description: string) =>
   Type.Integer({ minimum: 1, maximum: 315_360_000, default: value, description })
@@ -47,6 +53,12 @@ export const Settings = Type.Object({
   ),
   ACCESS_TOKEN_TTL: Seconds(3600, 'How long an access token lives'),
   REFRESH_TOKEN_TTL: Seconds(2_592_000, 'How long a refresh token lives while it is not used'),
+  GRANT_TTL: Type.Integer({
+    minimum: 0,
+    maximum: 315_360_000,
+    default: 0,
+    description: 'How long a sign-in lasts, however often it is refreshed; 0 is without end',
+  }),
   AUTHORIZATION_REQUEST_TTL: Seconds(600, 'How long an agent has to authenticate a request'),
   AUTHORIZATION_CODE_TTL: Type.Integer({
     minimum: 1,
@@ -56,10 +68,38 @@ export const Settings = Type.Object({
   }),
   REFRESH_REUSE_GRACE: Type.Integer({
     minimum: 0,
-    maximum: 3600,
+    maximum: MAX_REUSE_GRACE,
     default: 0,
     description: 'How long a rotated refresh token gets its one successor again; 0 is strict',
   }),
+  ACCESS_TOKEN_ALG: Type.Union(
+    SIGNING_ALGS.map((alg) => Type.Literal(alg)),
+    { default: 'ES256', description: 'What signs access tokens' },
+  ),
+  DYNAMIC_REGISTRATION: Type.Union(
+    ['off', 'token', 'open'].map((mode) => Type.Literal(mode)),
+    {
+      default: 'off',
+      description:
+        'Whether clients may register themselves: `off`, with a `token`, or `open` to all',
+    },
+  ),
+  UNUSED_CLIENT_TTL: Seconds(
+    2_592_000,
+    'How long a client that registered itself is kept without being in use',
+  ),
+  CLIENT_ID_METADATA_DOCUMENTS: Type.Union([Type.Literal('on'), Type.Literal('off')], {
+    default: 'on',
+    description: 'Whether the URL of a metadata document is accepted as a client_id',
+  }),
+  CLIENT_ID_METADATA_ALLOWED_HOSTS: Type.Optional(
+    Type.String({
+      description: 'The only hosts of such documents (comma-separated, `*.` for all below)',
+    }),
+  ),
+  CLIENT_ID_METADATA_DENIED_HOSTS: Type.Optional(
+    Type.String({ description: 'Hosts whose documents are refused' }),
+  ),
   SIGNING_KEY_TTL: Seconds(7_776_000, 'How long a key signs before its successor takes over'),
   SMTP_URL: Type.Optional(
     Type.String({
@@ -113,16 +153,26 @@ export function completeSettings(given: Partial<Settings>): Settings {
     const problem = mailProblem(settings)
     if (problem) problems.set('SMTP_URL', problem)
   }
+  const stranger = settings.TRUST_PROXY?.split(',').find((part) => !isNetwork(part.trim()))
+  if (stranger !== undefined) {
+    problems.set('TRUST_PROXY', `TRUST_PROXY=${settings.TRUST_PROXY}: ${stranger} is no address`)
+  }
   if (problems.size > 0) throw new SettingsError([...problems.values()])
   return settings
 }
 
-/** The settings that the environment names; an empty variable counts as absent. */
+/**
+ * The settings that the environment names; an empty variable counts as absent. Where only the port
+ * is named, the issuer follows it.
+ */
 export function readEnvironment(environment: NodeJS.ProcessEnv = process.env): Settings {
   const named = Object.keys(Settings.properties)
     .map((name) => [name, environment[name]])
     .filter(([, value]) => value !== undefined && value !== '')
-  return completeSettings(Value.Convert(Settings, Object.fromEntries(named)) as Partial<Settings>)
+  const given = Value.Convert(Settings, Object.fromEntries(named)) as Partial<Settings>
+  if (given.ISSUER === undefined && given.PORT && Value.Check(Settings.properties.PORT, given.PORT))
+    given.ISSUER = new URL(`http://localhost:${given.PORT}`).origin
+  return completeSettings(given)
 }
 
 /** The 32 bytes that ENCRYPTION_KEY or its file spells, or undefined. */
@@ -145,6 +195,10 @@ function issuerProblem(issuer: string): string | undefined {
   if (url.pathname !== '/' ? url.href !== issuer : url.href !== `${issuer}/`) {
     return `must be in its normal form, ${url.href.replace(/\/$/, '')}`
   }
+  // No proxy, router or cookie spells these in two ways.
+  if (!/^(\/[A-Za-z0-9._~-]+)*\/?$/.test(url.pathname)) {
+    return 'must have a path of letters, digits and - . _ ~ in single slashes'
+  }
   return undefined
 }
 
@@ -152,6 +206,15 @@ function mailProblem({ SMTP_URL, MAIL_FROM }: Settings): string | undefined {
   if (SMTP_URL === undefined) return undefined
   if (!URL.canParse(SMTP_URL)) return 'SMTP_URL: must be a URL'
   return MAIL_FROM === undefined ? 'MAIL_FROM: is needed with SMTP_URL' : undefined
+}
+
+/** An address, a network in CIDR notation, or one of the names that Fastify knows. */
+function isNetwork(text: string): boolean {
+  if (['loopback', 'linklocal', 'uniquelocal'].includes(text)) return true
+  const [address = '', bits, ...rest] = text.split('/')
+  const most = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1
+  if (most < 0 || rest.length > 0) return false
+  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= most)
 }
 
 function shown(name: string, value: unknown): string {

@@ -1,11 +1,24 @@
-import { randomBytes } from 'node:crypto'
-import { errors, type JWTPayload, jwtVerify, SignJWT } from 'jose'
+import { hash, randomBytes } from 'node:crypto'
+import {
+  decodeProtectedHeader,
+  errors,
+  type JWTPayload,
+  type JWTVerifyOptions,
+  jwtVerify,
+  SignJWT,
+} from 'jose'
+import type { Client, Grant } from '../../db/store.ts'
+import { AGENT_ACR } from '../../schemas/openid.ts'
+import { BoundedMap } from './bounded-map.ts'
 import type { Clock } from './clock.ts'
 import type { KeyManager } from './keys.ts'
 import type { Settings } from './settings.ts'
 import type { Vault } from './vault.ts'
 
-/** RFC 9068 section 2.2, plus the model that acts and the grant that the token hangs from. */
+/**
+ * RFC 9068 section 2.2, plus the model that acts and the grant that the token hangs from; a token that
+ * a client got for itself has neither, and the client as its subject.
+ */
 export interface AccessTokenClaims extends JWTPayload {
   iss: string
   sub: string
@@ -16,9 +29,29 @@ export interface AccessTokenClaims extends JWTPayload {
   iat: number
   exp: number
   jti: string
-  model: string
-  grant_id: string
+  model?: string
+  grant_id?: string
 }
+
+/** OpenID Connect Core section 2, plus the model that acts. */
+export interface IdTokenClaims extends JWTPayload {
+  iss: string
+  sub: string
+  aud: string
+  exp: number
+  iat: number
+  /** When the agent authenticated, also in the ID Token of a refresh. */
+  auth_time: number
+  nonce?: string
+  at_hash: string
+  acr: string
+  amr: string[]
+  model: string
+  email?: string
+}
+
+/** How many access tokens are known as verified. */
+const VERIFIED = 10_000
 
 /** Makes and reads every token of this server. What it refuses to read is undefined. */
 export class Tokens {
@@ -26,6 +59,7 @@ export class Tokens {
   readonly #vault: Vault
   readonly #clock: Clock
   readonly #settings: Settings
+  readonly #verified = new BoundedMap<string, { kid: string; claims: AccessTokenClaims }>(VERIFIED)
 
   constructor(keys: KeyManager, vault: Vault, clock: Clock, settings: Settings) {
     this.#keys = keys
@@ -34,12 +68,13 @@ export class Tokens {
     this.#settings = settings
   }
 
-  /** A signed JWT access token (RFC 9068). */
+  /** A signed JWT access token (RFC 9068) that lives for `expires_in` seconds. */
   async signAccessToken(
     facts: Pick<AccessTokenClaims, 'sub' | 'client_id' | 'scope' | 'model' | 'grant_id'> & {
       /** By default this server. */
       aud?: string | string[] | undefined
     },
+    expires_in: number = this.#settings.ACCESS_TOKEN_TTL,
   ): Promise<string> {
     const { kid, alg, privateKey } = await this.#keys.active()
     const now = this.#clock.now()
@@ -50,32 +85,90 @@ export class Tokens {
       client_id: facts.client_id,
       scope: facts.scope,
       iat: now,
-      exp: now + this.#settings.ACCESS_TOKEN_TTL,
+      exp: now + expires_in,
       jti: `at_${randomBytes(20).toString('base64url')}`,
-      model: facts.model,
-      grant_id: facts.grant_id,
+      ...(facts.model !== undefined && { model: facts.model }),
+      ...(facts.grant_id !== undefined && { grant_id: facts.grant_id }),
     }
     return await new SignJWT(claims)
       .setProtectedHeader({ alg, kid, typ: 'at+jwt' })
       .sign(privateKey)
   }
 
-  /** The claims of an access token that this server signed and that has not expired. */
+  /**
+   * The claims of an access token that this server signed and that has not expired. Its signature
+   * is verified once; then it is known by its SHA-256 as long as its key is in the key set.
+   */
   async readAccessToken(token: string): Promise<AccessTokenClaims | undefined> {
+    const digest = hash('sha256', token, 'base64url')
+    const known = this.#verified.get(digest)
+    if (known !== undefined) {
+      const valid = known.claims.exp > this.#clock.now() && (await this.#keys.find(known.kid))
+      return valid ? known.claims : undefined
+    }
+    const claims = await this.#verify<AccessTokenClaims>(token, {
+      typ: 'at+jwt',
+      currentDate: new Date(this.#clock.now() * 1000),
+      requiredClaims: ['sub', 'client_id', 'exp', 'iat', 'jti'],
+    })
+    const { kid } = claims ? decodeProtectedHeader(token) : {}
+    if (claims !== undefined && kid !== undefined) {
+      this.#verified.set(digest, { kid, claims: Object.freeze(claims) })
+    }
+    return claims
+  }
+
+  /**
+   * A signed ID Token for the client of the grant (OpenID Connect Core sections 2 and 3.1.3.6). It
+   * has no `azp`: its one audience is the client that asked.
+   */
+  async signIdToken(
+    grant: Grant,
+    client: Pick<Client, 'client_id' | 'id_token_signed_response_alg'>,
+    facts: { access_token: string; expires_in: number; nonce?: string; email?: string },
+  ): Promise<string> {
+    const { kid, alg, privateKey } = await this.#keys.active(client.id_token_signed_response_alg)
+    const now = this.#clock.now()
+    const claims: IdTokenClaims = {
+      iss: this.#settings.ISSUER,
+      sub: grant.agent_id,
+      aud: client.client_id,
+      exp: now + facts.expires_in,
+      iat: now,
+      auth_time: grant.created_at,
+      ...(facts.nonce !== undefined && { nonce: facts.nonce }),
+      at_hash: halfHash(facts.access_token),
+      acr: AGENT_ACR,
+      amr: grant.amr.split(' '),
+      model: grant.model,
+      ...(facts.email !== undefined && { email: facts.email }),
+    }
+    return await new SignJWT(claims).setProtectedHeader({ alg, kid, typ: 'JWT' }).sign(privateKey)
+  }
+
+  /** The claims of an ID Token that this server signed for the client, however old it is. */
+  async readIdToken(token: string, client_id: string): Promise<IdTokenClaims | undefined> {
+    return await this.#verify<IdTokenClaims>(token, {
+      typ: 'JWT',
+      audience: client_id,
+      currentDate: new Date(0),
+      requiredClaims: ['sub', 'auth_time'],
+    })
+  }
+
+  async #verify<Claims>(
+    token: string,
+    options: JWTVerifyOptions,
+  ): Promise<(Claims & JWTPayload) | undefined> {
     try {
-      const { payload } = await jwtVerify<AccessTokenClaims>(
+      const { payload } = await jwtVerify<Claims>(
         token,
         async ({ kid, alg }) => {
           const key = kid === undefined ? undefined : await this.#keys.find(kid)
           if (key === undefined || key.alg !== alg) throw new errors.JWKSNoMatchingKey()
           return key.publicKey
         },
-        {
-          issuer: this.#settings.ISSUER,
-          typ: 'at+jwt',
-          currentDate: new Date(this.#clock.now() * 1000),
-          requiredClaims: ['sub', 'client_id', 'exp', 'iat', 'jti', 'grant_id'],
-        },
+        { issuer: this.#settings.ISSUER, ...options },
       )
       return payload
     } catch (error) {
@@ -109,4 +202,9 @@ export class Tokens {
     if (generation === undefined || grant_id === undefined) return undefined
     return { grant_id, generation: Number(generation) }
   }
+}
+
+/** The left half of the SHA-256, which goes with RS256 and ES256 (OpenID Connect Core 3.1.3.6). */
+function halfHash(token: string): string {
+  return hash('sha256', token, 'buffer').subarray(0, 16).toString('base64url')
 }

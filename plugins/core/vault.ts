@@ -52,8 +52,10 @@ export class Vault {
   /** The content of a token that `seal` made with this prefix; undefined for any other text. */
   unseal(prefix: string, token: string): Buffer | undefined {
     if (!token.startsWith(prefix)) return undefined
-    const bytes = Buffer.from(token.slice(prefix.length), 'base64url')
-    if (bytes.length < MAC_BYTES) return undefined
+    const text = token.slice(prefix.length)
+    const bytes = Buffer.from(text, 'base64url')
+    // One token has one spelling: Node's decoder skips what it does not know.
+    if (bytes.length < MAC_BYTES || bytes.toString('base64url') !== text) return undefined
     const content = bytes.subarray(0, -MAC_BYTES)
     const authentic = timingSafeEqual(bytes.subarray(-MAC_BYTES), this.#mac(prefix, content))
     return authentic ? content : undefined
@@ -99,7 +101,7 @@ function readOrMake(file: string): string {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
   }
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
-  const draft = `${file}.${process.pid}`
+  const draft = `${file}.${randomBytes(8).toString('hex')}`
   writeFileSync(draft, `${randomBytes(32).toString('base64url')}\n`, { mode: 0o600, flush: true })
   try {
     linkSync(draft, file)

@@ -1,3 +1,4 @@
+import etag from '@fastify/etag'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import fp from 'fastify-plugin'
 import { KEY_SET_MAX_AGE } from '../core/keys.ts'
@@ -6,10 +7,19 @@ import { KEY_SET_MAX_AGE } from '../core/keys.ts'
 const jwks: FastifyPluginAsyncTypebox = async (app) => {
   app.metadata.advertise({ jwks_uri: '/.well-known/jwks.json' })
 
-  app.get('/.well-known/jwks.json', { config: { crossOrigin: true } }, async (_request, reply) => {
-    reply.header('cache-control', `public, max-age=${KEY_SET_MAX_AGE}`)
-    return { keys: await app.keys.publicJwks() }
-  })
+  await app.register(etag)
+
+  app.get(
+    '/.well-known/jwks.json',
+    {
+      schema: { summary: 'The public keys that verify tokens (RFC 7517)', tags: ['Discovery'] },
+      config: { crossOrigin: 'cached' },
+    },
+    async (_request, reply) => {
+      reply.header('cache-control', `public, max-age=${KEY_SET_MAX_AGE}`)
+      return { keys: await app.keys.publicJwks() }
+    },
+  )
 }
 
 export default fp(jwks, {

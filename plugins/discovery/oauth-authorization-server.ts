@@ -1,16 +1,22 @@
+import etag from '@fastify/etag'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import fp from 'fastify-plugin'
 
 /** GET /.well-known/oauth-authorization-server: what this server can do (RFC 8414 section 3). */
 const oauthAuthorizationServer: FastifyPluginAsyncTypebox = async (app) => {
-  app.get(
-    '/.well-known/oauth-authorization-server',
-    { config: { crossOrigin: true } },
-    async (_request, reply) => {
+  await app.register(etag)
+
+  for (const path of app.metadata.wellKnownPaths('oauth-authorization-server')) {
+    const schema = {
+      summary: 'What this server can do (RFC 8414)',
+      tags: ['Discovery'],
+      servers: [{ url: app.metadata.origin }],
+    }
+    app.get(path, { schema, config: { crossOrigin: 'cached' } }, async (_request, reply) => {
       reply.header('cache-control', 'public, max-age=300')
       return await app.metadata.document()
-    },
-  )
+    })
+  }
 }
 
 export default fp(oauthAuthorizationServer, {

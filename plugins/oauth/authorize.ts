@@ -1,34 +1,47 @@
 import { randomBytes } from 'node:crypto'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { FastifyRequest } from 'fastify'
+import { Type } from '@sinclair/typebox'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import type { Client } from '../../db/store.ts'
-import { type AuthorizationRequestFacts, AuthorizeQuery } from '../../schemas/authorize.ts'
+import { AuthorizationRequestFacts, AuthorizeQuery } from '../../schemas/authorize.ts'
 import { matchesRedirectUri, redirectHost } from '../../schemas/client.ts'
-import { IDENTITY_SCOPES } from '../../schemas/scope.ts'
+import { PROMPTS, RESPONSE_MODES } from '../../schemas/openid.ts'
+import { IDENTITY_SCOPES, scopeWords } from '../../schemas/scope.ts'
 import { AGENT_AUTHENTICATION_METHODS } from '../core/agent-authentication.ts'
 import { authorizationResponse } from '../core/authorization-response.ts'
+import type { Client } from '../core/core.ts'
 import { OAuthError, sendError, toOAuthError } from '../core/errors.ts'
 import { findTarget, type Target } from '../core/resources.ts'
 import { newId } from '../core/secrets.ts'
 import { errorPage } from '../pages/error.ts'
+import { formPostPage } from '../pages/form-post.ts'
 import { pageHeaders } from '../pages/layout.ts'
 import { waitingPage } from '../pages/waiting.ts'
 
 /**
  * GET /authorize: opens an authorization request and shows the page that waits for an agent (RFC
  * 6749 section 4.1.1, with PKCE S256 always, RFC 7636). Nothing is redirected until the client and
- * the redirect URI are known good; after that, errors go to the redirect URI (section 4.1.2.1).
+ * the redirect URI are known good; after that, errors go to the redirect URI (section 4.1.2.1). Of
+ * OpenID Connect (Core section 3.1.2.1), `max_age` and every `prompt` but `none` are met by nature,
+ * since an agent authenticates afresh each time; `login_hint`, `display`, `ui_locales`, `acr_values`
+ * and `claims` are accepted and change nothing.
  */
 const authorize: FastifyPluginAsyncTypebox = async (app) => {
   app.metadata.advertise({
     authorization_endpoint: '/authorize',
     response_types_supported: ['code'],
-    response_modes_supported: ['query'],
+    response_modes_supported: RESPONSE_MODES,
     grant_types_supported: ['authorization_code'],
     code_challenge_methods_supported: ['S256'],
     scopes_supported: IDENTITY_SCOPES,
     authorization_response_iss_parameter_supported: true,
+    prompt_values_supported: PROMPTS,
+    claims_parameter_supported: false,
+    request_parameter_supported: false,
+    request_uri_parameter_supported: false,
+    ...(app.settings.CLIENT_ID_METADATA_DOCUMENTS === 'on' && {
+      client_id_metadata_document_supported: true,
+    }),
   })
   app.metadata.advertiseFrom(async () => {
     const resources = await app.store.resources.list()
@@ -53,29 +66,48 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/authorize',
-    { schema: { querystring: AuthorizeQuery }, attachValidation: true, exposeHeadRoute: false },
+    {
+      schema: {
+        summary: 'Open an authorization request',
+        description:
+          'A website sends its visitor here (RFC 6749 section 4.1.1, RFC 7636). The answer is the page that waits for an agent, or its facts as JSON for `Accept: application/json`.',
+        tags: ['Sign-in'],
+        querystring: AuthorizeQuery,
+        response: {
+          200: {
+            description: 'The request is open and waits for an agent',
+            content: {
+              'text/html': { schema: Type.String() },
+              'application/json': { schema: AuthorizationRequestFacts },
+            },
+          },
+        },
+      },
+      config: {
+        answers: {
+          303: 'To the redirect URI, with `error`, `error_description`, `state` and `iss`',
+          400: 'The client or the redirect URI is not known good: shown, never redirected',
+        },
+      },
+      attachValidation: true,
+      exposeHeadRoute: false,
+    },
     async (request, reply) => {
       const { client, redirect_uri } = await findClient(request.query)
       let target: Target
+      let hinted_agent_id: string | null
       try {
         if (request.validationError) throw request.validationError
         assertSupported(request.query, client)
-        target = await findTarget(app.store, request.query)
+        assertPrompt(request.query.prompt)
+        target = await findTarget(app.store, request.query, {
+          own: IDENTITY_SCOPES,
+          registered: client.scope,
+        })
+        hinted_agent_id = await hintedAgent(request.query.id_token_hint, client)
       } catch (error) {
         if (wantsJson(request)) throw error
-        const { code, message, status } = toOAuthError(error)
-        if (status >= 500) throw error
-        const state = typeof request.query.state === 'string' ? request.query.state : null
-        const iss = app.settings.ISSUER
-        return reply.redirect(
-          authorizationResponse(redirect_uri, {
-            error: code,
-            error_description: message,
-            state,
-            iss,
-          }),
-          303,
-        )
+        return refuse(error, redirect_uri, request, reply)
       }
 
       const request_id = newId('req_')
@@ -88,6 +120,8 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
         redirect_uri,
         scope: target.scope,
         resource: target.resources.map(({ normal_uri }) => normal_uri),
+        hinted_agent_id,
+        response_mode: request.query.response_mode ?? 'query',
         state: request.query.state ?? null,
         nonce: request.query.nonce ?? null,
         code_challenge: request.query.code_challenge,
@@ -101,6 +135,8 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
         issuer: app.settings.ISSUER,
         client_id: client.client_id,
         client_name: client.client_name,
+        client_origin: client.origin,
+        ...(client.origin === 'document' && { client_host: new URL(client.client_id).host }),
         redirect_host: redirectHost(redirect_uri),
         scope: target.scope,
         resource: target.resources.map(({ uri }) => uri),
@@ -109,19 +145,90 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
         check_status_endpoint: app.metadata.url('/api/check-status'),
         agent_authentication_methods: AGENT_AUTHENTICATION_METHODS,
       }
-      if (browser !== undefined) app.browserCookie.set(reply, browser, expires_in)
+      if (browser !== undefined) {
+        const maxAge = expires_in + app.settings.AUTHORIZATION_CODE_TTL
+        app.browserCookie.set(reply, browser, maxAge)
+      }
       if (wantsJson(request)) return reply.header('cache-control', 'no-store').send(facts)
       const nonce = randomBytes(16).toString('base64')
-      return reply.headers(pageHeaders(nonce)).send(waitingPage(facts, nonce))
+      const formAction = request.query.response_mode === 'form_post' ? redirect_uri : undefined
+      return reply.headers(pageHeaders(nonce, formAction)).send(waitingPage(facts, nonce))
     },
   )
+
+  // OpenID Connect Core section 3.1.2.1 demands POST. A form from another site brings no cookie of
+  // ours; the navigation that follows does, and so keeps the browser's other tabs waiting.
+  const posted = {
+    schema: {
+      summary: 'Open an authorization request with a form',
+      description:
+        'For requests that are too long for a URL (OpenID Connect Core section 3.1.2.1).',
+      tags: ['Sign-in'],
+      consumes: ['application/x-www-form-urlencoded'],
+      body: AuthorizeQuery,
+    },
+    config: { answers: { 303: 'To the same request as a GET, which checks it' } },
+    validatorCompiler: () => () => true,
+  }
+  app.post('/authorize', posted, async (request, reply) => {
+    const parameters = new URLSearchParams()
+    for (const [name, value] of Object.entries(request.body ?? {})) {
+      for (const each of [value].flat()) {
+        if (typeof each !== 'string')
+          throw new OAuthError('invalid_request', `${name} is malformed`)
+        parameters.append(name, each)
+      }
+    }
+    return reply.redirect(`?${parameters}`, 303)
+  })
+
+  /** Tells the website what was wrong with its request (RFC 6749 section 4.1.2.1). */
+  function refuse(
+    error: unknown,
+    redirect_uri: string,
+    { query }: { query: Record<string, unknown> },
+    reply: FastifyReply,
+  ) {
+    const { code, message, status } = toOAuthError(error)
+    if (status >= 500) throw error
+    const response_mode = query.response_mode === 'form_post' ? 'form_post' : 'query'
+    const { redirect_to, form_post } = authorizationResponse(
+      { redirect_uri, response_mode },
+      {
+        error: code,
+        error_description: message,
+        state: typeof query.state === 'string' ? query.state : null,
+        iss: app.settings.ISSUER,
+      },
+    )
+    if (form_post === undefined) {
+      return reply.header('cache-control', 'no-store').redirect(redirect_to, 303)
+    }
+    const nonce = randomBytes(16).toString('base64')
+    return reply
+      .headers(pageHeaders(nonce, redirect_to))
+      .send(formPostPage(redirect_to, form_post, nonce))
+  }
+
+  /** The one agent that an ID Token names, which we made for this client. */
+  async function hintedAgent(
+    id_token_hint: string | undefined,
+    { client_id }: Client,
+  ): Promise<string | null> {
+    if (id_token_hint === undefined) return null
+    const claims = await app.tokens.readIdToken(id_token_hint, client_id)
+    if (claims === undefined) {
+      throw new OAuthError('invalid_request', 'id_token_hint is no ID Token of this client')
+    }
+    return claims.sub
+  }
 
   /** Who asks and where the answer may go. What is wrong here is shown and never redirected. */
   async function findClient(query: Record<string, unknown>) {
     const { client_id, redirect_uri } = query
     if (typeof client_id !== 'string')
       throw new OAuthError('invalid_request', problem('client_id', client_id))
-    const client = await app.store.clients.find(client_id)
+    const client = await app.clients.find(client_id)
     if (client === undefined || client.disabled_at !== null) {
       throw new OAuthError('invalid_request', 'No website with this client_id is registered here')
     }
@@ -142,7 +249,9 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
 export default fp(authorize, {
   name: 'oauth/authorize',
   encapsulate: true,
-  decorators: { fastify: ['browserCookie', 'clock', 'metadata', 'settings', 'store'] },
+  decorators: {
+    fastify: ['browserCookie', 'clients', 'clock', 'metadata', 'settings', 'store', 'tokens'],
+  },
 })
 
 function problem(name: string, value: unknown): string {
@@ -150,6 +259,14 @@ function problem(name: string, value: unknown): string {
 }
 
 function assertSupported(query: AuthorizeQuery, client: Client): void {
+  if (!RESPONSE_MODES.includes(query.response_mode ?? 'query')) {
+    throw new OAuthError('invalid_request', `response_mode must be ${RESPONSE_MODES.join(' or ')}`)
+  }
+  for (const name of ['request', 'request_uri', 'registration'] as const) {
+    if (query[name] !== undefined) {
+      throw new OAuthError(`${name}_not_supported`, `The parameter ${name} is not supported`)
+    }
+  }
   if (query.response_type !== 'code') {
     throw new OAuthError('unsupported_response_type', 'The only response_type is code')
   }
@@ -160,6 +277,18 @@ function assertSupported(query: AuthorizeQuery, client: Client): void {
   if (query.code_challenge_method !== 'S256') {
     throw new OAuthError('invalid_request', 'code_challenge_method must be S256')
   }
+}
+
+/** OpenID Connect Core section 3.1.2.1: without interaction there is nobody to answer for. */
+function assertPrompt(prompt: string = ''): void {
+  const words = scopeWords(prompt)
+  const unknown = words.find((word) => !PROMPTS.includes(word))
+  if (unknown !== undefined) {
+    throw new OAuthError('invalid_request', `prompt ${unknown} is not supported`)
+  }
+  if (!words.includes('none')) return
+  if (words.length > 1) throw new OAuthError('invalid_request', 'prompt=none must stand alone')
+  throw new OAuthError('login_required', 'An agent has to authenticate, prompt=none cannot be met')
 }
 
 /** Fetch Metadata: a browser that navigates says so, and scripts cannot (W3C Fetch Metadata). */

@@ -1,9 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import fp from 'fastify-plugin'
-import type { Client, Resource } from '../../db/store.ts'
 import { IntrospectionResponse, TokenQuery } from '../../schemas/introspect.ts'
-import { CLIENT_AUTHENTICATION_METHODS } from '../core/client-authentication.ts'
-import { OAuthError } from '../core/errors.ts'
+import { CLIENT_ASSERTION_ALGORITHMS } from '../core/client-assertion.ts'
+import { CLIENT_AUTHENTICATION_METHODS, invalidClient } from '../core/client-authentication.ts'
+import type { Client, Resource } from '../core/core.ts'
 import type { AccessTokenClaims } from '../core/tokens.ts'
 
 /**
@@ -17,13 +17,29 @@ const introspect: FastifyPluginAsyncTypebox = async (app) => {
     introspection_endpoint_auth_methods_supported: CLIENT_AUTHENTICATION_METHODS.filter(
       (method) => method !== 'none',
     ),
+    introspection_endpoint_auth_signing_alg_values_supported: CLIENT_ASSERTION_ALGORITHMS,
   })
 
   app.post(
     '/introspect',
     {
-      schema: { body: TokenQuery, response: { 200: IntrospectionResponse } },
-      config: { crossOrigin: true },
+      schema: {
+        summary: 'Ask what a token is worth now',
+        description:
+          'RFC 7662. What is not active, or not for the caller to know, is `{"active":false}`.',
+        tags: ['Tokens'],
+        security: [{ client: [] }, {}],
+        consumes: ['application/x-www-form-urlencoded', 'application/json'],
+        body: TokenQuery,
+        response: { 200: IntrospectionResponse },
+      },
+      config: {
+        crossOrigin: true,
+        answers: {
+          400: 'The request is malformed (`invalid_request`)',
+          401: 'The caller did not authenticate (`invalid_client`)',
+        },
+      },
     },
     async (request, reply) => {
       reply.header('cache-control', 'no-store')
@@ -35,7 +51,7 @@ const introspect: FastifyPluginAsyncTypebox = async (app) => {
       const client = await app.authenticateClient(request)
       // RFC 7662 section 4: a public client's id is no secret, anybody could ask in its name.
       if (client.token_endpoint_auth_method === 'none') {
-        throw new OAuthError('invalid_client', 'A public client may not introspect')
+        throw invalidClient('A public client may not introspect')
       }
       return (
         (await describeAccessToken(token, isOf(client))) ??
@@ -50,8 +66,8 @@ const introspect: FastifyPluginAsyncTypebox = async (app) => {
   ): Promise<IntrospectionResponse | undefined> {
     const claims = await app.tokens.readAccessToken(token)
     if (claims === undefined || !concerns(claims)) return undefined
-    const grant = await app.store.grants.findByAccessToken(claims.grant_id, claims.jti)
-    return grant && { active: true, ...claims, token_type: 'Bearer' }
+    if (!(await app.store.grants.isAlive(claims))) return undefined
+    return { active: true, ...claims, token_type: 'Bearer' }
   }
 
   async function describeRefreshToken(

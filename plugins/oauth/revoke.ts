@@ -1,8 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import fp from 'fastify-plugin'
-import type { Client } from '../../db/store.ts'
 import { TokenQuery } from '../../schemas/introspect.ts'
+import { CLIENT_ASSERTION_ALGORITHMS } from '../core/client-assertion.ts'
 import { CLIENT_AUTHENTICATION_METHODS } from '../core/client-authentication.ts'
+import type { Client } from '../core/core.ts'
 import { OAuthError } from '../core/errors.ts'
 
 /**
@@ -13,11 +14,30 @@ const revoke: FastifyPluginAsyncTypebox = async (app) => {
   app.metadata.advertise({
     revocation_endpoint: '/revoke',
     revocation_endpoint_auth_methods_supported: CLIENT_AUTHENTICATION_METHODS,
+    revocation_endpoint_auth_signing_alg_values_supported: CLIENT_ASSERTION_ALGORITHMS,
   })
 
   app.post(
     '/revoke',
-    { schema: { body: TokenQuery }, config: { crossOrigin: true } },
+    {
+      schema: {
+        summary: 'Revoke a token',
+        description:
+          'RFC 7009. A refresh token takes everything that its sign-in gave along; an access token only itself.',
+        tags: ['Tokens'],
+        security: [{ client: [] }, {}],
+        consumes: ['application/x-www-form-urlencoded', 'application/json'],
+        body: TokenQuery,
+      },
+      config: {
+        crossOrigin: true,
+        answers: {
+          200: 'The token is revoked, or was never good',
+          400: 'The request is malformed (`invalid_request`) or the token is of another client (`unauthorized_client`)',
+          401: 'The client did not authenticate (`invalid_client`)',
+        },
+      },
+    },
     async (request, reply) => {
       const client = await app.authenticateClient(request)
       const { token } = request.body

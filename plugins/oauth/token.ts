@@ -1,11 +1,14 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import type { Client } from '../../db/store.ts'
+import { AGENT_ACR, ID_TOKEN_SIGNING_ALGS } from '../../schemas/openid.ts'
 import { TokenRequest, TokenResponse } from '../../schemas/token.ts'
+import { CLIENT_ASSERTION_ALGORITHMS } from '../core/client-assertion.ts'
 import { CLIENT_AUTHENTICATION_METHODS } from '../core/client-authentication.ts'
+import type { Client } from '../core/core.ts'
 import { OAuthError } from '../core/errors.ts'
 import { redeemAuthorizationCode } from './grants/authorization-code.ts'
+import { issueToClient } from './grants/client-credentials.ts'
 import { refresh } from './grants/refresh-token.ts'
 
 export type GrantHandler<R extends TokenRequest> = (
@@ -19,7 +22,24 @@ const grants: {
 } = {
   authorization_code: redeemAuthorizationCode,
   refresh_token: refresh,
+  client_credentials: issueToClient,
 }
+
+/** What an ID Token can say (OpenID Connect Discovery section 3). */
+const ID_TOKEN_CLAIMS = [
+  'iss',
+  'sub',
+  'aud',
+  'exp',
+  'iat',
+  'auth_time',
+  'nonce',
+  'at_hash',
+  'acr',
+  'amr',
+  'model',
+  'email',
+]
 
 /**
  * POST /token: exchanges a grant for tokens (RFC 6749 section 3.2). Takes forms, and JSON from
@@ -30,13 +50,37 @@ const token: FastifyPluginAsyncTypebox = async (app) => {
     token_endpoint: '/token',
     grant_types_supported: Object.keys(grants),
     token_endpoint_auth_methods_supported: CLIENT_AUTHENTICATION_METHODS,
+    subject_types_supported: ['public'],
+    id_token_signing_alg_values_supported: ID_TOKEN_SIGNING_ALGS,
+    acr_values_supported: [AGENT_ACR],
+    claims_supported: ID_TOKEN_CLAIMS,
+    refresh_token_expiration_types_supported: [
+      'token_timeout',
+      ...(app.settings.GRANT_TTL > 0 ? ['authorization'] : []),
+    ],
+    token_endpoint_auth_signing_alg_values_supported: CLIENT_ASSERTION_ALGORITHMS,
   })
+  app.keys.provide(ID_TOKEN_SIGNING_ALGS)
 
   app.post(
     '/token',
     {
-      schema: { body: TokenRequest, response: { 200: TokenResponse } },
-      config: { crossOrigin: true },
+      schema: {
+        summary: 'Exchange a grant for tokens',
+        description: 'RFC 6749 section 3.2. A code and a refresh token work once.',
+        tags: ['Tokens'],
+        security: [{ client: [] }, {}],
+        consumes: ['application/x-www-form-urlencoded', 'application/json'],
+        body: TokenRequest,
+        response: { 200: TokenResponse },
+      },
+      config: {
+        crossOrigin: true,
+        answers: {
+          400: 'The request or its grant is not good: `invalid_request`, `invalid_grant`, `invalid_scope`, `invalid_target`, `unauthorized_client`, `unsupported_grant_type`',
+          401: 'The client did not authenticate (`invalid_client`)',
+        },
+      },
     },
     async (request, reply) => {
       const client = await app.authenticateClient(request)
@@ -59,6 +103,7 @@ export default fp(token, {
     fastify: [
       'authenticateClient',
       'clock',
+      'keys',
       'metadata',
       'settings',
       'store',

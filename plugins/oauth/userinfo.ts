@@ -11,8 +11,21 @@ const userinfo: FastifyPluginAsyncTypebox = async (app) => {
   app.route({
     method: ['GET', 'POST'],
     url: '/userinfo',
-    schema: { response: { 200: UserinfoResponse } },
-    config: { crossOrigin: true },
+    schema: {
+      summary: "Read the e-mail address of the agent's owner",
+      description: 'OpenID Connect Core section 5.3. Nothing else about a person is known.',
+      tags: ['Sign-in'],
+      security: [{ accessToken: [] }],
+      response: { 200: UserinfoResponse },
+    },
+    config: {
+      crossOrigin: true,
+      answers: {
+        400: 'The access token was sent twice (`invalid_request`)',
+        401: 'The access token is missing, malformed, expired or revoked (`invalid_token`)',
+        403: 'The access token has none of the scopes that are needed (`insufficient_scope`)',
+      },
+    },
     handler: async (request, reply) => {
       const { sub } = await app.authenticateBearer(request, IDENTITY_SCOPES)
       const agent = await app.store.agents.find(sub)

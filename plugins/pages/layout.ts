@@ -1,7 +1,10 @@
 import { html } from 'ghtml'
 
-/** Headers of every page: nothing from elsewhere, no framing, no caching, no referrer. */
-export function pageHeaders(nonce: string): Record<string, string> {
+/**
+ * Headers of every page: nothing from elsewhere, no framing, no caching, no referrer.
+ * @param formAction the URL that the page's form goes to
+ */
+export function pageHeaders(nonce: string, formAction?: string): Record<string, string> {
   return {
     'content-type': 'text/html; charset=utf-8',
     'cache-control': 'no-store',
@@ -11,13 +14,21 @@ export function pageHeaders(nonce: string): Record<string, string> {
       `style-src 'nonce-${nonce}'`,
       "connect-src 'self'",
       "base-uri 'none'",
-      "form-action 'none'",
+      `form-action ${formAction === undefined ? "'none'" : formSources(formAction)}`,
       "frame-ancestors 'none'",
     ].join('; '),
     'referrer-policy': 'no-referrer',
     'x-content-type-options': 'nosniff',
     'x-frame-options': 'DENY',
   }
+}
+
+/**
+ * Where a form for this URL may go: anywhere with its scheme, or a better one. Browsers hold the
+ * website's answer to the form against the policy too, and websites lead on to other origins of theirs.
+ */
+function formSources(url: string): string {
+  return new URL(url).protocol === 'https:' ? 'https:' : 'http: https:'
 }
 
 /** What the symbol beside the status shows. */

@@ -1,5 +1,6 @@
 import { html } from 'ghtml'
 import type { AuthorizationRequestFacts } from '../../schemas/authorize.ts'
+import { IDENTITY_SCOPES, scopeWords } from '../../schemas/scope.ts'
 import { isLoopback } from '../../schemas/uri.ts'
 import { layout, symbol } from './layout.ts'
 
@@ -9,7 +10,7 @@ import { layout, symbol } from './layout.ts'
  * `request_id`; browser automation evaluates that global or reads the meta element.
  */
 export function waitingPage(facts: AuthorizationRequestFacts, nonce: string): string {
-  const { request_id, client_name, redirect_host, scope, expires_in } = facts
+  const { request_id, client_name, redirect_host, scope, resource, expires_in } = facts
   const issuer_host = new URL(facts.issuer).host
   return layout({
     title: `Sign in to ${withoutDirections(client_name)}`,
@@ -22,12 +23,15 @@ export function waitingPage(facts: AuthorizationRequestFacts, nonce: string): st
 <p><strong id="title">Waiting for your agent</strong>
 <span id="detail">Your agent is proving who it is. As soon as it has, you return to ${redirect_host}. There is nothing for you to type.</span></p></div>
 !${isLoopbackHost(redirect_host) ? loopbackCaution : ''}
+!${facts.client_origin === 'operator' ? '' : unknownCaution(facts)}
 <noscript><p class="caution">Your agent can sign in, but without JavaScript this page cannot tell you so or take you back to ${redirect_host}.</p></noscript>
 <button type="button" id="back" hidden>Go back</button>
 <dl>
 <div><dt>Returns to</dt><dd><strong>${redirect_host}</strong></dd></div>
-<div><dt>It learns</dt><dd>${learned(scope)}</dd></div>
-<div id="time"><dt>Time left</dt><dd id="left" role="timer">${timeLeft(expires_in)}</dd></div>
+!${facts.client_host === undefined ? '' : html`<div><dt>Asked by</dt><dd><strong>${facts.client_host}</strong></dd></div>`}
+!${resource.length === 0 ? '' : html`<div><dt>Gives access to</dt><dd>${resource.join(', ')}</dd></div>`}
+<div><dt>It gets</dt><dd>${gets(scope)}</dd></div>
+<div id="time"><dt>Time left</dt><dd><span id="left" role="timer">${timeLeft(expires_in)}</span></dd></div>
 </dl>
 <details><summary>For your agent</summary>
 <p>The request is <code>${request_id}</code>. An agent authenticates it through its own library, at the server that it was set up with, and never at an address that a page names.</p></details>
@@ -38,6 +42,12 @@ export function waitingPage(facts: AuthorizationRequestFacts, nonce: string): st
 
 const loopbackCaution = `<p class="caution">This sign-in returns to a program on this computer, not to a website. Go on only if you started it here yourself.</p>`
 
+/** A name that nobody here has checked is shown beside what is certain. */
+function unknownCaution({ client_name, client_host }: AuthorizationRequestFacts): string {
+  const certain = client_host === undefined ? '' : `, only that ${client_host} asks`
+  return html`<p class="caution">Nobody here has checked that this is <bdi>${client_name}</bdi>${certain}.</p>`
+}
+
 function isLoopbackHost(host: string): boolean {
   return isLoopback(new URL(`http://${host}`).hostname)
 }
@@ -47,10 +57,12 @@ function withoutDirections(name: string): string {
   return name.replace(/\p{Bidi_Control}/gu, '')
 }
 
-/** What the scope gives away, in a person's words; an API's own scopes as they are. */
-function learned(scope: string): string {
-  const others = scope.split(' ').filter((word) => !['openid', 'profile', 'email'].includes(word))
-  return ["The e-mail address of your agent's owner", ...others].join(', ')
+/** What the scope gives the website, in a person's words; an API's own scopes as they are. */
+function gets(scope: string): string {
+  const words = scopeWords(scope)
+  const others = words.filter((word) => !IDENTITY_SCOPES.includes(word))
+  const identity = others.length < words.length ? ["The e-mail address of your agent's owner"] : []
+  return [...identity, ...others].join(', ')
 }
 
 function timeLeft(seconds: number): string {
@@ -93,11 +105,23 @@ function say(state, title, detail) {
   }
 }
 
-// RFC 6749 section 4.1.2: the browser goes to the redirect URI with the code.
-function goOn(redirect_to) {
+// RFC 6749 section 4.1.2: the browser goes to the redirect URI with the code. With
+// response_mode=form_post it takes it there in a form.
+function goOn(redirect_to, form_post) {
   history.replaceState({ finished: true }, '')
   say('finished', 'Your agent is signed in', 'Returning to ' + redirect_host + '.')
-  location.replace(redirect_to)
+  if (form_post) post(redirect_to, form_post)
+  else location.replace(redirect_to)
+}
+
+function post(action, members) {
+  const form = document.createElement('form')
+  Object.assign(form, { method: 'post', action, hidden: true })
+  for (const [name, value] of Object.entries(members)) {
+    form.append(Object.assign(document.createElement('input'), { name, value }))
+  }
+  document.body.append(form)
+  form.submit()
 }
 
 function finish() {
@@ -131,9 +155,9 @@ async function watch() {
   for (let failures = 0; ; ) {
     const asked = Date.now()
     try {
-      const { status, error, redirect_to } = await checkStatus(failures === 0 ? HOLD : 0)
+      const { status, error, redirect_to, form_post } = await checkStatus(failures === 0 ? HOLD : 0)
       failures = 0
-      if (redirect_to) return goOn(redirect_to)
+      if (redirect_to) return goOn(redirect_to, form_post)
       if (status === 'completed') return finish()
       if (status !== 'pending' && status !== 'authenticated') return fail(error)
       if (status === 'pending') say('waiting', 'Waiting for your agent', waiting)

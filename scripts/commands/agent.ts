@@ -26,6 +26,7 @@ export function addAgentCommands(program: Command): void {
   agent
     .command('list')
     .description('list the registered agents')
+    .addHelpText('after', '\nExample:\n  auth-agent agent list --json')
     .action(async (_options, command) => {
       const agents = await withCore((app) => app.store.agents.list())
       print(command, agents, () => table(agents.map(row), 'No agent is registered.'))
@@ -34,6 +35,7 @@ export function addAgentCommands(program: Command): void {
   agent
     .command('show <agent_id>')
     .description('show one agent')
+    .addHelpText('after', '\nExample:\n  auth-agent agent show agent_mZ4k…')
     .action(async (agent_id: string, _options, command) => {
       const found = await withCore((app) => app.store.agents.find(agent_id))
       if (found === undefined) throw new OAuthError('not_found', `There is no ${agent_id}`)
@@ -45,6 +47,10 @@ export function addAgentCommands(program: Command): void {
     .description("change the owner's e-mail address or the name")
     .option('--email <address>', "its owner's e-mail address")
     .option('--name <name>', 'what you call it')
+    .addHelpText(
+      'after',
+      '\nExample:\n  auth-agent agent update agent_mZ4k… --email new-owner@example.com',
+    )
     .action(async (agent_id: string, options: { email?: string; name?: string }, command) => {
       if (options.email === undefined && options.name === undefined) {
         command.error('error: nothing to change, give --email or --name')
@@ -57,26 +63,37 @@ export function addAgentCommands(program: Command): void {
     .command('rotate-secret <agent_id>')
     .description('make a new secret; it is shown once')
     .option('--overlap <seconds>', 'for how long the old one stays good', seconds, 0)
+    .addHelpText(
+      'after',
+      '\nExample:\n  auth-agent agent rotate-secret agent_mZ4k… --overlap 86400',
+    )
     .action(async (agent_id: string, options: { overlap: number }, command) => {
       const agent_secret = await withCore((app) =>
         app.registration.rotateAgentSecret(agent_id, options.overlap),
       )
-      print(command, { agent_id, agent_secret }, facts)
+      print(
+        command,
+        { agent_id, agent_secret },
+        (rotated) => `${facts(rotated)}\n\nKeep the agent_secret now: it is not shown again.`,
+      )
     })
 
   agent
     .command('disable <agent_id>')
     .description('end its sign-ins, codes and tokens and allow no new ones')
+    .addHelpText('after', '\nExample:\n  auth-agent agent disable agent_mZ4k…')
     .action((agent_id: string, _options, command) => setDisabled(agent_id, true, command))
 
   agent
     .command('enable <agent_id>')
     .description('allow sign-ins again')
+    .addHelpText('after', '\nExample:\n  auth-agent agent enable agent_mZ4k…')
     .action((agent_id: string, _options, command) => setDisabled(agent_id, false, command))
 
   agent
     .command('delete <agent_id>')
     .description('remove it and everything that hangs from it')
+    .addHelpText('after', '\nExample:\n  auth-agent agent delete agent_mZ4k…')
     .action(async (agent_id: string, _options, command) => {
       const deleted = await withCore((app) => app.store.agents.delete(agent_id))
       if (!deleted) throw new OAuthError('not_found', `There is no ${agent_id}`)

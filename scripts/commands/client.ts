@@ -1,8 +1,27 @@
-import type { Command } from 'commander'
-import { InvalidArgumentError } from 'commander'
+import { readFileSync } from 'node:fs'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { Client } from '../../db/store.ts'
 import { OAuthError } from '../../plugins/core/errors.ts'
+import { ID_TOKEN_SIGNING_ALGS } from '../../schemas/openid.ts'
 import { facts, print, table, time, withCore } from './session.ts'
+
+const REUSE_GRACE = '--refresh-reuse-grace <seconds>'
+
+interface CreateOptions {
+  name: string
+  redirectUri: string[]
+  public?: true
+  idTokenSignedResponseAlg?: string
+  refreshReuseGrace?: number
+  jwksUri?: string
+  jwksFile?: string
+  grantType?: string[]
+  scope?: string[]
+}
+
+interface UpdateOptions extends Omit<Partial<CreateOptions>, 'public' | 'refreshReuseGrace'> {
+  refreshReuseGrace?: number | 'server'
+}
 
 export function addClientCommands(program: Command): void {
   const client = program.command('client').description('the websites that agents sign in to')
@@ -11,18 +30,33 @@ export function addClientCommands(program: Command): void {
     .command('create')
     .description('register a website; its secret is shown once')
     .requiredOption('--name <name>', 'what people see it called')
-    .requiredOption('--redirect-uri <uri...>', 'where sign-ins return to, exactly')
+    .option('--redirect-uri <uri...>', 'where sign-ins return to, exactly', [])
     .option('--public', 'it cannot keep a secret (a native or single-page application)')
+    .addOption(idTokenAlg())
+    .option(REUSE_GRACE, 'for how long a rotated refresh token gets its successor again', seconds)
+    .option(
+      '--jwks-uri <uri>',
+      'it authenticates with the keys at this https URL, without a secret',
+    )
+    .option('--jwks-file <file>', 'it authenticates with the public keys in this JSON file')
+    .option('--grant-type <type...>', 'by default authorization_code and refresh_token')
+    .option('--scope <scope...>', 'the only scopes that it may ask for, or have for itself')
     .addHelpText(
       'after',
       '\nExample:\n  auth-agent client create --name Shop --redirect-uri https://shop.example/callback',
     )
-    .action(async (options: { name: string; redirectUri: string[]; public?: true }, command) => {
+    .action(async (options: CreateOptions, command) => {
       const { client, client_secret } = await withCore((app) =>
         app.registration.createClient({
           client_name: options.name,
           redirect_uris: options.redirectUri,
-          token_endpoint_auth_method: options.public ? 'none' : 'client_secret_basic',
+          token_endpoint_auth_method: methodOf(options),
+          grant_types: options.grantType,
+          scope: options.scope && words(options.scope).join(' '),
+          id_token_signed_response_alg: options.idTokenSignedResponseAlg,
+          refresh_reuse_grace: options.refreshReuseGrace,
+          jwks_uri: options.jwksUri,
+          jwks: options.jwksFile && JSON.parse(readFileSync(options.jwksFile, 'utf8')),
         }),
       )
       print(command, { ...client, client_secret }, (created) =>
@@ -33,6 +67,7 @@ export function addClientCommands(program: Command): void {
   client
     .command('list')
     .description('list the registered websites')
+    .addHelpText('after', '\nExample:\n  auth-agent client list --json')
     .action(async (_options, command) => {
       const clients = await withCore((app) => app.store.clients.list())
       print(command, clients, () => table(clients.map(row), 'No client is registered.'))
@@ -41,6 +76,7 @@ export function addClientCommands(program: Command): void {
   client
     .command('show <client_id>')
     .description('show one website')
+    .addHelpText('after', '\nExample:\n  auth-agent client show client_mZ4k…')
     .action(async (client_id: string, _options, command) => {
       const found = await withCore((app) => app.store.clients.find(client_id))
       if (found === undefined) throw new OAuthError('not_found', `There is no ${client_id}`)
@@ -49,54 +85,81 @@ export function addClientCommands(program: Command): void {
 
   client
     .command('update <client_id>')
-    .description('change the name or the redirect URIs')
+    .description('change what is given')
     .option('--name <name>', 'what people see it called')
     .option('--redirect-uri <uri...>', 'all redirect URIs that it has from now on')
-    .action(
-      async (client_id: string, options: { name?: string; redirectUri?: string[] }, command) => {
-        const { name, redirectUri } = options
-        if (name === undefined && redirectUri === undefined) {
-          command.error('error: nothing to change, give --name or --redirect-uri')
-        }
-        const updated = await withCore((app) =>
-          app.registration.updateClient(client_id, {
-            ...(name !== undefined && { client_name: name }),
-            ...(redirectUri !== undefined && { redirect_uris: redirectUri }),
-          }),
-        )
-        print(command, updated, described)
-      },
+    .addHelpText(
+      'after',
+      '\nExample:\n  auth-agent client update client_mZ4k… --name "Example Shop"',
     )
+    .addOption(idTokenAlg())
+    .option(REUSE_GRACE, "as for create, or `server` for the server's own", secondsOrServer)
+    .action(async (client_id: string, options: UpdateOptions, command) => {
+      const { name, redirectUri, idTokenSignedResponseAlg, refreshReuseGrace } = options
+      if (Object.keys(options).length === 0) {
+        command.error('error: nothing to change, see --help for what can be')
+      }
+      const updated = await withCore((app) =>
+        app.registration.updateClient(client_id, {
+          ...(name !== undefined && { client_name: name }),
+          ...(redirectUri !== undefined && { redirect_uris: redirectUri }),
+          ...(idTokenSignedResponseAlg !== undefined && {
+            id_token_signed_response_alg: idTokenSignedResponseAlg,
+          }),
+          ...(refreshReuseGrace !== undefined && {
+            refresh_reuse_grace: refreshReuseGrace === 'server' ? null : refreshReuseGrace,
+          }),
+        }),
+      )
+      print(command, updated, described)
+    })
 
   client
     .command('rotate-secret <client_id>')
     .description('make a new secret; it is shown once')
     .option('--overlap <seconds>', 'for how long the old one stays good', seconds, 0)
+    .addHelpText(
+      'after',
+      '\nExample:\n  auth-agent client rotate-secret client_mZ4k… --overlap 86400',
+    )
     .action(async (client_id: string, options: { overlap: number }, command) => {
       const client_secret = await withCore((app) =>
         app.registration.rotateClientSecret(client_id, options.overlap),
       )
-      print(command, { client_id, client_secret }, facts)
+      print(
+        command,
+        { client_id, client_secret },
+        (rotated) => `${facts(rotated)}\n\nKeep the client_secret now: it is not shown again.`,
+      )
     })
 
   client
     .command('disable <client_id>')
     .description('end its sign-ins, codes and tokens and allow no new ones')
+    .addHelpText('after', '\nExample:\n  auth-agent client disable client_mZ4k…')
     .action((client_id: string, _options, command) => setDisabled(client_id, true, command))
 
   client
     .command('enable <client_id>')
     .description('allow sign-ins again')
+    .addHelpText('after', '\nExample:\n  auth-agent client enable client_mZ4k…')
     .action((client_id: string, _options, command) => setDisabled(client_id, false, command))
 
   client
     .command('delete <client_id>')
     .description('remove it and everything that hangs from it')
+    .addHelpText('after', '\nExample:\n  auth-agent client delete client_mZ4k…')
     .action(async (client_id: string, _options, command) => {
       const deleted = await withCore((app) => app.store.clients.delete(client_id))
       if (!deleted) throw new OAuthError('not_found', `There is no ${client_id}`)
       print(command, { client_id, deleted }, () => `Deleted ${client_id}.`)
     })
+}
+
+function methodOf(options: CreateOptions): string {
+  if (options.public) return 'none'
+  const keys = options.jwksUri ?? options.jwksFile
+  return keys === undefined ? 'client_secret_basic' : 'private_key_jwt'
 }
 
 async function setDisabled(client_id: string, disabled: boolean, command: Command): Promise<void> {
@@ -113,6 +176,22 @@ export function seconds(text: string): number {
   return Number(text)
 }
 
+function secondsOrServer(text: string): number | 'server' {
+  return text === 'server' ? text : seconds(text)
+}
+
+function idTokenAlg(): Option {
+  return new Option(
+    '--id-token-signed-response-alg <alg>',
+    'what signs its ID Tokens; RS256 unless said otherwise',
+  ).choices(ID_TOKEN_SIGNING_ALGS)
+}
+
+/** Scopes may be given one by one or as one text. */
+export function words(scopes: string[]): string[] {
+  return scopes.flatMap((scope) => scope.split(' ')).filter((word) => word !== '')
+}
+
 function row(client: Client): Record<string, unknown> {
   return {
     client_id: client.client_id,
@@ -127,6 +206,7 @@ function row(client: Client): Record<string, unknown> {
 function described(client: Client & { client_secret?: string }, note?: string): string {
   const text = facts({
     ...client,
+    jwks: client.jwks && JSON.stringify(client.jwks),
     created_at: time(client.created_at),
     disabled_at: client.disabled_at && time(client.disabled_at),
   })

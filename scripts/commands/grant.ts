@@ -10,6 +10,7 @@ export function addGrantCommands(program: Command): void {
     .description('list where agents are signed in')
     .option('--agent <agent_id>', 'of one agent')
     .option('--client <client_id>', 'at one website')
+    .addHelpText('after', '\nExample:\n  auth-agent grant list --agent agent_mZ4k…')
     .action(async (options: { agent?: string; client?: string }, command) => {
       const grants = await withCore(async (app) => {
         const now = app.clock.now()
@@ -38,6 +39,7 @@ export function addGrantCommands(program: Command): void {
   grant
     .command('revoke <grant_id>')
     .description('end one sign-in and all its tokens')
+    .addHelpText('after', '\nExample:\n  auth-agent grant revoke grant_mZ4k…')
     .action(async (grant_id: string, _options, command) => {
       const revoked = await withCore((app) => app.store.grants.revoke(grant_id, app.clock.now()))
       if (!revoked) throw new OAuthError('not_found', `There is no living ${grant_id}`)

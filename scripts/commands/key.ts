@@ -1,4 +1,5 @@
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
+import { SIGNING_ALGS } from '../../plugins/core/settings.ts'
 import { print, table, time, withCore } from './session.ts'
 
 export function addKeyCommands(program: Command): void {
@@ -7,6 +8,7 @@ export function addKeyCommands(program: Command): void {
   key
     .command('list')
     .description('list the keys that are in the key set')
+    .addHelpText('after', '\nExample:\n  auth-agent key list --json')
     .action(async (_options, command) => {
       const keys = await withCore((app) => app.keys.list())
       print(
@@ -30,8 +32,16 @@ export function addKeyCommands(program: Command): void {
     .command('rotate')
     .description('publish a new key, which signs once verifiers had time to fetch it')
     .option('--now', 'let it sign at once')
-    .action(async (options: { now?: true }, command) => {
-      const { kid, alg, active_from } = await withCore((app) => app.keys.rotate(options.now))
+    .addHelpText('after', '\nExample:\n  auth-agent key rotate --now')
+    .addOption(
+      new Option('--alg <alg>', 'of which algorithm; by default that of access tokens').choices(
+        SIGNING_ALGS,
+      ),
+    )
+    .action(async (options: { now?: true; alg?: string }, command) => {
+      const { kid, alg, active_from } = await withCore((app) =>
+        app.keys.rotate(options.now, options.alg),
+      )
       print(command, { kid, alg, active_from }, () => `${kid} signs from ${time(active_from)} on.`)
     })
 }

@@ -1,7 +1,8 @@
 import closeWithGrace from 'close-with-grace'
 import type { Command } from 'commander'
 import { buildApp } from '../../plugins/app.ts'
-import { readEnvironment, Settings, SettingsError } from '../../plugins/core/settings.ts'
+import { readEnvironment, Settings } from '../../plugins/core/settings.ts'
+import { Refusal } from './session.ts'
 
 /** For how many milliseconds requests that are under way may finish after SIGTERM. */
 const GRACE = 10_000
@@ -17,25 +18,35 @@ export function addServeCommand(program: Command): void {
   program
     .command('serve')
     .description('run the server until SIGTERM or SIGINT')
+    .addHelpText('after', '\nExample:\n  ISSUER=https://auth.example.com auth-agent serve')
     .addHelpText('after', `\nSettings, from the environment:\n${settings}`)
     .action(async () => {
       const settings = readEnvironment()
       const app = await buildApp(settings)
-      closeWithGrace({ delay: GRACE, logger: false }, async ({ err, signal }) => {
+      const grace = closeWithGrace({ delay: GRACE, logger: false }, async ({ err, signal }) => {
         if (err) app.log.fatal({ err }, 'closing after an error')
         else app.log.info({ signal }, 'closing')
         await app.close()
       })
+      const { ISSUER, HOST, PORT } = settings
       try {
-        await app.listen({ host: settings.HOST, port: settings.PORT, listenTextResolver: () => '' })
+        await app.listen({
+          host: HOST,
+          port: PORT,
+          listenTextResolver: (address) => `serving ${ISSUER}, listening on ${address}`,
+        })
       } catch (error) {
+        grace.uninstall()
         await app.close()
-        const { code, message } = error as NodeJS.ErrnoException
-        if (code !== 'EADDRINUSE') throw error
-        throw new SettingsError([
-          `PORT=${settings.PORT}: is in use on ${settings.HOST} (${message})`,
-        ])
+        throw new Refusal(refusedAddress(error, HOST, PORT), { cause: error })
       }
-      app.log.info({ issuer: settings.ISSUER, listening: app.listeningOrigin }, 'serving')
     })
+}
+
+function refusedAddress(error: unknown, host: string, port: number): string {
+  const { code, message } = error as NodeJS.ErrnoException
+  if (code === 'EADDRINUSE') {
+    return `Port ${port} is in use on ${host}: end what listens there, or set PORT to another.`
+  }
+  return `Cannot listen on ${host} port ${port}: ${message}.`
 }

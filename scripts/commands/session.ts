@@ -3,6 +3,11 @@ import type { FastifyInstance } from 'fastify'
 import { buildApp } from '../../plugins/app.ts'
 import { readEnvironment } from '../../plugins/core/settings.ts'
 
+/** What cannot be done, in one sentence for whoever typed the command. */
+export class Refusal extends Error {
+  override name = 'Refusal'
+}
+
 /** Works on the server's database without serving. */
 export async function withCore<T>(work: (app: FastifyInstance) => Promise<T>): Promise<T> {
   const app = await buildApp({ ...readEnvironment(), LOG_LEVEL: 'silent' }, { endpoints: [] })
@@ -16,10 +21,27 @@ export async function withCore<T>(work: (app: FastifyInstance) => Promise<T>): P
 /** Prints a value as JSON when `--json` asks for it, else what `text` makes of it. */
 export function print<T>(command: Command, value: T, text: (value: T) => string): void {
   const { json } = command.optsWithGlobals<{ json?: boolean }>()
-  console.log(json ? JSON.stringify(value) : text(value))
+  console.log(json ? toJson(value) : text(value))
 }
 
-/** Columns of equal width; a value that somebody else chose cannot steer the terminal. */
+/** JSON in which characters that could steer a terminal are escaped. */
+export function toJson(value: unknown): string {
+  return JSON.stringify(value).replace(steering, (character) =>
+    [...Array(character.length).keys()]
+      .map((at) => `\\u${character.charCodeAt(at).toString(16).padStart(4, '0')}`)
+      .join(''),
+  )
+}
+
+/** Text that somebody else may have chosen, on one line and unable to steer the terminal. */
+export function plain(text: string): string {
+  return text.replace(steering, '?')
+}
+
+/** Control and formatting characters, among them the escape sequences and text direction. */
+const steering = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu
+
+/** Columns of equal width under their names, or `none` when there is no row. */
 export function table(rows: Record<string, unknown>[], none: string): string {
   const [first] = rows
   if (first === undefined) return none
@@ -51,7 +73,6 @@ export function time(seconds: number | null): string {
   return seconds === null ? '-' : `${new Date(seconds * 1000).toISOString().slice(0, 19)}Z`
 }
 
-export function cell(value: unknown): string {
-  const text = Array.isArray(value) ? value.join(' ') : String(value ?? '-')
-  return text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, '?')
+function cell(value: unknown): string {
+  return plain(Array.isArray(value) ? value.join(' ') : String(value ?? '-'))
 }

@@ -109,6 +109,7 @@ export async function startWebsite(options: WebsiteOptions): Promise<Website> {
     return reply.redirect('/', 303)
   })
 
+  app.get('/icon.svg', (_request, reply) => reply.type('image/svg+xml').send(icon))
   app.get('/site.css', (_request, reply) => reply.type('text/css').send(style))
   app.get('/site.js', (_request, reply) => reply.type('text/javascript').send(script))
 
@@ -138,7 +139,7 @@ function page(title: string, main: string): string {
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>${title}</title>
-<link rel="icon" href="data:,">
+<link rel="icon" href="/icon.svg">
 <link rel="stylesheet" href="/site.css">
 <script src="/site.js" defer></script>
 </head>
@@ -176,6 +177,9 @@ function problemPage(reason: string): string {
 function popupPage(): string {
   return page('Signed in', '<h1 id="close">You are signed in, this window can be closed</h1>')
 }
+
+const icon = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16">
+<path fill="#1d5c4d" d="M8 1l6 11H9v3H7v-3H2z"/></svg>`
 
 const style = `
 :root { color-scheme: light dark; }

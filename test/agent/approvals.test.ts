@@ -422,8 +422,8 @@ t.test('neither the database nor the trail holds a code', async (t) => {
   t.match(events, [
     { event: 'policy' },
     { event: 'approval', outcome: 'asked', client_id: site.client_id, model: 'test-model' },
-    { event: 'approval', outcome: 'invalid_grant', method: 'approval_code' },
-    { event: 'sign_in', outcome: 'granted', method: 'approval_code' },
+    { event: 'approval', outcome: 'invalid_grant', method: 'agent_secret' },
+    { event: 'sign_in', outcome: 'granted', method: 'agent_secret approval' },
   ])
   t.notOk(JSON.stringify(events).includes(code()))
 })

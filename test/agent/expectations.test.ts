@@ -74,6 +74,7 @@ t.test('GET /authorize gives an agent that asks for JSON the facts of the reques
     issuer: 'https://auth.example/tenant',
     client_id: site.client_id,
     client_name: 'A <b>site</b>',
+    client_origin: 'operator',
     redirect_host: 'site.example',
     scope: 'openid email',
     resource: [],

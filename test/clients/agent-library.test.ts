@@ -4,8 +4,9 @@ import { authorizeQuery, createAgent, createSite, encode, pkce } from '../harnes
 import { authenticate, completeAuthenticationFlow, readRequestId } from './agent-library.ts'
 import { listen } from './live.ts'
 
+const { app, issuer } = await listen(t)
+
 t.test('an agent library signs in to a website whose library speaks JSON', async (t) => {
-  const { app, issuer } = await listen(t)
   const agent = await createAgent(app)
   const site = await createSite(app)
   const { client_id, client_secret, redirect_uri } = site
@@ -56,7 +57,6 @@ t.test('an agent library signs in to a website whose library speaks JSON', async
 })
 
 t.test('the waiting page has the request_id in every place where agents look', async (t) => {
-  const { app, issuer } = await listen(t)
   const site = await createSite(app)
   const query = encode(authorizeQuery(site, pkce().code_challenge))
   const page = await (await fetch(`${issuer}/authorize?${query}`)).text()
@@ -67,7 +67,6 @@ t.test('the waiting page has the request_id in every place where agents look', a
 })
 
 t.test('an agent library can tell what went wrong', async (t) => {
-  const { app, issuer } = await listen(t)
   const agent = await createAgent(app)
   const site = await createSite(app)
   const query = encode(authorizeQuery(site, pkce().code_challenge))

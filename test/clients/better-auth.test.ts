@@ -27,12 +27,11 @@ t.test('a website signs an agent in with better-auth', async (t) => {
         config: [
           {
             providerId: 'auth-agent',
-            discoveryUrl: `${issuer}/.well-known/oauth-authorization-server`,
+            discoveryUrl: `${issuer}/.well-known/openid-configuration`,
             clientId: client_id,
             clientSecret: client_secret,
-            scopes: ['email'],
-            accountSubject: ({ profile }) => String(profile.sub),
-            mapProfileToUser: (profile) => ({ name: String(profile.email) }),
+            scopes: ['openid', 'email'],
+            requireIdTokenVerification: true,
           },
         ],
       }),

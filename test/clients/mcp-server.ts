@@ -12,16 +12,14 @@ import { createRemoteJWKSet, jwtVerify } from 'jose'
 
 export interface ProtectedServer {
   issuer: string
-  /** The MCP server's own URL. */
+  /** The MCP server's own URL, which is the `aud` of its tokens. */
   resource: string
-  /** The `aud` that its tokens must have. */
-  audience: string
   scope: string
 }
 
 /** An MCP server whose one tool tells who calls it, for tokens of the issuer alone. */
 export async function createMcpServer(given: ProtectedServer): Promise<Express> {
-  const { issuer, resource, audience, scope } = given
+  const { issuer, resource, scope } = given
   const discovery = await fetch(`${issuer}/.well-known/oauth-authorization-server`)
   const oauthMetadata = (await discovery.json()) as OAuthMetadata
   const keys = createRemoteJWKSet(new URL(String(oauthMetadata.jwks_uri)))
@@ -31,11 +29,13 @@ export async function createMcpServer(given: ProtectedServer): Promise<Express> 
     resourceMetadataUrl: getOAuthProtectedResourceMetadataUrl(new URL(resource)),
     verifier: {
       async verifyAccessToken(token) {
-        const { payload } = await jwtVerify(token, keys, { issuer, audience, typ: 'at+jwt' }).catch(
-          (error: Error) => {
-            throw new InvalidTokenError(error.message)
-          },
-        )
+        const { payload } = await jwtVerify(token, keys, {
+          issuer,
+          audience: resource,
+          typ: 'at+jwt',
+        }).catch((error: Error) => {
+          throw new InvalidTokenError(error.message)
+        })
         return {
           token,
           clientId: String(payload.client_id),

@@ -2,10 +2,9 @@ import * as current from '@modelcontextprotocol/client'
 import { auth } from '@modelcontextprotocol/sdk/client/auth.js'
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
-import type { FastifyInstance } from 'fastify'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import type { NewClient } from '../../plugins/core/registration.ts'
-import { type Credentials, createAgent, createSite, type Site } from '../harness.ts'
+import { createAgent, createSite, type Site } from '../harness.ts'
 import { completeAuthenticationFlow } from './agent-library.ts'
 import { freePort, listen, serve } from './live.ts'
 import { createMcpServer } from './mcp-server.ts'
@@ -53,26 +52,15 @@ class Host implements current.OAuthClientProvider {
   }
 }
 
-interface World {
-  app: FastifyInstance
-  issuer: string
-  agent: Credentials
-  resource: string
-}
-
-async function createWorld(t: Test): Promise<World> {
-  const { app, issuer } = await listen(t)
-  const agent = await createAgent(app)
-  const port = await freePort()
-  const resource = `http://127.0.0.1:${port}/mcp`
-  await app.registration.createResource({ uri: resource, scopes: ['tools'] })
-  const server = await createMcpServer({ issuer, resource, audience: resource, scope: 'tools' })
-  await serve(t, port, server)
-  return { app, issuer, agent, resource }
-}
+const { app, issuer } = await listen(t)
+const agent = await createAgent(app)
+const port = await freePort()
+const resource = `http://127.0.0.1:${port}/mcp`
+await app.registration.createResource({ uri: resource, scopes: ['tools'] })
+await serve(t, port, await createMcpServer({ issuer, resource, scope: 'tools' }))
 
 /** Registered without a port, asked for with one, as MCP hosts do. */
-async function createHost(app: FastifyInstance, client: Partial<NewClient> = {}): Promise<Host> {
+async function createHost(client: Partial<NewClient> = {}): Promise<Host> {
   const site = await createSite(app, {
     client_name: 'MCP host',
     redirect_uris: ['http://127.0.0.1/callback'],
@@ -88,8 +76,7 @@ const kinds: [string, Partial<NewClient>][] = [
 
 for (const [kind, registration] of kinds) {
   t.test(`the MCP SDK 1 as a ${kind} client gets in from the MCP server's URL alone`, async (t) => {
-    const { app, agent, resource } = await createWorld(t)
-    const host = await createHost(app, registration)
+    const host = await createHost(registration)
     const connect = async () => {
       const transport = new StreamableHTTPClientTransport(new URL(resource), { authProvider: host })
       const client = new Client({ name: 'test', version: '1.0.0' })
@@ -113,8 +100,7 @@ for (const [kind, registration] of kinds) {
   })
 
   t.test(`the MCP SDK 2 as a ${kind} client gets in from the MCP server's URL alone`, async (t) => {
-    const { app, agent, issuer, resource } = await createWorld(t)
-    const host = await createHost(app, registration)
+    const host = await createHost(registration)
     const connect = async () => {
       const transport = new current.StreamableHTTPClientTransport(new URL(resource), {
         authProvider: host,
@@ -142,8 +128,7 @@ for (const [kind, registration] of kinds) {
 }
 
 t.test('the MCP SDK 2 refuses a callback of another issuer', async (t) => {
-  const { app, agent, resource } = await createWorld(t)
-  const host = await createHost(app, { token_endpoint_auth_method: 'none' })
+  const host = await createHost({ token_endpoint_auth_method: 'none' })
   t.equal(await current.auth(host, { serverUrl: resource }), 'REDIRECT')
   const callback = await completeAuthenticationFlow(host.authorizationUrl ?? '', agent)
   const authorizationCode = callback.searchParams.get('code') ?? ''
@@ -156,7 +141,6 @@ t.test('the MCP SDK 2 refuses a callback of another issuer', async (t) => {
 })
 
 t.test('an MCP server that our tokens protect sends strangers to the issuer', async (t) => {
-  const { issuer, resource } = await createWorld(t)
   const refused = await fetch(resource, { method: 'POST', body: '{}' })
   t.equal(refused.status, 401)
   const [, metadata = ''] =

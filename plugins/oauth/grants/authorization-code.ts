@@ -1,8 +1,9 @@
 import type { FastifyInstance } from 'fastify'
-import type { AuthorizationRequest, Client, Resource } from '../../../db/store.ts'
 import type { AuthorizationCodeRequest, TokenResponse } from '../../../schemas/token.ts'
+import type { AuthorizationRequest, Client, Resource } from '../../core/core.ts'
 import { OAuthError } from '../../core/errors.ts'
-import { audienceOf, narrowTarget } from '../../core/resources.ts'
+import { narrowTarget } from '../../core/resources.ts'
+import { expiry, tokenResponse } from './token-response.ts'
 
 /**
  * Redeems an authorization code (RFC 6749 section 4.1.3, RFC 7636 section 4.6). It works once; a
@@ -21,12 +22,13 @@ export async function redeemAuthorizationCode(
 
   const { ACCESS_TOKEN_TTL, REFRESH_TOKEN_TTL } = app.settings
   const refreshable = client.grant_types.includes('refresh_token')
+  const idle = refreshable ? REFRESH_TOKEN_TTL : ACCESS_TOKEN_TTL
   const now = app.clock.now()
   const redemption = await app.store.grants.redeemCode({
     request_id,
     client_id: client.client_id,
     now,
-    expires_at: now + (refreshable ? REFRESH_TOKEN_TTL : ACCESS_TOKEN_TTL),
+    expiresAt: (created_at) => expiry(app.settings, now, idle, created_at),
     refresh_generation: refreshable ? 0 : null,
     check,
   })
@@ -36,20 +38,12 @@ export async function redeemAuthorizationCode(
   }
   if (redemption.outcome !== 'redeemed') throw unusable()
 
-  const { grant } = redemption
-  const { scope, resources } = narrowTarget({ ...grant, ...redemption }, { resource })
-  return {
-    access_token: await app.tokens.signAccessToken({
-      ...grant,
-      sub: grant.agent_id,
-      scope,
-      aud: audienceOf(resources),
-    }),
-    token_type: 'Bearer',
-    expires_in: ACCESS_TOKEN_TTL,
-    ...(refreshable && { refresh_token: app.tokens.sealRefreshToken(grant.grant_id, 0) }),
-    scope,
-  }
+  const { grant, request } = redemption
+  return await tokenResponse(app, client, grant, {
+    ...narrowTarget({ ...grant, ...redemption }, { resource }),
+    generation: grant.refresh_generation,
+    nonce: request.nonce ?? undefined,
+  })
 
   function check(request: AuthorizationRequest, resources: Resource[]): void {
     if (redirect_uri !== undefined && redirect_uri !== request.redirect_uri) {

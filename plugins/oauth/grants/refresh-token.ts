@@ -1,14 +1,16 @@
 import type { FastifyInstance } from 'fastify'
-import type { Client } from '../../../db/store.ts'
 import type { RefreshTokenRequest, TokenResponse } from '../../../schemas/token.ts'
+import type { Client } from '../../core/core.ts'
 import { OAuthError } from '../../core/errors.ts'
-import { audienceOf, narrowTarget } from '../../core/resources.ts'
+import { narrowTarget } from '../../core/resources.ts'
+import { expiry, tokenResponse } from './token-response.ts'
 
 /**
  * Exchanges a refresh token for its successor and an access token (RFC 6749 section 6). Use of one
  * that was exchanged already revokes the grant (RFC 9700 section 4.14.2), except within
- * REFRESH_REUSE_GRACE, when it gets the same successor again. The scope and the resources may
- * narrow for the access token; the successor keeps the whole of them (RFC 8707 section 2.2).
+ * REFRESH_REUSE_GRACE or the client's own grace, when it gets the same successor again. The scope
+ * and the resources may narrow for the access token; the successor keeps the whole of them (RFC 8707
+ * section 2.2).
  */
 export async function refresh(
   app: Pick<FastifyInstance, 'clock' | 'log' | 'settings' | 'store' | 'tokens'>,
@@ -18,14 +20,14 @@ export async function refresh(
   const presented = app.tokens.openRefreshToken(request.refresh_token)
   if (presented === undefined) throw unusable()
 
-  const { ACCESS_TOKEN_TTL, REFRESH_TOKEN_TTL, REFRESH_REUSE_GRACE } = app.settings
+  const { REFRESH_TOKEN_TTL, REFRESH_REUSE_GRACE } = app.settings
   const now = app.clock.now()
   const rotation = await app.store.grants.rotate({
     ...presented,
     client_id: client.client_id,
     now,
-    expires_at: now + REFRESH_TOKEN_TTL,
-    grace: REFRESH_REUSE_GRACE,
+    expiresAt: (created_at) => expiry(app.settings, now, REFRESH_TOKEN_TTL, created_at),
+    grace: client.refresh_reuse_grace ?? REFRESH_REUSE_GRACE,
     check: (grant, resources) => void narrowTarget({ ...grant, resources }, request),
   })
   if (rotation.outcome === 'replayed') {
@@ -35,19 +37,8 @@ export async function refresh(
   if (rotation.outcome !== 'rotated') throw unusable()
 
   const { grant, generation } = rotation
-  const { scope, resources } = narrowTarget({ ...grant, ...rotation }, request)
-  return {
-    access_token: await app.tokens.signAccessToken({
-      ...grant,
-      sub: grant.agent_id,
-      scope,
-      aud: audienceOf(resources),
-    }),
-    token_type: 'Bearer',
-    expires_in: ACCESS_TOKEN_TTL,
-    refresh_token: app.tokens.sealRefreshToken(grant.grant_id, generation),
-    scope,
-  }
+  const target = narrowTarget({ ...grant, ...rotation }, request)
+  return await tokenResponse(app, client, grant, { ...target, generation })
 }
 
 function unusable(): OAuthError {

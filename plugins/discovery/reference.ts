@@ -1,0 +1,29 @@
+import { randomBytes } from 'node:crypto'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import fp from 'fastify-plugin'
+import { pageHeaders } from '../pages/layout.ts'
+import { referencePage } from '../pages/reference.ts'
+
+/** GET /docs: the OpenAPI document as a page that needs nothing from elsewhere. */
+const reference: FastifyPluginAsyncTypebox = async (app) => {
+  app.get(
+    '/docs',
+    {
+      schema: {
+        summary: 'Every endpoint on one page',
+        tags: ['Discovery'],
+        produces: ['text/html'],
+      },
+    },
+    async (_request, reply) => {
+      const nonce = randomBytes(16).toString('base64')
+      return reply.headers(pageHeaders(nonce)).send(referencePage(await app.apiDocument(), nonce))
+    },
+  )
+}
+
+export default fp(reference, {
+  name: 'discovery/reference',
+  encapsulate: true,
+  decorators: { fastify: ['apiDocument'] },
+})

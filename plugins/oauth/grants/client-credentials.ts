@@ -1,0 +1,37 @@
+import type { FastifyInstance } from 'fastify'
+import type { ClientCredentialsRequest, TokenResponse } from '../../../schemas/token.ts'
+import type { Client } from '../../core/core.ts'
+import { OAuthError } from '../../core/errors.ts'
+import { audienceOf, findTarget } from '../../core/resources.ts'
+
+/**
+ * An access token for the client itself, without any agent (RFC 6749 section 4.4): for a resource's
+ * scopes that the operator has registered for the client, by default all of them. The client is its
+ * subject (RFC 9068 section 5); no refresh token (RFC 6749 section 4.4.3). It hangs from no grant and
+ * ends when the client is disabled.
+ */
+export async function issueToClient(
+  app: Pick<FastifyInstance, 'log' | 'settings' | 'store' | 'tokens'>,
+  client: Client,
+  { scope, resource }: ClientCredentialsRequest,
+): Promise<TokenResponse> {
+  const { client_id } = client
+  if (client.token_endpoint_auth_method === 'none') {
+    throw new OAuthError('unauthorized_client', 'A public client cannot act for itself')
+  }
+  const registered = client.scope ?? ''
+  const wish = { scope: scope ?? registered, resource }
+  const target = await findTarget(app.store, wish, { own: [], registered })
+  app.log.info({ client_id, scope: target.scope }, 'token issued to a client for itself')
+  return {
+    access_token: await app.tokens.signAccessToken({
+      sub: client_id,
+      client_id,
+      scope: target.scope,
+      aud: audienceOf(target.resources),
+    }),
+    token_type: 'Bearer',
+    expires_in: app.settings.ACCESS_TOKEN_TTL,
+    scope: target.scope,
+  }
+}

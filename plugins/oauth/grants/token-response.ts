@@ -1,0 +1,70 @@
+import type { FastifyInstance } from 'fastify'
+import { scopeWords } from '../../../schemas/scope.ts'
+import type { TokenResponse } from '../../../schemas/token.ts'
+import type { Client, Grant } from '../../core/core.ts'
+import { OAuthError } from '../../core/errors.ts'
+import { audienceOf, type Target } from '../../core/resources.ts'
+import type { Settings } from '../../core/settings.ts'
+
+/** What the tokens are good for: what was granted or a part of it. */
+export interface Issue extends Target {
+  /** The number of the refresh token; null for a client that gets none. */
+  generation: number | null
+  /** That of the authorization request, which the ID Token of a refresh does not repeat. */
+  nonce?: string
+}
+
+/**
+ * The token answer for a grant (RFC 6749 section 5.1): with `openid` in the scope also an ID Token
+ * (OpenID Connect Core sections 3.1.3.3 and 12.2), and how long the refresh token and the sign-in
+ * last (draft-ietf-oauth-refresh-token-expiration-03).
+ */
+export async function tokenResponse(
+  app: Pick<FastifyInstance, 'clock' | 'settings' | 'store' | 'tokens'>,
+  client: Client,
+  grant: Grant,
+  { scope, resources, generation, nonce }: Issue,
+): Promise<TokenResponse> {
+  const now = app.clock.now()
+  const remaining = grantEnd(app.settings, grant.created_at) - now
+  const expires_in = Math.min(app.settings.ACCESS_TOKEN_TTL, remaining)
+  const access_token = await app.tokens.signAccessToken(
+    { ...grant, sub: grant.agent_id, scope, aud: audienceOf(resources) },
+    expires_in,
+  )
+  return {
+    access_token,
+    token_type: 'Bearer',
+    expires_in,
+    ...(generation !== null && {
+      refresh_token: app.tokens.sealRefreshToken(grant.grant_id, generation),
+      refresh_token_timeout: grant.expires_at - now,
+    }),
+    ...(Number.isFinite(remaining) && { authorization_expires_in: remaining }),
+    ...(scopeWords(scope).includes('openid') && { id_token: await signIdToken() }),
+    scope,
+  }
+
+  async function signIdToken(): Promise<string> {
+    const email = scopeWords(scope).includes('email') ? await ownerEmail() : undefined
+    return await app.tokens.signIdToken(grant, client, { access_token, expires_in, nonce, email })
+  }
+
+  async function ownerEmail(): Promise<string> {
+    const agent = await app.store.agents.find(grant.agent_id)
+    if (agent === undefined) throw new OAuthError('invalid_grant', 'The agent is gone')
+    return agent.email
+  }
+}
+
+/**
+ * When a grant of this age ends if nobody refreshes it for `idle` seconds, in epoch seconds: never
+ * later than GRANT_TTL after the sign-in.
+ */
+export function expiry(settings: Settings, now: number, idle: number, created_at: number): number {
+  return Math.min(now + idle, grantEnd(settings, created_at))
+}
+
+function grantEnd({ GRANT_TTL }: Settings, created_at: number): number {
+  return GRANT_TTL === 0 ? Number.POSITIVE_INFINITY : created_at + GRANT_TTL
+}

@@ -1,0 +1,158 @@
+import { timingSafeEqual } from 'node:crypto'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
+import type { FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { ClientMetadata } from '../../schemas/client.ts'
+import { ClientInformation, ClientUpdate } from '../../schemas/register.ts'
+import { bearerTokenOf } from '../core/bearer.ts'
+import type { Client } from '../core/core.ts'
+import { OAuthError } from '../core/errors.ts'
+import { strangersMetadata } from '../core/registration.ts'
+import { hashToken, newSecret } from '../core/secrets.ts'
+
+const ClientPath = Type.Object({ client_id: Type.String({ maxLength: 255 }) })
+
+/**
+ * POST /register: a client registers itself (RFC 7591), with an initial access token or without, as
+ * DYNAMIC_REGISTRATION says; and GET, PUT, DELETE /register/:client_id, with which it looks after its
+ * registration (RFC 7592). When it is off, none of this exists.
+ */
+const register: FastifyPluginAsyncTypebox = async (app) => {
+  const { DYNAMIC_REGISTRATION } = app.settings
+  if (DYNAMIC_REGISTRATION === 'off') return
+  app.metadata.advertise({ registration_endpoint: '/register' })
+
+  app.post(
+    '/register',
+    {
+      schema: { body: ClientMetadata, response: { 201: ClientInformation } },
+      attachValidation: true,
+      config: { crossOrigin: true },
+    },
+    async (request, reply) => {
+      if (DYNAMIC_REGISTRATION === 'token') await assertInitialAccessToken(request)
+      assertMetadata(request)
+      const registration_access_token = newSecret('rat_')
+      const { client, client_secret } = await app.registration.createClient(
+        strangersMetadata(request.body),
+        { origin: 'dynamic', registration_token_hash: hashToken(registration_access_token) },
+      )
+      request.log.info({ client_id: client.client_id }, 'client registered')
+      reply.code(201).header('cache-control', 'no-store')
+      return {
+        ...describe(client, registration_access_token),
+        ...(client_secret !== undefined && { client_secret, client_secret_expires_at: 0 }),
+      }
+    },
+  )
+
+  app.get(
+    '/register/:client_id',
+    { schema: { params: ClientPath, response: { 200: ClientInformation } } },
+    async (request, reply) => {
+      const { client, token } = await authenticateRegistration(request)
+      reply.header('cache-control', 'no-store')
+      return describe(client, token)
+    },
+  )
+
+  app.put(
+    '/register/:client_id',
+    {
+      schema: { params: ClientPath, body: ClientUpdate, response: { 200: ClientInformation } },
+      attachValidation: true,
+    },
+    async (request, reply) => {
+      const { client, token } = await authenticateRegistration(request)
+      assertMetadata(request)
+      const { client_id, client_secret } = request.body
+      if (client_id !== client.client_id) throw invalidMetadata('client_id cannot change')
+      if (client_secret !== undefined) await assertCurrent(client_secret, client)
+      const metadata = strangersMetadata(request.body)
+      if (metadata.token_endpoint_auth_method !== client.token_endpoint_auth_method) {
+        throw invalidMetadata('token_endpoint_auth_method cannot change, register anew')
+      }
+      const changed = await app.registration.updateClient(client_id, metadata)
+      reply.header('cache-control', 'no-store')
+      return describe(changed, token)
+    },
+  )
+
+  app.delete('/register/:client_id', { schema: { params: ClientPath } }, async (request, reply) => {
+    const { client } = await authenticateRegistration(request)
+    await app.store.clients.delete(client.client_id)
+    request.log.info({ client_id: client.client_id }, 'client removed itself')
+    return reply.code(204).header('cache-control', 'no-store').send()
+  })
+
+  /** RFC 7591 section 3. */
+  async function assertInitialAccessToken({ headers }: FastifyRequest): Promise<void> {
+    const token = bearerTokenOf(headers.authorization)
+    if (token === undefined) throw unauthorized('An initial access token is required')
+    if (!(await app.store.initialAccessTokens.isLive(hashToken(token), app.clock.now()))) {
+      throw unauthorized('The initial access token is unknown or has expired')
+    }
+  }
+
+  /** RFC 7592 section 2: the client, by its registration access token. */
+  async function authenticateRegistration(
+    request: FastifyRequest<{ Params: { client_id: string } }>,
+  ): Promise<{ client: Client; token: string }> {
+    const { client_id } = request.params
+    const token = bearerTokenOf(request.headers.authorization) ?? ''
+    const hash = (await app.store.clients.findRegistrationTokenHash(client_id)) ?? hashToken('')
+    const matches = timingSafeEqual(Buffer.from(hash), Buffer.from(hashToken(token)))
+    const client = matches && token !== '' ? await app.store.clients.find(client_id) : undefined
+    if (client === undefined || client.disabled_at !== null) {
+      throw unauthorized('The registration access token is wrong, or the client is gone')
+    }
+    return { client, token }
+  }
+
+  async function assertCurrent(client_secret: string, { client_id }: Client): Promise<void> {
+    const client = await app.store.clients.findWithSecrets(client_id, app.clock.now())
+    if (!(await app.secrets.verify(client_secret, client?.secrets ?? []))) {
+      throw invalidMetadata('client_secret is not the current one')
+    }
+  }
+
+  function describe(client: Client, registration_access_token: string): ClientInformation {
+    const { application_type, jwks, jwks_uri, ...rest } = client
+    return {
+      ...rest,
+      client_id_issued_at: client.created_at,
+      response_types: client.grant_types.includes('authorization_code') ? ['code'] : [],
+      ...(application_type !== null && { application_type }),
+      ...(jwks !== null && { jwks }),
+      ...(jwks_uri !== null && { jwks_uri }),
+      registration_access_token,
+      registration_client_uri: app.metadata.url(`/register/${client.client_id}`),
+    }
+  }
+}
+
+export default fp(register, {
+  name: 'oauth/register',
+  encapsulate: true,
+  decorators: { fastify: ['clock', 'metadata', 'registration', 'secrets', 'settings', 'store'] },
+})
+
+/** RFC 7591 section 3.2.2 has its own words for what is wrong with metadata. */
+function assertMetadata({ validationError }: FastifyRequest): void {
+  const problem = validationError?.validation[0]
+  if (problem === undefined) return
+  const name = problem.instancePath.slice(1) || 'The metadata'
+  const code = name.startsWith('redirect_uris') ? 'invalid_redirect_uri' : 'invalid_client_metadata'
+  throw new OAuthError(code, `${name} ${problem.message}`)
+}
+
+function invalidMetadata(description: string): OAuthError {
+  return new OAuthError('invalid_client_metadata', description)
+}
+
+function unauthorized(description: string): OAuthError {
+  return new OAuthError('invalid_token', description, {
+    headers: { 'www-authenticate': 'Bearer realm="auth-agent", error="invalid_token"' },
+  })
+}

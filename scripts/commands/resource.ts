@@ -1,0 +1,101 @@
+import type { Command } from 'commander'
+import type { Resource } from '../../db/store.ts'
+import { OAuthError } from '../../plugins/core/errors.ts'
+import { seconds, words } from './client.ts'
+import { facts, print, table, time, withCore } from './session.ts'
+
+export function addResourceCommands(program: Command): void {
+  const resource = program
+    .command('resource')
+    .description('the APIs and MCP servers that access tokens can be for')
+
+  resource
+    .command('create')
+    .description('register an API; the secret with which it introspects is shown once')
+    .requiredOption('--uri <uri>', 'its URI, exactly as it expects it in the audience of tokens')
+    .option('--scope <scope...>', 'the scopes that it knows', [])
+    .option('--name <name>', 'what you call it')
+    .addHelpText(
+      'after',
+      '\nExample:\n  auth-agent resource create --uri https://api.example/mcp --scope read write',
+    )
+    .action(async (options: { uri: string; scope: string[]; name?: string }, command) => {
+      const { uri, scope, name } = options
+      const { resource, resource_secret } = await withCore((app) =>
+        app.registration.createResource({ uri, scopes: words(scope), name }),
+      )
+      print(command, { ...shown(resource), resource_secret }, (created) =>
+        described(created, 'Keep the resource_secret now: it is not shown again.'),
+      )
+    })
+
+  resource
+    .command('list')
+    .description('list the registered APIs')
+    .action(async (_options, command) => {
+      const resources = (await withCore((app) => app.store.resources.list())).map(shown)
+      print(command, resources, () =>
+        table(
+          resources.map(({ created_at, ...rest }) => ({ ...rest, created: time(created_at) })),
+          'No resource is registered.',
+        ),
+      )
+    })
+
+  resource
+    .command('show <resource_id>')
+    .description('show one API')
+    .action(async (resource_id: string, _options, command) => {
+      const found = await withCore((app) => app.store.resources.find(resource_id))
+      if (found === undefined) throw new OAuthError('not_found', `There is no ${resource_id}`)
+      print(command, shown(found), described)
+    })
+
+  resource
+    .command('update <resource_id>')
+    .description('change the scopes or the name')
+    .option('--scope <scope...>', 'all scopes that it knows from now on')
+    .option('--name <name>', 'what you call it')
+    .action(async (resource_id: string, options: { scope?: string[]; name?: string }, command) => {
+      const { scope, name } = options
+      if (scope === undefined && name === undefined) {
+        command.error('error: nothing to change, give --scope or --name')
+      }
+      const updated = await withCore((app) =>
+        app.registration.updateResource(resource_id, {
+          ...(scope !== undefined && { scopes: words(scope) }),
+          ...(name !== undefined && { name }),
+        }),
+      )
+      print(command, shown(updated), described)
+    })
+
+  resource
+    .command('rotate-secret <resource_id>')
+    .description('make a new secret; it is shown once')
+    .option('--overlap <seconds>', 'for how long the old one stays good', seconds, 0)
+    .action(async (resource_id: string, options: { overlap: number }, command) => {
+      const resource_secret = await withCore((app) =>
+        app.registration.rotateResourceSecret(resource_id, options.overlap),
+      )
+      print(command, { resource_id, resource_secret }, facts)
+    })
+
+  resource
+    .command('delete <resource_id>')
+    .description('issue no more tokens for it')
+    .action(async (resource_id: string, _options, command) => {
+      const deleted = await withCore((app) => app.store.resources.delete(resource_id))
+      if (!deleted) throw new OAuthError('not_found', `There is no ${resource_id}`)
+      print(command, { resource_id, deleted }, () => `Deleted ${resource_id}.`)
+    })
+}
+
+function shown({ normal_uri: _, ...resource }: Resource): Omit<Resource, 'normal_uri'> {
+  return resource
+}
+
+function described(resource: ReturnType<typeof shown>, note?: string): string {
+  const text = facts({ ...resource, created_at: time(resource.created_at) })
+  return note === undefined ? text : `${text}\n\n${note}`
+}

@@ -1,0 +1,79 @@
+import { globSync, readFileSync } from 'node:fs'
+import { dirname, join, normalize } from 'node:path'
+import t from 'tap'
+
+/**
+ * Who may import whom. The key is a folder or a file (the longest that fits counts), the value what
+ * it may import: folders, files, or packages. Types count as much as values.
+ */
+const allowed: Record<string, { own: string[]; packages: RegExp }> = {
+  'scripts/': { own: ['scripts/', 'plugins/', 'schemas/', 'db/store.ts'], packages: /./ },
+  'plugins/app.ts': { own: ['plugins/', 'schemas/'], packages: /^(fastify|node:.*)$/ },
+  'plugins/core/': { own: ['plugins/core/', 'schemas/', 'db/store.ts'], packages: /./ },
+  'plugins/pages/': { own: ['plugins/pages/', 'schemas/'], packages: /^(ghtml|node:.*)/ },
+  'plugins/oauth/grants/': {
+    own: ['plugins/oauth/grants/', 'plugins/core/', 'schemas/'],
+    packages: /^fastify$/,
+  },
+  'plugins/': {
+    own: ['plugins/core/', 'plugins/pages/', 'schemas/'],
+    packages: /^(?!jose|bcryptjs|kysely|better-sqlite3|pg)/,
+  },
+  'plugins/oauth/token.ts': {
+    own: ['plugins/core/', 'plugins/oauth/grants/', 'schemas/'],
+    packages: /^(fastify|fastify-plugin|@fastify\/.*)$/,
+  },
+  'schemas/': { own: ['schemas/'], packages: /^@sinclair\/typebox/ },
+  'db/': { own: ['db/', 'schemas/'], packages: /^(kysely|better-sqlite3|pg|node:.*)/ },
+}
+
+const root = join(import.meta.dirname, '..')
+const sources = globSync(['scripts/**/*.ts', 'plugins/**/*.ts', 'schemas/**/*.ts', 'db/**/*.ts'], {
+  cwd: root,
+}).map((file) => file.replaceAll('\\', '/'))
+
+function importsOf(file: string): string[] {
+  const text = readFileSync(join(root, file), 'utf8')
+  const found = text.matchAll(
+    /^\s*(?:import|export)\b[^'"]*?\bfrom '([^']+)'|import\(?\s*'([^']+)'/gm,
+  )
+  return [...found].map(([, from, bare]) => from ?? bare ?? '')
+}
+
+t.test('every file imports only what its place in the architecture allows', async (t) => {
+  t.ok(sources.length > 40)
+  for (const file of sources) {
+    const [place = ''] = Object.keys(allowed)
+      .filter((prefix) => file.startsWith(prefix))
+      .sort((a, b) => b.length - a.length)
+    const rule = allowed[place]
+    for (const name of importsOf(file)) {
+      const target = name.startsWith('.')
+        ? normalize(join(dirname(file), name)).replaceAll('\\', '/')
+        : undefined
+      const fine =
+        target === undefined
+          ? rule?.packages.test(name)
+          : rule?.own.some((prefix) => target.startsWith(prefix))
+      t.ok(fine, `${file} imports ${name}`)
+    }
+  }
+})
+
+t.test('the environment is read in one file and Fastify() is called in one', async (t) => {
+  const having = (words: RegExp) =>
+    sources.filter((file) => words.test(readFileSync(join(root, file), 'utf8')))
+  t.same(
+    having(/process\.env/).filter((file) => !file.startsWith('scripts/')),
+    ['plugins/core/settings.ts'],
+  )
+  t.same(
+    having(/\bFastify\(/).filter((file) => !file.startsWith('scripts/')),
+    ['plugins/app.ts'],
+  )
+  t.same(
+    // Pages carry script that runs in the browser.
+    having(/Date\.now\(|new Date\(\)/).filter((file) => !/^(scripts|plugins\/pages)\//.test(file)),
+    ['plugins/core/clock.ts'],
+  )
+})

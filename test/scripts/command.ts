@@ -1,0 +1,64 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import type { Test } from 'tap'
+
+const script = join(import.meta.dirname, '../../scripts/auth-agent.ts')
+/** Where the processes share what they compile, so that each starts in half the time. */
+const compiled = join(tmpdir(), 'auth-agent-test-compiled')
+
+export type Environment = Record<string, string>
+
+function start(environment: Environment, args: string[]): ChildProcess {
+  return spawn(process.execPath, [script, ...args], {
+    env: { NODE_COMPILE_CACHE: compiled, ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+}
+
+/** Runs one command to its end. */
+export async function run(environment: Environment, ...args: string[]) {
+  const child = start(environment, args)
+  const { stdout, stderr } = child
+  if (!stdout || !stderr) throw new Error('no output')
+  const [out, err, [code]] = await Promise.all([text(stdout), text(stderr), once(child, 'exit')])
+  return { code: code as number, out, err }
+}
+
+/** What a command that succeeds prints with `--json`. */
+export async function json(environment: Environment, ...args: string[]) {
+  const { code, out, err } = await run(environment, ...args, '--json')
+  if (code !== 0) throw new Error(err)
+  return JSON.parse(out)
+}
+
+/** Settings for a database that does not exist yet. */
+export function fresh(t: Test): Environment {
+  return { DATABASE_URL: `sqlite:${t.testdir({})}/data/auth-agent.db` }
+}
+
+/** A server as a process of its own, on a port that is free. */
+export async function serve(t: Test, environment: Environment) {
+  const PORT = String(await freePort())
+  const child = start({ ...environment, PORT }, ['serve'])
+  t.teardown(() => child.kill('SIGKILL'))
+  const lines: Record<string, unknown>[] = []
+  child.stdout?.on('data', (data) => {
+    for (const line of String(data).trim().split('\n')) lines.push(JSON.parse(line))
+  })
+  while (lines.length === 0 && child.exitCode === null) {
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  return { url: `http://localhost:${PORT}`, child, lines }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, 'localhost')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  return typeof address === 'object' && address !== null ? address.port : 0
+}

@@ -1,0 +1,51 @@
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import t from 'tap'
+import { pkce } from '../harness.ts'
+import { fresh, json, run, serve } from './command.ts'
+
+t.test('the server ends gracefully and starts again with its data and keys', async (t) => {
+  const environment = fresh(t)
+  const redirect_uri = 'https://shop.example/cb'
+  const site = ['client', 'create', '--name', 'Shop', '--redirect-uri', redirect_uri]
+  const { client_id } = await json(environment, ...site)
+  const { agent_id, agent_secret } = await json(environment, 'agent', 'create', '--email', 'o@b.co')
+  const first = await serve(t, environment)
+  t.match(first.lines[0], { msg: `serving ${first.url}, listening on http://` })
+
+  const open = async (): Promise<string> => {
+    const { code_challenge } = pkce()
+    const query = { client_id, redirect_uri, code_challenge, code_challenge_method: 'S256' }
+    const parameters = new URLSearchParams({ response_type: 'code', state: 's', ...query })
+    const headers = { accept: 'application/json' }
+    const answer = await fetch(`${first.url}/authorize?${parameters}`, { headers })
+    return ((await answer.json()) as { request_id: string }).request_id
+  }
+  const authenticated = await fetch(`${first.url}/api/agent/authenticate`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ request_id: await open(), agent_id, agent_secret, model: 'm' }),
+  })
+  t.equal(authenticated.status, 200)
+  const request_id = await open()
+
+  const port = new URL(first.url).port
+  const inUse = await run({ ...environment, PORT: port }, 'serve')
+  t.match(inUse, { code: 1, err: `Port ${port} is in use on localhost` })
+
+  const held = fetch(`${first.url}/api/check-status?request_id=${request_id}&wait=25`)
+  // A second request that is answered says that the first one has arrived.
+  await fetch(`${first.url}/healthz`)
+  first.child.kill('SIGTERM')
+  t.same(await (await held).json(), { status: 'pending' })
+  if (first.child.exitCode === null) await once(first.child, 'exit')
+  t.equal(first.child.exitCode, 0)
+  const file = environment.DATABASE_URL?.slice('sqlite:'.length)
+  t.notOk(existsSync(`${file}-wal`), 'the database was closed')
+
+  const keys = await json(environment, 'key', 'list')
+  const second = await serve(t, environment)
+  const jwks = await (await fetch(`${second.url}/.well-known/jwks.json`)).json()
+  t.match(jwks, { keys: [{ kid: keys[0].kid }] })
+  t.match(await json(environment, 'client', 'list'), [{ client_id }])
+})
