@@ -24,7 +24,7 @@ const allowed: Record<string, { own: string[]; packages: RegExp }> = {
     packages: /^(fastify|fastify-plugin|@fastify\/.*)$/,
   },
   'schemas/': { own: ['schemas/'], packages: /^@sinclair\/typebox/ },
-  'db/': { own: ['db/'], packages: /^(kysely|better-sqlite3|pg|node:.*)/ },
+  'db/': { own: ['db/', 'schemas/'], packages: /^(kysely|better-sqlite3|pg|node:.*)/ },
 }
 
 const root = join(import.meta.dirname, '..')

@@ -1,5 +1,6 @@
 import cookie from '@fastify/cookie'
 import formbody from '@fastify/formbody'
+import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { openStore, type Store } from '../../db/store.ts'
 import { createAgentAuthentication } from './agent-authentication.ts'
@@ -75,11 +76,13 @@ export interface CoreOptions {
   settings: Settings
   clock?: Clock
   network?: Network
+  /** An application that has nothing yet, to describe the routes on. */
+  createBlank: () => FastifyInstance
 }
 
 /** Decorates the instance with all that endpoints share; knows no endpoint. */
 export default fp<CoreOptions>(
-  async (app, { settings, clock = systemClock, network }) => {
+  async (app, { settings, clock = systemClock, network, createBlank }) => {
     const vault = openVault(settings)
     const store = await openStore(settings.DATABASE_URL)
     app.addHook('onClose', async () => store.close())
@@ -99,7 +102,7 @@ export default fp<CoreOptions>(
     app.decorate('clients', new Clients(store, clock, clientDocuments))
     app.decorate('registration', new Registration(app))
     app.decorate('metadata', new Metadata(settings.ISSUER))
-    app.decorate('apiDocument', createApiDocument(app))
+    app.decorate('apiDocument', createApiDocument(app, createBlank))
     app.decorate('requestWatch', new RequestWatch(store))
     app.decorate('browserCookie', new BrowserCookie(settings.ISSUER))
     app.decorate('verifyPkce', verifyPkce)
