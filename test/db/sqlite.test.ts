@@ -1,3 +1,4 @@
+import { chmodSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import t from 'tap'
@@ -56,4 +57,18 @@ t.test('of acts that share a commit, one that throws undoes itself alone', async
     ['rejected', 'fulfilled'],
   )
   t.match(await app.store.clients.find(site.client_id), name)
+})
+
+t.test('the database and what lies beside it are for the operator alone', async (t) => {
+  const folder = makeFolder(t)
+  chmodSync(folder, 0o755)
+  const app = await buildApp({
+    DATABASE_URL: `sqlite:${join(folder, 'data.db')}`,
+    LOG_LEVEL: 'silent',
+  })
+  t.teardown(() => app.close())
+  await createSite(app)
+  const files = readdirSync(folder)
+  t.ok(files.includes('data.db') && files.includes('data.db-wal'), files.join(' '))
+  for (const file of files) t.equal(statSync(join(folder, file)).mode & 0o077, 0, file)
 })
