@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
 import { Kysely, SqliteDialect } from 'kysely'
@@ -32,7 +32,11 @@ export class SqliteEngine {
 
   /** Opens the file (or `:memory:`), creating its folder, and brings its tables up to date. */
   static async open(path: string): Promise<SqliteEngine> {
-    if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+    if (path !== ':memory:') {
+      mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+      // SQLite would let others read a new file; what it makes beside the file follows the file.
+      closeSync(openSync(path, 'a', 0o600))
+    }
     const database = new Database(path, { timeout: 5000 })
     database.pragma('journal_mode = WAL')
     database.pragma('synchronous = FULL')

@@ -111,7 +111,12 @@ export async function buildApp(
       'answered',
     )
   })
-  await app.register(core, { settings, clock: options.clock, network: options.network })
+  await app.register(core, {
+    settings,
+    clock: options.clock,
+    network: options.network,
+    createBlank: () => Fastify({ exposeHeadRoutes: false }),
+  })
   for (const endpoint of options.endpoints ?? endpoints) await app.register(endpoint)
   await app.ready()
   return app

@@ -1,40 +1,6 @@
 import type { FastifyInstance, FastifySchema, RouteOptions } from 'fastify'
+import type { ApiDocument } from '../../schemas/api-document.ts'
 import { ErrorBody } from '../../schemas/error.ts'
-
-/** The part of an OpenAPI 3.1 document that is read here. */
-export interface ApiDocument {
-  info: { title: string; version: string; description?: string }
-  paths: Record<string, Record<string, ApiOperation>>
-  components: { schemas: Record<string, ApiSchema> }
-}
-export interface ApiOperation {
-  summary?: string
-  description?: string
-  tags?: string[]
-  security?: Record<string, string[]>[]
-  parameters?: {
-    name: string
-    in: string
-    required?: boolean
-    description?: string
-    schema?: ApiSchema
-  }[]
-  requestBody?: { content: ApiContent }
-  responses: Record<string, { description: string; content?: ApiContent }>
-}
-export type ApiContent = Record<string, { schema?: ApiSchema }>
-export interface ApiSchema {
-  $ref?: string
-  type?: string | string[]
-  description?: string
-  const?: unknown
-  enum?: unknown[]
-  required?: string[]
-  properties?: Record<string, ApiSchema>
-  items?: ApiSchema
-  oneOf?: ApiSchema[]
-  anyOf?: ApiSchema[]
-}
 
 /** What any endpoint may answer. */
 const always = {
@@ -49,23 +15,24 @@ const always = {
  */
 export function createApiDocument(
   app: Pick<FastifyInstance, 'addHook' | 'settings'>,
+  createBlank: () => FastifyInstance,
 ): () => Promise<ApiDocument> {
   const routes: RouteOptions[] = []
   app.addHook('onRoute', (route) => void routes.push(route))
   let document: Promise<ApiDocument> | undefined
   return () => {
-    document ??= describe(routes, app.settings.ISSUER)
+    document ??= describe(routes, app.settings.ISSUER, createBlank())
     return document
   }
 }
 
 /** The routes once more, on an application that never listens: `@fastify/swagger` reads them there. */
-async function describe(routes: RouteOptions[], issuer: string): Promise<ApiDocument> {
-  const [{ default: Fastify }, { default: swagger }] = await Promise.all([
-    import('fastify'),
-    import('@fastify/swagger'),
-  ])
-  const app = Fastify({ exposeHeadRoutes: false })
+async function describe(
+  routes: RouteOptions[],
+  issuer: string,
+  app: FastifyInstance,
+): Promise<ApiDocument> {
+  const { default: swagger } = await import('@fastify/swagger')
   app.setValidatorCompiler(() => () => true)
   app.setSerializerCompiler(() => JSON.stringify)
   app.addSchema({ $id: 'Error', ...ErrorBody })

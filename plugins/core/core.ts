@@ -1,5 +1,6 @@
 import cookie from '@fastify/cookie'
 import formbody from '@fastify/formbody'
+import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { openStore, type Store } from '../../db/store.ts'
 import { AgentAssertions } from './agent-assertion.ts'
@@ -91,11 +92,13 @@ export interface CoreOptions {
   settings: Settings
   clock?: Clock
   network?: Network
+  /** An application that has nothing yet, to describe the routes on. */
+  createBlank: () => FastifyInstance
 }
 
 /** Decorates the instance with all that endpoints share; knows no endpoint. */
 export default fp<CoreOptions>(
-  async (app, { settings, clock = systemClock, network }) => {
+  async (app, { settings, clock = systemClock, network, createBlank }) => {
     const vault = openVault(settings)
     const store = await openStore(settings.DATABASE_URL)
     app.addHook('onClose', async () => store.close())
@@ -122,7 +125,7 @@ export default fp<CoreOptions>(
     app.decorate('agentKeys', new AgentKeys(app))
     app.decorate('agentAssertions', new AgentAssertions(app))
     app.decorate('metadata', new Metadata(settings.ISSUER))
-    app.decorate('apiDocument', createApiDocument(app))
+    app.decorate('apiDocument', createApiDocument(app, createBlank))
     app.decorate('requestWatch', new RequestWatch(store))
     app.decorate('browserCookie', new BrowserCookie(settings.ISSUER))
     app.decorate('agentSignIn', createAgentSignIn(app))

@@ -129,7 +129,7 @@ export class RemoteDocuments {
           { url, method: 'GET', headers },
           { status: 200, headers: response.headers },
         )
-        fetched = { body, fresh: policy.storable() ? Math.floor(policy.timeToLive() / 1000) : 0 }
+        fetched = { body, fresh: policy.storable() ? Math.round(policy.timeToLive() / 1000) : 0 }
       } finally {
         response.body.destroy()
       }

@@ -1,5 +1,10 @@
 import { html } from 'ghtml'
-import type { ApiContent, ApiDocument, ApiOperation, ApiSchema } from '../core/api-document.ts'
+import type {
+  ApiContent,
+  ApiDocument,
+  ApiOperation,
+  ApiSchema,
+} from '../../schemas/api-document.ts'
 
 /** What can be asked of the server, for people: the API document without any script. */
 export function referencePage(document: ApiDocument, nonce: string): string {

@@ -18,20 +18,19 @@ t.test('a website signs an agent in with Auth.js, given only the issuer', async 
     redirect_uris: [`${origin}/auth/callback/auth-agent`],
   })
 
+  const authAgent = {
+    id: 'auth-agent',
+    name: 'Auth Agent',
+    type: 'oidc',
+    issuer,
+    clientId: client_id,
+    clientSecret: client_secret,
+  }
   const config = {
     basePath: '/auth',
     secret: randomUUID(),
     trustHost: true,
-    providers: [
-      {
-        id: 'auth-agent',
-        name: 'Auth Agent',
-        type: 'oidc',
-        issuer,
-        clientId: client_id,
-        clientSecret: client_secret,
-      },
-    ],
+    providers: [authAgent],
   }
   await serve(
     t,

@@ -17,25 +17,20 @@ t.test('a website signs an agent in with better-auth', async (t) => {
     redirect_uris: [`${baseURL}/api/auth/callback/auth-agent`],
   })
 
+  const authAgent = {
+    providerId: 'auth-agent',
+    discoveryUrl: `${issuer}/.well-known/openid-configuration`,
+    clientId: client_id,
+    clientSecret: client_secret,
+    scopes: ['openid', 'email'],
+    requireIdTokenVerification: true,
+  }
   const auth = betterAuth({
     baseURL,
     secret: randomUUID(),
     telemetry: { enabled: false },
     database: memoryAdapter({ user: [], session: [], account: [], verification: [] }),
-    plugins: [
-      genericOAuth({
-        config: [
-          {
-            providerId: 'auth-agent',
-            discoveryUrl: `${issuer}/.well-known/openid-configuration`,
-            clientId: client_id,
-            clientSecret: client_secret,
-            scopes: ['openid', 'email'],
-            requireIdTokenVerification: true,
-          },
-        ],
-      }),
-    ],
+    plugins: [genericOAuth({ config: [authAgent] })],
   })
   await serve(t, port, toNodeHandler(auth))
 

@@ -1,72 +1,87 @@
 import * as client from 'openid-client'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { createAgent, createSite } from '../harness.ts'
 import { completeAuthenticationFlow } from './agent-library.ts'
 import { listen } from './live.ts'
 
 const { app, issuer } = await listen(t)
 
-/** It speaks plain HTTP, on a loopback address. */
-const options = { execute: [client.allowInsecureRequests, client.enableNonRepudiationChecks] }
+/** The servers of the tests speak plain HTTP. */
+const insecure = { execute: [client.allowInsecureRequests] }
 
-const kinds: [string, string | undefined, ((secret: string) => client.ClientAuth) | undefined][] = [
-  ['as it does by default', 'RS256', undefined],
-  ['with client_secret_basic and ES256', 'ES256', client.ClientSecretBasic],
-  ['as a public client', 'RS256', client.None],
-]
+/** A whole sign-in, from the authorization request to the revocation. */
+async function signIn(t: Test, config: client.Configuration, redirect_uri: string): Promise<void> {
+  const agent = await createAgent(app)
+  client.enableNonRepudiationChecks(config)
+  t.equal(config.serverMetadata().supportsPKCE(), true)
 
-for (const [how, id_token_signed_response_alg, authentication] of kinds) {
-  t.test(`openid-client signs in ${how}, given only the issuer`, async (t) => {
-    const agent = await createAgent(app)
-    const { client_id, client_secret, redirect_uri } = await createSite(app, {
-      id_token_signed_response_alg,
-      ...(authentication === client.None && { token_endpoint_auth_method: 'none' }),
-    })
+  const pkceCodeVerifier = client.randomPKCECodeVerifier()
+  const expectedState = client.randomState()
+  const expectedNonce = client.randomNonce()
+  const authorizationUrl = client.buildAuthorizationUrl(config, {
+    redirect_uri,
+    scope: 'openid email',
+    code_challenge: await client.calculatePKCECodeChallenge(pkceCodeVerifier),
+    code_challenge_method: 'S256',
+    state: expectedState,
+    nonce: expectedNonce,
+  })
+  const callback = await completeAuthenticationFlow(authorizationUrl, agent)
+  const checks = { pkceCodeVerifier, expectedState, expectedNonce, idTokenExpected: true }
+  const tokens = await client.authorizationCodeGrant(config, callback, checks)
+  const claims = tokens.claims()
+  const { sub = '' } = claims ?? {}
+  t.match(claims, { sub: agent.agent_id, email: 'owner@example.com', model: 'gpt-4o' })
 
-    const config = await client.discovery(
-      new URL(issuer),
-      client_id,
-      { client_secret, id_token_signed_response_alg },
-      authentication?.(client_secret ?? ''),
-      options,
-    )
-    t.equal(config.serverMetadata().supportsPKCE(), true)
+  const userinfo = await client.fetchUserInfo(config, tokens.access_token, sub)
+  t.equal(userinfo.email, 'owner@example.com')
 
-    const pkceCodeVerifier = client.randomPKCECodeVerifier()
-    const expectedState = client.randomState()
-    const expectedNonce = client.randomNonce()
-    const authorizationUrl = client.buildAuthorizationUrl(config, {
-      redirect_uri,
-      scope: 'openid email',
-      code_challenge: await client.calculatePKCECodeChallenge(pkceCodeVerifier),
-      code_challenge_method: 'S256',
-      state: expectedState,
-      nonce: expectedNonce,
-    })
-    const callback = await completeAuthenticationFlow(authorizationUrl, agent)
-    const checks = { pkceCodeVerifier, expectedState, expectedNonce, idTokenExpected: true }
-    const tokens = await client.authorizationCodeGrant(config, callback, checks)
-    t.equal(tokens.expiresIn(), 3600)
-    t.match(tokens.claims(), { email: 'owner@example.com', sub: String, model: 'gpt-4o' })
-
-    const { sub = '' } = tokens.claims() ?? {}
-    const userinfo = await client.fetchUserInfo(config, tokens.access_token, sub)
-    t.equal(userinfo.email, 'owner@example.com')
-
-    const refreshed = await client.refreshTokenGrant(config, tokens.refresh_token ?? '')
-    if (client_secret !== undefined) {
-      const introspected = await client.tokenIntrospection(config, refreshed.access_token)
-      t.match(introspected, { active: true, client_id, sub, model: 'gpt-4o' })
-    }
-    await client.tokenRevocation(config, refreshed.refresh_token ?? '')
-    await t.rejects(client.fetchUserInfo(config, refreshed.access_token, sub), {
-      cause: [{ parameters: { error: 'invalid_token' } }],
-    })
-    await t.rejects(client.refreshTokenGrant(config, refreshed.refresh_token ?? ''), {
-      cause: { error: 'invalid_grant' },
-    })
+  const refreshed = await client.refreshTokenGrant(config, tokens.refresh_token ?? '')
+  if (config.clientMetadata().client_secret !== undefined) {
+    const introspected = await client.tokenIntrospection(config, refreshed.access_token)
+    t.match(introspected, { active: true, sub, model: 'gpt-4o' })
+  }
+  await client.tokenRevocation(config, refreshed.refresh_token ?? '')
+  await t.rejects(client.fetchUserInfo(config, refreshed.access_token, sub), {
+    cause: [{ parameters: { error: 'invalid_token' } }],
+  })
+  await t.rejects(client.refreshTokenGrant(config, refreshed.refresh_token ?? ''), {
+    cause: { error: 'invalid_grant' },
   })
 }
+
+t.test('openid-client signs in, given only the issuer', async (t) => {
+  const { client_id, client_secret, redirect_uri } = await createSite(app)
+  const config = await client.discovery(new URL(issuer), client_id, client_secret, undefined, {
+    execute: [client.allowInsecureRequests],
+  })
+  await signIn(t, config, redirect_uri)
+})
+
+t.test('openid-client signs in with client_secret_basic and ES256', async (t) => {
+  const id_token_signed_response_alg = 'ES256'
+  const { client_id, client_secret, redirect_uri } = await createSite(app, {
+    id_token_signed_response_alg,
+  })
+  const metadata = { client_secret, id_token_signed_response_alg }
+  const authentication = client.ClientSecretBasic(client_secret)
+  const server = new URL(issuer)
+  await signIn(
+    t,
+    await client.discovery(server, client_id, metadata, authentication, insecure),
+    redirect_uri,
+  )
+})
+
+t.test('openid-client signs in as a public client', async (t) => {
+  const { client_id, redirect_uri } = await createSite(app, { token_endpoint_auth_method: 'none' })
+  const server = new URL(issuer)
+  await signIn(
+    t,
+    await client.discovery(server, client_id, undefined, client.None(), insecure),
+    redirect_uri,
+  )
+})
 
 t.test('openid-client hears of an error in OAuth form', async (t) => {
   const { client_id, redirect_uri } = await createSite(app)
@@ -75,7 +90,7 @@ t.test('openid-client hears of an error in OAuth form', async (t) => {
     client_id,
     'cs_wrong',
     client.ClientSecretBasic('cs_wrong'),
-    options,
+    insecure,
   )
   const page = await fetch(client.buildAuthorizationUrl(config, { redirect_uri, state: 'kept' }), {
     redirect: 'manual',

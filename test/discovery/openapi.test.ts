@@ -1,7 +1,7 @@
 import { Validator } from '@seriousme/openapi-schema-validator'
 import t from 'tap'
 import { endpoints } from '../../plugins/app.ts'
-import type { ApiDocument, ApiOperation } from '../../plugins/core/api-document.ts'
+import type { ApiDocument, ApiOperation } from '../../schemas/api-document.ts'
 import { build, createSite, post } from '../harness.ts'
 
 interface Documented {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { ApiDocument } from '../../plugins/core/api-document.ts'
+import type { ApiDocument } from '../../schemas/api-document.ts'
 import { build } from '../harness.ts'
 
 t.test('the reference has every endpoint and needs nothing from elsewhere', async (t) => {

@@ -11,8 +11,5 @@ t.test('the README names every setting with its default', async (t) => {
     property.default === undefined ? undefined : String(property.default),
     property.description,
   ])
-  t.same(
-    rows.map(([, ...row]) => row),
-    settings,
-  )
+  t.same(rows.map(([, ...row]) => row).sort(), settings.sort())
 })

@@ -1,0 +1,34 @@
+/** The part of an OpenAPI 3.1 document that is read here. */
+export interface ApiDocument {
+  info: { title: string; version: string; description?: string }
+  paths: Record<string, Record<string, ApiOperation>>
+  components: { schemas: Record<string, ApiSchema> }
+}
+export interface ApiOperation {
+  summary?: string
+  description?: string
+  tags?: string[]
+  security?: Record<string, string[]>[]
+  parameters?: {
+    name: string
+    in: string
+    required?: boolean
+    description?: string
+    schema?: ApiSchema
+  }[]
+  requestBody?: { content: ApiContent }
+  responses: Record<string, { description: string; content?: ApiContent }>
+}
+export type ApiContent = Record<string, { schema?: ApiSchema }>
+export interface ApiSchema {
+  $ref?: string
+  type?: string | string[]
+  description?: string
+  const?: unknown
+  enum?: unknown[]
+  required?: string[]
+  properties?: Record<string, ApiSchema>
+  items?: ApiSchema
+  oneOf?: ApiSchema[]
+  anyOf?: ApiSchema[]
+}
