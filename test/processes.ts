@@ -53,7 +53,7 @@ export async function startServer(
   const origin = await new Promise<string>((resolve, reject) => {
     createInterface(child.stdout).on('line', (line) => {
       output.push(line)
-      const [, found] = line.match(/"listening":"(http[^"]+)"/) ?? []
+      const [, found] = line.match(/listening on (http[^", ]+)/) ?? []
       if (found !== undefined) resolve(found)
     })
     child.on('exit', () => reject(new Error(`The server ended:\n${output.join('\n')}`)))
