@@ -56,7 +56,7 @@ async function describe(
             type: 'http',
             scheme: 'bearer',
             bearerFormat: 'JWT',
-            description: 'An access token that a sign-in gave (RFC 6750, RFC 9068)',
+            description: 'An access token (RFC 6750, RFC 9068); to register, the token for that',
           },
         },
       },
@@ -74,11 +74,9 @@ async function describe(
 
 /** The schema of a route with an answer for each status. */
 function complete(schema: FastifySchema = {}, answers: Record<number, string> = {}): FastifySchema {
-  const given = schema.response as Record<string, object> | undefined
   const response: Record<string, object> = {}
-  if (given?.[200] || answers[303] === undefined) {
-    const success = given?.[200] ?? { type: schema.produces ? 'string' : 'object' }
-    response[200] = { 'x-response-description': schema.summary, ...success }
+  for (const [status, answer] of Object.entries(schema.response ?? {})) {
+    response[status] = { 'x-response-description': schema.summary, ...answer }
   }
   for (const [status, description] of Object.entries({ ...answers, ...always })) {
     response[status] =
@@ -86,5 +84,9 @@ function complete(schema: FastifySchema = {}, answers: Record<number, string> = 
         ? { description, content: { 'application/json': { schema: { $ref: 'Error#' } } } }
         : { description, type: 'null' }
   }
-  return { ...schema, response: { ...given, ...response } }
+  if (!Object.keys(response).some((status) => Number(status) < 400)) {
+    const type = schema.produces ? 'string' : 'object'
+    response[200] = { 'x-response-description': schema.summary, type }
+  }
+  return { ...schema, response }
 }

@@ -11,6 +11,9 @@ import { OAuthError } from '../core/errors.ts'
 import { strangersMetadata } from '../core/registration.ts'
 import { hashToken, newSecret } from '../core/secrets.ts'
 
+const WRONG_TOKEN =
+  'The registration access token is wrong, or the client is gone (`invalid_token`)'
+
 const ClientPath = Type.Object({ client_id: Type.String({ maxLength: 255 }) })
 
 /**
@@ -26,9 +29,22 @@ const register: FastifyPluginAsyncTypebox = async (app) => {
   app.post(
     '/register',
     {
-      schema: { body: ClientMetadata, response: { 201: ClientInformation } },
+      schema: {
+        summary: 'Register a client',
+        description: 'RFC 7591. An initial access token may be needed.',
+        tags: ['Registration'],
+        security: [{ accessToken: [] }, {}],
+        body: ClientMetadata,
+        response: { 201: ClientInformation },
+      },
       attachValidation: true,
-      config: { crossOrigin: true },
+      config: {
+        crossOrigin: true,
+        answers: {
+          400: 'The metadata is not good: `invalid_redirect_uri`, `invalid_client_metadata`',
+          401: 'The initial access token is missing, unknown or expired (`invalid_token`)',
+        },
+      },
     },
     async (request, reply) => {
       if (DYNAMIC_REGISTRATION === 'token') await assertInitialAccessToken(request)
@@ -49,7 +65,16 @@ const register: FastifyPluginAsyncTypebox = async (app) => {
 
   app.get(
     '/register/:client_id',
-    { schema: { params: ClientPath, response: { 200: ClientInformation } } },
+    {
+      schema: {
+        summary: 'Read the registration of a client (RFC 7592)',
+        tags: ['Registration'],
+        security: [{ accessToken: [] }],
+        params: ClientPath,
+        response: { 200: ClientInformation },
+      },
+      config: { answers: { 401: WRONG_TOKEN } },
+    },
     async (request, reply) => {
       const { client, token } = await authenticateRegistration(request)
       reply.header('cache-control', 'no-store')
@@ -60,8 +85,21 @@ const register: FastifyPluginAsyncTypebox = async (app) => {
   app.put(
     '/register/:client_id',
     {
-      schema: { params: ClientPath, body: ClientUpdate, response: { 200: ClientInformation } },
+      schema: {
+        summary: 'Change the registration of a client (RFC 7592)',
+        tags: ['Registration'],
+        security: [{ accessToken: [] }],
+        params: ClientPath,
+        body: ClientUpdate,
+        response: { 200: ClientInformation },
+      },
       attachValidation: true,
+      config: {
+        answers: {
+          400: 'The metadata is not good: `invalid_redirect_uri`, `invalid_client_metadata`',
+          401: WRONG_TOKEN,
+        },
+      },
     },
     async (request, reply) => {
       const { client, token } = await authenticateRegistration(request)
@@ -79,7 +117,16 @@ const register: FastifyPluginAsyncTypebox = async (app) => {
     },
   )
 
-  app.delete('/register/:client_id', { schema: { params: ClientPath } }, async (request, reply) => {
+  const removal = {
+    schema: {
+      summary: 'Remove a client (RFC 7592)',
+      tags: ['Registration'],
+      security: [{ accessToken: [] }],
+      params: ClientPath,
+    },
+    config: { answers: { 204: 'The client and its tokens are gone', 401: WRONG_TOKEN } },
+  }
+  app.delete('/register/:client_id', removal, async (request, reply) => {
     const { client } = await authenticateRegistration(request)
     await app.store.clients.delete(client.client_id)
     request.log.info({ client_id: client.client_id }, 'client removed itself')

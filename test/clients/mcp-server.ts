@@ -8,7 +8,7 @@ import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js'
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js'
 import type { OAuthMetadata } from '@modelcontextprotocol/sdk/shared/auth.js'
 import express, { type Express } from 'express'
-import { createRemoteJWKSet, jwtVerify } from 'jose'
+import { createRemoteJWKSet, type JWTPayload, jwtVerify } from 'jose'
 
 export interface ProtectedServer {
   issuer: string
@@ -24,16 +24,18 @@ export async function createMcpServer(given: ProtectedServer): Promise<Express> 
   const oauthMetadata = (await discovery.json()) as OAuthMetadata
   const keys = createRemoteJWKSet(new URL(String(oauthMetadata.jwks_uri)))
 
+  async function verify(token: string): Promise<JWTPayload> {
+    const checks = { issuer, audience: resource, typ: 'at+jwt' }
+    const { payload } = await jwtVerify(token, keys, checks)
+    return payload
+  }
+
   const authenticate = requireBearerAuth({
     requiredScopes: [scope],
     resourceMetadataUrl: getOAuthProtectedResourceMetadataUrl(new URL(resource)),
     verifier: {
       async verifyAccessToken(token) {
-        const { payload } = await jwtVerify(token, keys, {
-          issuer,
-          audience: resource,
-          typ: 'at+jwt',
-        }).catch((error: Error) => {
+        const payload = await verify(token).catch((error: Error) => {
           throw new InvalidTokenError(error.message)
         })
         return {

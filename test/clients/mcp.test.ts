@@ -2,32 +2,40 @@ import * as current from '@modelcontextprotocol/client'
 import { auth } from '@modelcontextprotocol/sdk/client/auth.js'
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
-import t from 'tap'
+import { exportJWK, exportPKCS8, generateKeyPair } from 'jose'
+import t, { type Test } from 'tap'
 import type { NewClient } from '../../plugins/core/registration.ts'
-import { createAgent, createSite, type Site } from '../harness.ts'
+import { createAgent, createSite, startWeb } from '../harness.ts'
 import { completeAuthenticationFlow } from './agent-library.ts'
 import { freePort, listen, serve } from './live.ts'
 import { createMcpServer } from './mcp-server.ts'
 
+const grant_types = ['authorization_code', 'refresh_token']
+
 /** What an MCP host remembers of one server. */
 class Host implements current.OAuthClientProvider {
-  readonly #site: Site
-  readonly redirectUrl: string
+  readonly redirectUrl = 'http://127.0.0.1:51234/callback'
+  /** With which it is registered; without, it registers itself. */
+  #client: current.StoredOAuthClientInformation | undefined
+  /** Where it says of itself what a client is. */
+  readonly clientMetadataUrl: string | undefined
   authorizationUrl: URL | undefined
   #codeVerifier = ''
   #discovery: current.OAuthDiscoveryState | undefined
   saved: current.StoredOAuthTokens | undefined
 
-  constructor(site: Site, redirectUrl: string) {
-    this.#site = site
-    this.redirectUrl = redirectUrl
+  constructor(client?: current.StoredOAuthClientInformation, clientMetadataUrl?: string) {
+    this.#client = client
+    this.clientMetadataUrl = clientMetadataUrl
   }
   get clientMetadata() {
-    return { client_name: 'MCP host', redirect_uris: [this.redirectUrl] }
+    return { client_name: 'MCP host', redirect_uris: [this.redirectUrl], grant_types }
   }
   clientInformation() {
-    const { client_id, client_secret } = this.#site
-    return { client_id, client_secret }
+    return this.#client
+  }
+  saveClientInformation(client: current.StoredOAuthClientInformation) {
+    this.#client = client
   }
   tokens() {
     return this.saved
@@ -52,7 +60,9 @@ class Host implements current.OAuthClientProvider {
   }
 }
 
-const { app, issuer } = await listen(t)
+const web = await startWeb(t)
+const settings = { DYNAMIC_REGISTRATION: 'open' } as const
+const { app, issuer } = await listen(t, settings, { network: web.network })
 const agent = await createAgent(app)
 const port = await freePort()
 const resource = `http://127.0.0.1:${port}/mcp`
@@ -61,22 +71,30 @@ await serve(t, port, await createMcpServer({ issuer, resource, scope: 'tools' })
 
 /** Registered without a port, asked for with one, as MCP hosts do. */
 async function createHost(client: Partial<NewClient> = {}): Promise<Host> {
-  const site = await createSite(app, {
-    client_name: 'MCP host',
-    redirect_uris: ['http://127.0.0.1/callback'],
-    ...client,
-  })
-  return new Host(site, 'http://127.0.0.1:51234/callback')
+  const redirect_uris = ['http://127.0.0.1/callback']
+  const site = await createSite(app, { client_name: 'MCP host', redirect_uris, ...client })
+  return new Host({ client_id: site.client_id, client_secret: site.client_secret, issuer })
 }
 
-const kinds: [string, Partial<NewClient>][] = [
-  ['public', { token_endpoint_auth_method: 'none' }],
-  ['confidential', {}],
+const metadataUrl = web.url('client.example', '/mcp-host.json')
+web.serveJson('/mcp-host.json', {
+  client_id: metadataUrl,
+  client_name: 'MCP host',
+  redirect_uris: ['http://127.0.0.1/callback'],
+  grant_types,
+  token_endpoint_auth_method: 'none',
+})
+
+const hosts: [string, () => Promise<Host>][] = [
+  ['a registered public client', () => createHost({ token_endpoint_auth_method: 'none' })],
+  ['a registered confidential client', () => createHost()],
+  ['a client that is a metadata document', async () => new Host(undefined, metadataUrl)],
+  ['a client that registers itself', async () => new Host()],
 ]
 
-for (const [kind, registration] of kinds) {
-  t.test(`the MCP SDK 1 as a ${kind} client gets in from the MCP server's URL alone`, async (t) => {
-    const host = await createHost(registration)
+for (const [kind, create] of hosts) {
+  t.test(`the MCP SDK 1 gets in from the MCP server's URL alone, as ${kind}`, async (t) => {
+    const host = await create()
     const connect = async () => {
       const transport = new StreamableHTTPClientTransport(new URL(resource), { authProvider: host })
       const client = new Client({ name: 'test', version: '1.0.0' })
@@ -99,33 +117,60 @@ for (const [kind, registration] of kinds) {
     await (await connect()).connected
   })
 
-  t.test(`the MCP SDK 2 as a ${kind} client gets in from the MCP server's URL alone`, async (t) => {
-    const host = await createHost(registration)
-    const connect = async () => {
-      const transport = new current.StreamableHTTPClientTransport(new URL(resource), {
-        authProvider: host,
-      })
-      const client = new current.Client({ name: 'test', version: '1.0.0' })
-      t.teardown(() => client.close())
-      return { client, transport, connected: client.connect(transport) }
-    }
-    const first = await connect()
+  t.test(`the MCP SDK 2 gets in from the MCP server's URL alone, as ${kind}`, async (t) => {
+    const host = await create()
+    const first = connect(t, host)
     await t.rejects(first.connected)
     const callback = await completeAuthenticationFlow(host.authorizationUrl ?? '', agent)
     t.equal(callback.searchParams.get('iss'), issuer)
     await first.transport.finishAuth(callback.searchParams)
 
-    const second = await connect()
-    await second.connected
-    const { content } = await second.client.callTool({ name: 'whoami' })
-    t.match(content, [{ text: JSON.stringify({ agent: agent.agent_id, model: 'gpt-4o' }) }])
+    t.same(await askWhoIAm(t, host), { agent: agent.agent_id, model: 'gpt-4o' })
 
     const before = host.saved?.refresh_token
     t.equal(await current.auth(host, { serverUrl: resource }), 'AUTHORIZED')
     t.not(host.saved?.refresh_token, before)
-    await (await connect()).connected
+    await connect(t, host).connected
   })
 }
+
+function connect(t: Test, authProvider: current.OAuthClientProvider) {
+  const transport = new current.StreamableHTTPClientTransport(new URL(resource), { authProvider })
+  const client = new current.Client({ name: 'test', version: '1.0.0' })
+  t.teardown(() => client.close())
+  return { client, transport, connected: client.connect(transport) }
+}
+
+/** What the MCP server's tool says. */
+async function askWhoIAm(t: Test, authProvider: current.OAuthClientProvider): Promise<unknown> {
+  const { client, connected } = connect(t, authProvider)
+  await connected
+  const { content } = await client.callTool({ name: 'whoami' })
+  const [answer] = content
+  return answer?.type === 'text' ? JSON.parse(answer.text) : answer
+}
+
+t.test('the MCP SDK 2 gets in without any agent, as a client that acts for itself', async (t) => {
+  const grant = { redirect_uris: [], grant_types: ['client_credentials'], scope: 'tools' }
+  const { client_id: clientId, client_secret: clientSecret = '' } = await createSite(app, grant)
+  const bySecret = { clientId, clientSecret, scope: 'tools', expectedIssuer: issuer }
+  t.same(await askWhoIAm(t, new current.ClientCredentialsProvider(bySecret)), { agent: clientId })
+
+  const { publicKey, privateKey } = await generateKeyPair('ES256', { extractable: true })
+  const keyed = await createSite(app, {
+    ...grant,
+    token_endpoint_auth_method: 'private_key_jwt',
+    jwks: { keys: [await exportJWK(publicKey)] },
+  })
+  const byKey = {
+    clientId: keyed.client_id,
+    privateKey: await exportPKCS8(privateKey),
+    algorithm: 'ES256',
+    scope: 'tools',
+    expectedIssuer: issuer,
+  }
+  t.same(await askWhoIAm(t, new current.PrivateKeyJwtProvider(byKey)), { agent: keyed.client_id })
+})
 
 t.test('the MCP SDK 2 refuses a callback of another issuer', async (t) => {
   const host = await createHost({ token_endpoint_auth_method: 'none' })

@@ -1,3 +1,4 @@
+import { exportJWK, generateKeyPair } from 'jose'
 import * as client from 'openid-client'
 import t, { type Test } from 'tap'
 import { createAgent, createSite } from '../harness.ts'
@@ -69,6 +70,21 @@ t.test('openid-client signs in with client_secret_basic and ES256', async (t) =>
   await signIn(
     t,
     await client.discovery(server, client_id, metadata, authentication, insecure),
+    redirect_uri,
+  )
+})
+
+t.test('openid-client signs in with private_key_jwt', async (t) => {
+  const { publicKey, privateKey } = await generateKeyPair('ES256')
+  const { client_id, redirect_uri } = await createSite(app, {
+    token_endpoint_auth_method: 'private_key_jwt',
+    jwks: { keys: [await exportJWK(publicKey)] },
+  })
+  const authentication = client.PrivateKeyJwt(privateKey)
+  const server = new URL(issuer)
+  await signIn(
+    t,
+    await client.discovery(server, client_id, undefined, authentication, insecure),
     redirect_uri,
   )
 })

@@ -18,8 +18,11 @@ function operations(document: ApiDocument): Documented[] {
   )
 }
 
+/** So that every endpoint there can be is there. */
+const everything = { DYNAMIC_REGISTRATION: 'open' } as const
+
 t.test('the document is valid OpenAPI 3.1', async (t) => {
-  const app = await build(t)
+  const app = await build(t, everything)
   const response = await app.inject('/openapi.json')
   t.equal(response.headers['content-type'], 'application/json; charset=utf-8')
   const validator = new Validator()
@@ -29,9 +32,9 @@ t.test('the document is valid OpenAPI 3.1', async (t) => {
 })
 
 t.test('the document has every route, whatever the order of registration', async (t) => {
-  const app = await build(t, {}, { endpoints: endpoints.toReversed() })
+  const app = await build(t, everything, { endpoints: endpoints.toReversed() })
   const reversed: ApiDocument = (await app.inject('/openapi.json')).json()
-  const document: ApiDocument = (await (await build(t)).inject('/openapi.json')).json()
+  const document: ApiDocument = (await (await build(t, everything)).inject('/openapi.json')).json()
   t.same(Object.keys(reversed.paths).sort(), Object.keys(document.paths).sort())
   const routes = operations(document).map(({ name }) => name)
   for (const name of [
@@ -48,6 +51,10 @@ t.test('the document has every route, whatever the order of registration', async
     'GET /openapi.json',
     'GET /docs',
     'GET /llms.txt',
+    'POST /register',
+    'GET /register/{client_id}',
+    'PUT /register/{client_id}',
+    'DELETE /register/{client_id}',
     'GET /healthz',
     'GET /readyz',
   ]) {
@@ -60,7 +67,7 @@ t.test('the document has every route, whatever the order of registration', async
 })
 
 t.test('every endpoint says what it is for and what it answers', async (t) => {
-  const app = await build(t)
+  const app = await build(t, everything)
   const document: ApiDocument = (await app.inject('/openapi.json')).json()
   for (const { name, operation } of operations(document)) {
     t.match(operation.summary, /\w{3}/, name)
@@ -74,7 +81,7 @@ t.test('every endpoint says what it is for and what it answers', async (t) => {
 })
 
 t.test('what takes a form takes JSON, and both are in the document', async (t) => {
-  const app = await build(t)
+  const app = await build(t, everything)
   const site = await createSite(app)
   const document: ApiDocument = (await app.inject('/openapi.json')).json()
   for (const path of ['/token', '/introspect', '/revoke']) {
