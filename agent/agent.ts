@@ -1,0 +1,272 @@
+import { html } from 'ghtml'
+import { signAssertion } from './assertion.ts'
+import { type Credentials, credentialsFromEnvironment } from './credentials.ts'
+import { SignInError, type SignInErrorCode } from './errors.ts'
+import type { Page } from './page.ts'
+
+/** How long the issuer may take for an answer, in milliseconds. */
+const TIMEOUT = 30_000
+
+/** The site that the agent set out for: what its owner or its task named, never what a page says. */
+export interface Site {
+  client_id?: string
+  /** The host, with its port unless that is the usual one, to which the sign-in returns. */
+  redirect_host?: string
+}
+
+export interface AgentOptions {
+  /** The one server that is ever sent a proof, exactly as its metadata names it. */
+  issuer: string
+  /** By default those that the environment names. */
+  credentials?: Credentials | (() => Credentials | Promise<Credentials>)
+  /** The language model that acts, by its usual name. */
+  model: string
+}
+
+export interface SignInOptions {
+  site: Site
+  /** Instead of the agent's. */
+  model?: string
+  /** Asks the owner for the six digits that approve the sign-in, which stay good for some seconds. */
+  onApproval?: (approval: { expires_in: number; message: string }) => string | Promise<string>
+  /** The digits themselves, for a sign-in that said `approval_required` before. */
+  approval_code?: string
+  signal?: AbortSignal
+}
+
+export interface SignedIn {
+  client_id: string
+  redirect_host: string
+  /** The callback URL, for a browser or HTTP client of the agent's own to open; it holds the code. */
+  redirect_to: string
+  /** With `response_mode=form_post`, the members of the form to post there. */
+  form_post?: Record<string, string>
+}
+
+interface Request {
+  request_id: string
+  client_id: string
+  redirect_host: string
+}
+
+/**
+ * An agent that signs in to websites. It proves itself to its issuer alone, for the site that it set
+ * out for alone, and the code comes back to it alone.
+ * @throws {SignInError} configuration, for an issuer that is no https URL (or on this machine)
+ */
+export function createAgent({ issuer, credentials, model }: AgentOptions) {
+  const home = parseIssuer(issuer)
+
+  return { signIn, openSignIn }
+
+  /**
+   * Signs in on a page that shows the issuer's waiting page: the page goes on to the site, signed
+   * in. Nothing is sent when the page is not the issuer's own.
+   * @throws {SignInError}
+   */
+  async function signIn(
+    page: Page,
+    options: SignInOptions,
+  ): Promise<Omit<SignedIn, 'redirect_to'>> {
+    const request = await readRequest(page)
+    const { redirect_to, form_post, ...facts } = await authenticate(request, options)
+    if (form_post === undefined) await page.goto(redirect_to)
+    else await postForm(page, redirect_to, form_post)
+    return facts
+  }
+
+  /**
+   * Signs in without a browser: opens the issuer's `/authorize` URL that a site made, and gives the
+   * callback URL.
+   * @throws {SignInError}
+   */
+  async function openSignIn(authorizeUrl: string, options: SignInOptions): Promise<SignedIn> {
+    assertHome(authorizeUrl)
+    const facts = await ask(
+      authorizeUrl,
+      { headers: { accept: 'application/json' } },
+      options.signal,
+    )
+    if (!facts.ok) throw refusal(facts)
+    return await authenticate(asRequest(facts.body), options)
+  }
+
+  async function readRequest(page: Page): Promise<Request> {
+    assertHome(page.url())
+    const text = await page.content()
+    // The page may have gone elsewhere while it was read.
+    assertHome(page.url())
+    const [, object = ''] = text.match(/window\.authRequest = (\{[^}]*\})/) ?? []
+    const member = (name: string) =>
+      object.match(new RegExp(`\\b${name}: ["']([^"'\\\\]+)["']`))?.[1] ?? ''
+    return asRequest({
+      request_id: member('request_id'),
+      client_id: member('client_id'),
+      redirect_host: member('redirect_host'),
+    })
+  }
+
+  async function authenticate(request: Request, options: SignInOptions): Promise<SignedIn> {
+    const { site, signal } = options
+    assertSite(request, site)
+    const { request_id, client_id, redirect_host } = request
+    const named = options.model ?? model
+    const verify = async (code: string) =>
+      await post('/api/agent/verify-2fa', signal, { request_id, code, model: named })
+    if (options.approval_code !== undefined) {
+      return asSignedIn(await verify(options.approval_code), request)
+    }
+    const answer = await post('/api/agent/authenticate', signal, {
+      request_id,
+      model: named,
+      ...(await prove(request)),
+      deliver: 'agent',
+      expected_client_id: client_id,
+      expected_redirect_host: redirect_host,
+    })
+    if (answer.requires_2fa !== true) return asSignedIn(answer, request)
+    const message = String(answer.message)
+    const code = await options.onApproval?.({ expires_in: Number(answer.expires_in), message })
+    if (code === undefined) throw new SignInError('approval_required', message)
+    return asSignedIn(await verify(code), request)
+  }
+
+  async function prove({ request_id, client_id }: Request): Promise<Record<string, string>> {
+    const given = typeof credentials === 'function' ? await credentials() : credentials
+    const known = given ?? (await credentialsFromEnvironment())
+    const { agent_id } = known
+    if ('agent_secret' in known) return { agent_id, agent_secret: known.agent_secret }
+    const facts = { issuer, agent_id, request_id, client_id }
+    return { agent_assertion: await signAssertion(facts, known.private_jwk) }
+  }
+
+  async function post(path: string, signal: AbortSignal | undefined, body: object) {
+    const headers = { 'content-type': 'application/json', accept: 'application/json' }
+    const init = { method: 'POST', headers, body: JSON.stringify(body) }
+    const answer = await ask(issuer + path, init, signal)
+    if (!answer.ok) throw refusal(answer)
+    return answer.body
+  }
+
+  /** @throws {SignInError} wrong_origin unless the URL is the issuer's own `/authorize` */
+  function assertHome(url: string): void {
+    const parsed = URL.canParse(url) ? new URL(url) : undefined
+    const pathname = `${home.pathname.replace(/\/$/, '')}/authorize`
+    if (
+      parsed?.origin !== home.origin ||
+      parsed.username !== '' ||
+      parsed.password !== '' ||
+      parsed.pathname !== pathname
+    ) {
+      const where = parsed === undefined || parsed.origin === 'null' ? 'this page' : parsed.origin
+      throw new SignInError('wrong_origin', `${where} does not show a sign-in of ${issuer}`)
+    }
+  }
+}
+
+function parseIssuer(issuer: string): URL {
+  const url = URL.canParse(issuer) ? new URL(issuer) : undefined
+  const local = ['localhost', '127.0.0.1', '[::1]'].includes(url?.hostname ?? '')
+  if (url?.protocol !== 'https:' && !(url?.protocol === 'http:' && local)) {
+    throw new SignInError('configuration', `The issuer ${issuer} must be an https URL`)
+  }
+  if (issuer.endsWith('/') || url.search !== '' || url.hash !== '' || url.username !== '') {
+    throw new SignInError('configuration', `${issuer} is not an issuer, compare its metadata`)
+  }
+  return url
+}
+
+/** @throws {SignInError} wrong_site, configuration when no site is named */
+function assertSite({ client_id, redirect_host }: Request, site: Site): void {
+  if (site.client_id === undefined && site.redirect_host === undefined) {
+    throw new SignInError('configuration', 'Say which site is meant: client_id or redirect_host')
+  }
+  if (site.client_id !== undefined && site.client_id !== client_id) {
+    throw new SignInError('wrong_site', `This sign-in is not for ${site.client_id}`)
+  }
+  if (site.redirect_host !== undefined && site.redirect_host !== redirect_host) {
+    const told = `This sign-in goes to ${redirect_host}, not to ${site.redirect_host}`
+    throw new SignInError('wrong_site', told)
+  }
+}
+
+interface Answer {
+  ok: boolean
+  status: number
+  body: Record<string, unknown>
+}
+
+async function ask(url: string, init: RequestInit, signal?: AbortSignal): Promise<Answer> {
+  const limit = AbortSignal.timeout(TIMEOUT)
+  try {
+    const response = await fetch(url, {
+      ...init,
+      redirect: 'error',
+      signal: signal === undefined ? limit : AbortSignal.any([signal, limit]),
+    })
+    return { ok: response.ok, status: response.status, body: asObject(await response.json()) }
+  } catch (cause) {
+    signal?.throwIfAborted()
+    throw new SignInError('network', `${new URL(url).origin} did not answer as it should`, {
+      cause,
+    })
+  }
+}
+
+const codeOf: Record<number, SignInErrorCode> = {
+  401: 'invalid_credentials',
+  403: 'refused',
+  404: 'expired',
+  409: 'expired',
+  429: 'throttled',
+}
+
+function refusal({ status, body }: Answer): SignInError {
+  const code = codeOf[status] ?? (status >= 500 ? 'network' : 'refused')
+  return new SignInError(code, String(body.error_description ?? body.error ?? `Status ${status}`))
+}
+
+function asObject(value: unknown): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null) throw new TypeError('not a JSON object')
+  return { ...value }
+}
+
+function asRequest({ request_id, client_id, redirect_host }: Record<string, unknown>): Request {
+  if (!isText(request_id) || !isText(client_id) || !isText(redirect_host)) {
+    throw new SignInError('no_request', 'No sign-in waits here')
+  }
+  return { request_id, client_id, redirect_host }
+}
+
+/** @throws {SignInError} network, when the callback URL is at another host than the issuer said */
+function asSignedIn(answer: Record<string, unknown>, request: Request): SignedIn {
+  const { redirect_to, form_post } = answer
+  const { client_id, redirect_host } = request
+  if (!isText(redirect_to) || !URL.canParse(redirect_to)) {
+    throw new SignInError('network', 'The issuer gave no callback URL')
+  }
+  if (new URL(redirect_to).host !== redirect_host) {
+    throw new SignInError('wrong_site', `The callback URL is not at ${redirect_host}`)
+  }
+  return {
+    client_id,
+    redirect_host,
+    redirect_to,
+    ...(form_post !== undefined && { form_post: asObject(form_post) as Record<string, string> }),
+  }
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value !== ''
+}
+
+/** The form is posted from an empty page, which no script of anybody else can read. */
+async function postForm(page: Page, action: string, members: Record<string, string>) {
+  const inputs = Object.entries(members).map(
+    ([name, value]) => html`<input type="hidden" name="${name}" value="${value}">`,
+  )
+  await page.goto('about:blank')
+  await page.setContent(
+    html`<form method="post" action="${action}">!${inputs}</form><script>document.forms[0].submit()</script>`,
+  )
+}

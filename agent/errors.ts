@@ -1,0 +1,33 @@
+/** Why a sign-in did not happen. */
+export type SignInErrorCode =
+  /** The page, or what it led to, does not belong to the issuer. Nothing was sent. */
+  | 'wrong_origin'
+  /** The request is for another site than the one that was meant. Nothing was granted. */
+  | 'wrong_site'
+  /** The page is the issuer's, but no sign-in waits on it. */
+  | 'no_request'
+  /** The request is unknown, has expired or was authenticated already. */
+  | 'expired'
+  /** The issuer did not accept the agent's key or secret. */
+  | 'invalid_credentials'
+  /** A policy of the agent's owner or of the site refuses the sign-in. */
+  | 'refused'
+  /** The owner has to approve the sign-in first. */
+  | 'approval_required'
+  /** Too many failures; try again later. */
+  | 'throttled'
+  /** The issuer did not answer, or not as it should. */
+  | 'network'
+  /** The library was set up wrongly. */
+  | 'configuration'
+
+/** A sign-in that did not happen. Its message names no secret, code or token. */
+export class SignInError extends Error {
+  override name = 'SignInError'
+  readonly code: SignInErrorCode
+
+  constructor(code: SignInErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+  }
+}

@@ -1,0 +1,17 @@
+export {
+  type AgentOptions,
+  createAgent,
+  type SignedIn,
+  type SignInOptions,
+  type Site,
+} from './agent.ts'
+export {
+  type Credentials,
+  credentialsFromEnvironment,
+  generateKey,
+  type KeyCredentials,
+  readKey,
+  type SecretCredentials,
+} from './credentials.ts'
+export { SignInError, type SignInErrorCode } from './errors.ts'
+export { type CdpSession, cdpPage, type Page } from './page.ts'
