@@ -1,4 +1,3 @@
-import type { JsonWebKeySet } from '../schemas/client.ts'
 import {
   addSecret,
   findLiveSecrets,
@@ -23,7 +22,8 @@ export interface Client {
   refresh_reuse_grace: number | null
   /** The only scopes that it may ask for; null when that is not limited. */
   scope: string | null
-  jwks: JsonWebKeySet | null
+  /** RFC 7517 section 5. */
+  jwks: { keys: Record<string, unknown>[] } | null
   jwks_uri: string | null
   application_type: 'native' | 'web' | null
   /** Who registered it: the operator, itself (RFC 7591), or the document at its `client_id`. */
