@@ -82,11 +82,12 @@ function toColumns({ redirect_uris, grant_types, jwks, ...rest }: ClientChange) 
 }
 
 /** Clients that the operator did not register, by the index on `in_use_at`. */
-const longUnseen = statement<{ before: number; limit: number }>()((p) =>
+const longUnseen = statement<{ origin: string; before: number; limit: number }>()((p) =>
   db
     .selectFrom('clients')
     .select(['client_id', 'disabled_at'])
     .where('in_use_at', '<', p.before)
+    .where('origin', '=', p.origin)
     .limit(p.limit),
 )
 
@@ -200,11 +201,15 @@ export const writes = {
   },
 
   /**
-   * Looks at up to `limit` clients that registered themselves and were last seen in use before
-   * `before`: removes those without a living grant or request, unless the operator has disabled
+   * Looks at up to `limit` clients of this origin that were last seen in use before `before`: removes those without a living grant or request, unless the operator has disabled
    * them. Tells whether there may be more.
    */
-  *removeUnused(batch: { before: number; now: number; limit: number }): Act<boolean> {
+  *removeUnused(batch: {
+    origin: 'dynamic' | 'document'
+    before: number
+    now: number
+    limit: number
+  }): Act<boolean> {
     const { now, limit } = batch
     const candidates = yield* all(longUnseen(batch))
     for (const { client_id, disabled_at } of candidates) {
