@@ -1,4 +1,3 @@
-import type { JsonWebKeySet } from '../schemas/client.ts'
 import {
   addSecret,
   findLiveSecrets,
@@ -23,7 +22,8 @@ export interface Client {
   refresh_reuse_grace: number | null
   /** The only scopes that it may ask for; null when that is not limited. */
   scope: string | null
-  jwks: JsonWebKeySet | null
+  /** RFC 7517 section 5. */
+  jwks: { keys: Record<string, unknown>[] } | null
   jwks_uri: string | null
   application_type: 'native' | 'web' | null
   /** Who registered it: the operator, itself (RFC 7591), or the document at its `client_id`. */
@@ -82,11 +82,12 @@ function toColumns({ redirect_uris, grant_types, jwks, ...rest }: ClientChange) 
 }
 
 /** Clients that the operator did not register, by the index on `in_use_at`. */
-const longUnseen = statement<{ before: number; limit: number }>()((p) =>
+const longUnseen = statement<{ origin: string; before: number; limit: number }>()((p) =>
   db
     .selectFrom('clients')
     .select(['client_id', 'disabled_at'])
     .where('in_use_at', '<', p.before)
+    .where('origin', '=', p.origin)
     .limit(p.limit),
 )
 
@@ -200,11 +201,15 @@ export const writes = {
   },
 
   /**
-   * Looks at up to `limit` clients that registered themselves and were last seen in use before
-   * `before`: removes those without a living grant or request, unless the operator has disabled
+   * Looks at up to `limit` clients of this origin that were last seen in use before `before`: removes those without a living grant or request, unless the operator has disabled
    * them. Tells whether there may be more.
    */
-  *removeUnused(batch: { before: number; now: number; limit: number }): Act<boolean> {
+  *removeUnused(batch: {
+    origin: 'dynamic' | 'document'
+    before: number
+    now: number
+    limit: number
+  }): Act<boolean> {
     const { now, limit } = batch
     const candidates = yield* all(longUnseen(batch))
     for (const { client_id, disabled_at } of candidates) {

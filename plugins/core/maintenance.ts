@@ -6,6 +6,8 @@ const EVERY = 60_000
 const BATCH = 500
 /** For how many seconds what has expired can still be told from what never was. */
 const KEPT = 3600
+/** For how many seconds an unused client is kept that its metadata document can make again. */
+const DOCUMENT_CLIENT_KEPT = 86_400
 
 /** Removes what has expired, in small batches, and rotates the signing key when it is due. */
 export function startMaintenance(
@@ -18,8 +20,13 @@ export function startMaintenance(
       const before = now - Math.max(KEPT, app.settings.ACCESS_TOKEN_TTL)
       const events_before = now - app.settings.AUDIT_RETENTION
       while (await app.store.maintenance.sweep({ before, events_before, limit: BATCH }));
-      const unseen = { before: now - app.settings.UNUSED_CLIENT_TTL, now, limit: BATCH }
-      while (await app.store.clients.removeUnused(unseen));
+      for (const [origin, kept] of [
+        ['dynamic', app.settings.UNUSED_CLIENT_TTL],
+        ['document', DOCUMENT_CLIENT_KEPT],
+      ] as const) {
+        const unused = { origin, before: now - kept, now, limit: BATCH }
+        while (await app.store.clients.removeUnused(unused));
+      }
     } catch (error) {
       app.log.error({ err: error }, 'maintenance failed')
     }

@@ -78,8 +78,9 @@ export class RemoteDocuments {
     try {
       return (await this.#fetchOnce(url, maxBytes)).body
     } catch (error) {
-      if (!(error instanceof RemoteDocumentError) || error.gone) throw error
       if (copy === undefined || copy.expires_at <= now) throw error
+      if (error instanceof OAuthError) return copy.body
+      if (!(error instanceof RemoteDocumentError) || error.gone) throw error
       // The host is left alone for a while.
       await this.#store.remoteDocuments.save({ ...copy, fresh_until: now + FRESH_AT_LEAST })
       return copy.body
@@ -155,7 +156,8 @@ export class RemoteDocuments {
   #checked(lookup: LookupFunction): LookupFunction {
     return (hostname, options, callback) => {
       lookup(hostname, options, (error, answer, family) => {
-        if (error) return callback(error, answer, family)
+        // Strangers are not told which names there are on our own network.
+        if (error) return callback(notPublic(hostname), '')
         const addresses = typeof answer === 'string' ? [answer] : answer.map((one) => one.address)
         if (addresses.length === 0 || !addresses.every(this.#allowsAddress)) {
           return callback(notPublic(hostname), '')

@@ -19,7 +19,8 @@ interface CreateOptions {
   scope?: string[]
 }
 
-interface UpdateOptions extends Omit<Partial<CreateOptions>, 'public' | 'refreshReuseGrace'> {
+interface UpdateOptions
+  extends Omit<Partial<CreateOptions>, 'public' | 'jwksUri' | 'jwksFile' | 'refreshReuseGrace'> {
   refreshReuseGrace?: number | 'server'
 }
 
@@ -93,9 +94,12 @@ export function addClientCommands(program: Command): void {
       '\nExample:\n  auth-agent client update client_mZ4k… --name "Example Shop"',
     )
     .addOption(idTokenAlg())
+    .option('--grant-type <type...>', 'all grant types that it has from now on')
+    .option('--scope <scope...>', 'the only scopes that it may ask for, from now on')
     .option(REUSE_GRACE, "as for create, or `server` for the server's own", secondsOrServer)
     .action(async (client_id: string, options: UpdateOptions, command) => {
-      const { name, redirectUri, idTokenSignedResponseAlg, refreshReuseGrace } = options
+      const { name, redirectUri, grantType, scope } = options
+      const { idTokenSignedResponseAlg, refreshReuseGrace } = options
       if (Object.keys(options).length === 0) {
         command.error('error: nothing to change, see --help for what can be')
       }
@@ -103,6 +107,8 @@ export function addClientCommands(program: Command): void {
         app.registration.updateClient(client_id, {
           ...(name !== undefined && { client_name: name }),
           ...(redirectUri !== undefined && { redirect_uris: redirectUri }),
+          ...(grantType !== undefined && { grant_types: grantType }),
+          ...(scope !== undefined && { scope: words(scope).join(' ') }),
           ...(idTokenSignedResponseAlg !== undefined && {
             id_token_signed_response_alg: idTokenSignedResponseAlg,
           }),

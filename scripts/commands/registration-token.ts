@@ -13,6 +13,10 @@ export function addRegistrationTokenCommands(program: Command): void {
     .description('make an initial access token; it is shown once')
     .option('--name <name>', 'whom it is for')
     .option('--expires-in <seconds>', 'for how long it is good; without it, until deleted', seconds)
+    .addHelpText(
+      'after',
+      '\nExample:\n  auth-agent registration-token create --name Bob --expires-in 86400',
+    )
     .action(async (options: { name?: string; expiresIn?: number }, command) => {
       const created = await withCore((app) =>
         app.registration.createInitialAccessToken(options.name, options.expiresIn),
@@ -25,6 +29,7 @@ export function addRegistrationTokenCommands(program: Command): void {
   token
     .command('list')
     .description('list the initial access tokens')
+    .addHelpText('after', '\nExample:\n  auth-agent registration-token list --json')
     .action(async (_options, command) => {
       const tokens = await withCore((app) => app.store.initialAccessTokens.list())
       const rows = tokens.map(({ token_id, name, created_at, expires_at }) => ({
@@ -39,6 +44,7 @@ export function addRegistrationTokenCommands(program: Command): void {
   token
     .command('delete <token_id>')
     .description('end an initial access token; clients that it registered stay')
+    .addHelpText('after', '\nExample:\n  auth-agent registration-token delete riat_mZ4k…')
     .action(async (token_id: string, _options, command) => {
       const deleted = await withCore((app) => app.store.initialAccessTokens.delete(token_id))
       if (!deleted) throw new OAuthError('not_found', `There is no ${token_id}`)

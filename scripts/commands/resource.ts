@@ -32,6 +32,7 @@ export function addResourceCommands(program: Command): void {
   resource
     .command('list')
     .description('list the registered APIs')
+    .addHelpText('after', '\nExample:\n  auth-agent resource list --json')
     .action(async (_options, command) => {
       const resources = (await withCore((app) => app.store.resources.list())).map(shown)
       print(command, resources, () =>
@@ -45,6 +46,7 @@ export function addResourceCommands(program: Command): void {
   resource
     .command('show <resource_id>')
     .description('show one API')
+    .addHelpText('after', '\nExample:\n  auth-agent resource show rs_mZ4k…')
     .action(async (resource_id: string, _options, command) => {
       const found = await withCore((app) => app.store.resources.find(resource_id))
       if (found === undefined) throw new OAuthError('not_found', `There is no ${resource_id}`)
@@ -56,6 +58,10 @@ export function addResourceCommands(program: Command): void {
     .description('change the scopes or the name')
     .option('--scope <scope...>', 'all scopes that it knows from now on')
     .option('--name <name>', 'what you call it')
+    .addHelpText(
+      'after',
+      '\nExample:\n  auth-agent resource update rs_mZ4k… --scope read write admin',
+    )
     .action(async (resource_id: string, options: { scope?: string[]; name?: string }, command) => {
       const { scope, name } = options
       if (scope === undefined && name === undefined) {
@@ -74,6 +80,10 @@ export function addResourceCommands(program: Command): void {
     .command('rotate-secret <resource_id>')
     .description('make a new secret; it is shown once')
     .option('--overlap <seconds>', 'for how long the old one stays good', seconds, 0)
+    .addHelpText(
+      'after',
+      '\nExample:\n  auth-agent resource rotate-secret rs_mZ4k… --overlap 86400',
+    )
     .action(async (resource_id: string, options: { overlap: number }, command) => {
       const resource_secret = await withCore((app) =>
         app.registration.rotateResourceSecret(resource_id, options.overlap),
@@ -84,6 +94,7 @@ export function addResourceCommands(program: Command): void {
   resource
     .command('delete <resource_id>')
     .description('issue no more tokens for it')
+    .addHelpText('after', '\nExample:\n  auth-agent resource delete rs_mZ4k…')
     .action(async (resource_id: string, _options, command) => {
       const deleted = await withCore((app) => app.store.resources.delete(resource_id))
       if (!deleted) throw new OAuthError('not_found', `There is no ${resource_id}`)

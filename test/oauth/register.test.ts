@@ -261,7 +261,7 @@ t.test('a registration that nobody uses goes away, one in use stays', async (t) 
   const sweep = async () => {
     const now = clock.now()
     const before = now - app.settings.UNUSED_CLIENT_TTL
-    await app.store.clients.removeUnused({ before, now, limit: 500 })
+    await app.store.clients.removeUnused({ origin: 'dynamic', before, now, limit: 500 })
     return (await app.store.clients.list()).map(({ client_id }) => client_id)
   }
   t.equal((await sweep()).length, 4, 'none before its time')
