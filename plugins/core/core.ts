@@ -1,4 +1,5 @@
 import cookie from '@fastify/cookie'
+import type { FastifyCorsOptions } from '@fastify/cors'
 import formbody from '@fastify/formbody'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
@@ -76,11 +77,10 @@ declare module 'fastify' {
     authenticateBearer: ReturnType<typeof createBearerAuthentication>
   }
   interface FastifyContextConfig {
-    /**
-     * Whether scripts of any origin may call the route (without credentials); `cached` when caches
-     * may keep the answer.
-     */
-    crossOrigin?: boolean | 'cached'
+    /** Whether scripts of any origin may call the route (without credentials). */
+    crossOrigin?: boolean
+    /** What @fastify/cors goes by; it follows from `crossOrigin`. */
+    cors?: FastifyCorsOptions
     /** What stands beside the standard members in the route's error bodies. */
     errorMembers?: Record<string, unknown>
     /** What the route answers beside what its schema says, by status: for the API document. */
@@ -142,7 +142,7 @@ export default fp<CoreOptions>(
     await app.register(formbody, { parser: parseParameters })
     installJsonBodies(app)
     await app.register(cookie)
-    installCors(app)
+    await installCors(app)
     startMaintenance(app)
   },
   { name: 'core' },

@@ -13,7 +13,7 @@ const jwks: FastifyPluginAsyncTypebox = async (app) => {
     '/.well-known/jwks.json',
     {
       schema: { summary: 'The public keys that verify tokens (RFC 7517)', tags: ['Discovery'] },
-      config: { crossOrigin: 'cached' },
+      config: { crossOrigin: true },
     },
     async (_request, reply) => {
       reply.header('cache-control', `public, max-age=${KEY_SET_MAX_AGE}`)

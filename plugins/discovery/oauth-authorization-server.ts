@@ -12,7 +12,7 @@ const oauthAuthorizationServer: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Discovery'],
       servers: [{ url: app.metadata.origin }],
     }
-    app.get(path, { schema, config: { crossOrigin: 'cached' } }, async (_request, reply) => {
+    app.get(path, { schema, config: { crossOrigin: true } }, async (_request, reply) => {
       reply.header('cache-control', 'public, max-age=300')
       return await app.metadata.document()
     })

@@ -7,7 +7,7 @@ const openapi: FastifyPluginAsyncTypebox = async (app) => {
     '/openapi.json',
     {
       schema: { summary: 'This document', tags: ['Discovery'] },
-      config: { crossOrigin: 'cached' },
+      config: { crossOrigin: true },
     },
     async (_request, reply) => {
       reply.header('cache-control', 'public, max-age=300')
