@@ -38,6 +38,7 @@ const introspect: FastifyPluginAsyncTypebox = async (app) => {
         answers: {
           400: 'The request is malformed (`invalid_request`)',
           401: 'The caller did not authenticate (`invalid_client`)',
+          429: 'Too many failures; `Retry-After` tells when to try again (`temporarily_unavailable`)',
         },
       },
     },

@@ -35,6 +35,7 @@ const revoke: FastifyPluginAsyncTypebox = async (app) => {
           200: 'The token is revoked, or was never good',
           400: 'The request is malformed (`invalid_request`) or the token is of another client (`unauthorized_client`)',
           401: 'The client did not authenticate (`invalid_client`)',
+          429: 'Too many failures; `Retry-After` tells when to try again (`temporarily_unavailable`)',
         },
       },
     },

@@ -79,6 +79,7 @@ const token: FastifyPluginAsyncTypebox = async (app) => {
         answers: {
           400: 'The request or its grant is not good: `invalid_request`, `invalid_grant`, `invalid_scope`, `invalid_target`, `unauthorized_client`, `unsupported_grant_type`',
           401: 'The client did not authenticate (`invalid_client`)',
+          429: 'Too many failures; `Retry-After` tells when to try again (`temporarily_unavailable`)',
         },
       },
     },
