@@ -117,27 +117,29 @@ const revoke = statement<{ grant_id: string; now: number }>()((p) =>
     .returning('grant_id'),
 )
 
+/** A subquery: on SQLite the driver needs ten times as long for a join that finds one row. */
+const revokedToken = (jti: string) =>
+  db.selectFrom('revoked_access_tokens').select('jti').where('jti', '=', jti)
+
 const liveToken = statement<{ grant_id: string; jti: string }>()((p) =>
   db
     .selectFrom('grants')
-    .leftJoin('revoked_access_tokens as revoked', (join) => join.on('revoked.jti', '=', p.jti))
     .select('grant_id')
     .where('grant_id', '=', p.grant_id)
     .where('revoked_at', 'is', null)
-    .where('revoked.jti', 'is', null),
+    .where((eb) => eb.not(eb.exists(revokedToken(p.jti)))),
 )
 
 const liveClientToken = statement<{ client_id: string; jti: string; iat: number }>()((p) =>
   db
     .selectFrom('clients')
-    .leftJoin('revoked_access_tokens as revoked', (join) => join.on('revoked.jti', '=', p.jti))
     .select('client_id')
     .where('client_id', '=', p.client_id)
     .where('disabled_at', 'is', null)
     .where((eb) =>
       eb.or([eb('tokens_not_before', 'is', null), eb('tokens_not_before', '<', p.iat)]),
     )
-    .where('revoked.jti', 'is', null),
+    .where((eb) => eb.not(eb.exists(revokedToken(p.jti)))),
 )
 
 const revokeToken = statement<{ jti: string; expires_at: number }>()((p) =>
