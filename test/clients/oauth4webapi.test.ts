@@ -115,10 +115,7 @@ for (const [method, authentication, algorithm] of authentications) {
           ),
         )
       if (method !== 'none') t.match(await introspect(), { active: true, sub: agent.agent_id })
-      else
-        await t.rejects(introspect(), {
-          cause: { error: 'invalid_client' },
-        })
+      else await t.rejects(introspect(), { code: oauth.WWW_AUTHENTICATE_CHALLENGE, status: 401 })
 
       await oauth.processRevocationResponse(
         await oauth.revocationRequest(
