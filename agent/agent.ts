@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { html } from 'ghtml'
 import { signAssertion } from './assertion.ts'
 import { type Credentials, credentialsFromEnvironment } from './credentials.ts'
@@ -29,14 +30,20 @@ export interface SignInOptions {
   model?: string
   /** Asks the owner for the six digits that approve the sign-in, which stay good for some seconds. */
   onApproval?: (approval: { expires_in: number; message: string }) => string | Promise<string>
-  /** The digits themselves, for a sign-in that said `approval_required` before. */
-  approval_code?: string
   signal?: AbortSignal
 }
 
-export interface SignedIn {
+export interface PageSignInOptions extends SignInOptions {
+  /** The digits themselves, for a page whose sign-in said `approval_required` before. */
+  approval_code?: string
+}
+
+export interface SignedInPage {
   client_id: string
   redirect_host: string
+}
+
+export interface SignedIn extends SignedInPage {
   /** The callback URL, for a browser or HTTP client of the agent's own to open; it holds the code. */
   redirect_to: string
   /** With `response_mode=form_post`, the members of the form to post there. */
@@ -64,14 +71,25 @@ export function createAgent({ issuer, credentials, model }: AgentOptions) {
    * in. Nothing is sent when the page is not the issuer's own.
    * @throws {SignInError}
    */
-  async function signIn(
-    page: Page,
-    options: SignInOptions,
-  ): Promise<Omit<SignedIn, 'redirect_to'>> {
-    const request = await readRequest(page)
+  async function signIn(page: Page, options: PageSignInOptions): Promise<SignedInPage> {
+    const limits = limit(options.signal)
+    assertHome(await limits(page.url()))
+    // A page that goes elsewhere while it is read shows nothing, or anything: it is asked again where
+    // it is, and what it showed is no more than what the issuer will check.
+    const shown = await limits(page.evaluate('window.authRequest').catch(() => undefined))
+    assertHome(await limits(page.url()))
+    const request = asRequest(typeof shown === 'object' ? { ...shown } : {})
     const { redirect_to, form_post, ...facts } = await authenticate(request, options)
-    if (form_post === undefined) await page.goto(redirect_to)
-    else await postForm(page, redirect_to, form_post)
+    try {
+      await limits(
+        page.goto(form_post === undefined ? redirect_to : formPage(redirect_to, form_post)),
+      )
+    } catch {
+      // What a browser says of it quotes the address, and so the code.
+      options.signal?.throwIfAborted()
+      const told = `The agent is signed in, but its browser could not go on to ${facts.redirect_host}`
+      throw new SignInError('navigation', told)
+    }
     return facts
   }
 
@@ -91,22 +109,7 @@ export function createAgent({ issuer, credentials, model }: AgentOptions) {
     return await authenticate(asRequest(facts.body), options)
   }
 
-  async function readRequest(page: Page): Promise<Request> {
-    assertHome(page.url())
-    const text = await page.content()
-    // The page may have gone elsewhere while it was read.
-    assertHome(page.url())
-    const [, object = ''] = text.match(/window\.authRequest = (\{[^}]*\})/) ?? []
-    const member = (name: string) =>
-      object.match(new RegExp(`\\b${name}: ["']([^"'\\\\]+)["']`))?.[1] ?? ''
-    return asRequest({
-      request_id: member('request_id'),
-      client_id: member('client_id'),
-      redirect_host: member('redirect_host'),
-    })
-  }
-
-  async function authenticate(request: Request, options: SignInOptions): Promise<SignedIn> {
+  async function authenticate(request: Request, options: PageSignInOptions): Promise<SignedIn> {
     const { site, signal } = options
     assertSite(request, site)
     const { request_id, client_id, redirect_host } = request
@@ -153,7 +156,8 @@ export function createAgent({ issuer, credentials, model }: AgentOptions) {
     const parsed = URL.canParse(url) ? new URL(url) : undefined
     const pathname = `${home.pathname.replace(/\/$/, '')}/authorize`
     if (
-      parsed?.origin !== home.origin ||
+      parsed?.protocol !== home.protocol ||
+      parsed.origin !== home.origin ||
       parsed.username !== '' ||
       parsed.password !== '' ||
       parsed.pathname !== pathname
@@ -196,20 +200,15 @@ interface Answer {
   body: Record<string, unknown>
 }
 
+/** One request to the issuer, which is never followed to anywhere else. */
 async function ask(url: string, init: RequestInit, signal?: AbortSignal): Promise<Answer> {
-  const limit = AbortSignal.timeout(TIMEOUT)
   try {
-    const response = await fetch(url, {
-      ...init,
-      redirect: 'error',
-      signal: signal === undefined ? limit : AbortSignal.any([signal, limit]),
-    })
+    const response = await fetch(url, { ...init, redirect: 'error', signal: boundedBy(signal) })
     return { ok: response.ok, status: response.status, body: asObject(await response.json()) }
   } catch (cause) {
     signal?.throwIfAborted()
-    throw new SignInError('network', `${new URL(url).origin} did not answer as it should`, {
-      cause,
-    })
+    const told = `${new URL(url).origin} did not answer as it should`
+    throw new SignInError('network', told, { cause })
   }
 }
 
@@ -222,8 +221,10 @@ const codeOf: Record<number, SignInErrorCode> = {
 }
 
 function refusal({ status, body }: Answer): SignInError {
+  const told = String(body.error_description ?? body.error ?? `Status ${status}`)
+  if (body.error === 'invalid_grant') return new SignInError('wrong_approval_code', told)
   const code = codeOf[status] ?? (status >= 500 ? 'network' : 'refused')
-  return new SignInError(code, String(body.error_description ?? body.error ?? `Status ${status}`))
+  return new SignInError(code, told)
 }
 
 function asObject(value: unknown): Record<string, unknown> {
@@ -238,7 +239,7 @@ function asRequest({ request_id, client_id, redirect_host }: Record<string, unkn
   return { request_id, client_id, redirect_host }
 }
 
-/** @throws {SignInError} network, when the callback URL is at another host than the issuer said */
+/** @throws {SignInError} wrong_site, when the callback URL is at another host than was said */
 function asSignedIn(answer: Record<string, unknown>, request: Request): SignedIn {
   const { redirect_to, form_post } = answer
   const { client_id, redirect_host } = request
@@ -252,21 +253,48 @@ function asSignedIn(answer: Record<string, unknown>, request: Request): SignedIn
     client_id,
     redirect_host,
     redirect_to,
-    ...(form_post !== undefined && { form_post: asObject(form_post) as Record<string, string> }),
+    ...(form_post !== undefined && { form_post: asMembers(form_post) }),
   }
+}
+
+function asMembers(value: unknown): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(asObject(value)).map(([name, each]) => [name, String(each)]),
+  )
 }
 
 function isText(value: unknown): value is string {
   return typeof value === 'string' && value !== ''
 }
 
-/** The form is posted from an empty page, which no script of anybody else can read. */
-async function postForm(page: Page, action: string, members: Record<string, string>) {
+/**
+ * A page that posts the form at once. It is one navigation of the browser to a document of no origin,
+ * so that whoever else holds the window has no moment to put himself in its place.
+ */
+function formPage(action: string, members: Record<string, string>): string {
   const inputs = Object.entries(members).map(
     ([name, value]) => html`<input type="hidden" name="${name}" value="${value}">`,
   )
-  await page.goto('about:blank')
-  await page.setContent(
-    html`<form method="post" action="${action}">!${inputs}</form><script>document.forms[0].submit()</script>`,
-  )
+  const page = html`<!doctype html><meta charset="utf-8"><form method="post" action="${action}">!${inputs}</form><script>document.forms[0].submit()</script>`
+  return `data:text/html;base64,${Buffer.from(page).toString('base64')}`
+}
+
+/** Waits for a browser no longer than for the issuer. */
+function limit(signal: AbortSignal | undefined) {
+  return async <T>(work: T | Promise<T>): Promise<T> => {
+    signal?.throwIfAborted()
+    const ended = boundedBy(signal)
+    return await Promise.race([
+      work,
+      once(ended, 'abort').then((): never => {
+        signal?.throwIfAborted()
+        throw new SignInError('navigation', "The agent's browser does not answer")
+      }),
+    ])
+  }
+}
+
+function boundedBy(signal: AbortSignal | undefined): AbortSignal {
+  const timeout = AbortSignal.timeout(TIMEOUT)
+  return signal === undefined ? timeout : AbortSignal.any([signal, timeout])
 }

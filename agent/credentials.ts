@@ -1,4 +1,4 @@
-import { readFile, stat, writeFile } from 'node:fs/promises'
+import { open, writeFile } from 'node:fs/promises'
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK } from 'jose'
 import { SignInError } from './errors.ts'
 
@@ -44,8 +44,9 @@ export async function readKey(file: string): Promise<JWK> {
   let mode: number
   let text: string
   try {
-    ;({ mode } = await stat(file))
-    text = await readFile(file, 'utf8')
+    await using handle = await open(file)
+    ;({ mode } = await handle.stat())
+    text = await handle.readFile('utf8')
   } catch (cause) {
     throw new SignInError('configuration', `The key file ${file} cannot be read`, { cause })
   }

@@ -14,6 +14,10 @@ export type SignInErrorCode =
   | 'refused'
   /** The owner has to approve the sign-in first. */
   | 'approval_required'
+  /** The digits were not those that the owner was sent. */
+  | 'wrong_approval_code'
+  /** The sign-in was granted, but the agent's browser could not go on to the site. */
+  | 'navigation'
   /** Too many failures; try again later. */
   | 'throttled'
   /** The issuer did not answer, or not as it should. */

@@ -1,7 +1,9 @@
 export {
   type AgentOptions,
   createAgent,
+  type PageSignInOptions,
   type SignedIn,
+  type SignedInPage,
   type SignInOptions,
   type Site,
 } from './agent.ts'

@@ -25,6 +25,12 @@ const SignInInput = Type.Object(
         description: 'The request that the waiting page shows, if several are open',
       }),
     ),
+    model: Type.Optional(
+      Type.String({
+        pattern: '^[^\\u0000-\\u001f\\u007f]{1,255}$',
+        description: 'The name of the language model that you are',
+      }),
+    ),
     approval_code: Type.Optional(
       Type.String({
         pattern: '^[0-9]{6}$',
@@ -56,7 +62,8 @@ serveStdio(() => {
         const redirect_host = await signIn(input, mcpReq.signal)
         return say(`Signed in. The browser went on to ${redirect_host}.`)
       } catch (error) {
-        if (!(error instanceof SignInError)) throw error
+        // What is not our own error may quote anything, so the model is not told.
+        if (!(error instanceof SignInError)) return say('Not signed in: it did not work', true)
         return say(`Not signed in (${error.code}): ${error.message}`, true)
       }
     },
@@ -65,9 +72,12 @@ serveStdio(() => {
 })
 
 async function signIn(input: SignInInput, signal: AbortSignal): Promise<string> {
-  const { AUTH_AGENT_MODEL } = process.env
   const issuer = setting('AUTH_AGENT_ISSUER')
-  const agent = createAgent({ issuer, model: AUTH_AGENT_MODEL || 'unknown' })
+  const model = process.env.AUTH_AGENT_MODEL || input.model
+  if (model === undefined) {
+    throw new SignInError('configuration', 'Set AUTH_AGENT_MODEL, or name the model that you are')
+  }
+  const agent = createAgent({ issuer, model })
   const browser = await connect(setting('AUTH_AGENT_CDP_URL'))
   try {
     const page = await findPage(browser, issuer, input)
@@ -91,36 +101,46 @@ function setting(name: string): string {
 }
 
 async function connect(endpoint: string): Promise<Browser> {
+  const { chromium } = await import('playwright-core').catch(() => {
+    throw new SignInError('configuration', 'Install playwright-core beside auth-agent')
+  })
   try {
-    const { chromium } = await import('playwright-core')
     return await chromium.connectOverCDP(endpoint)
-  } catch (cause) {
-    throw new SignInError('configuration', 'The browser cannot be reached over CDP', { cause })
+  } catch {
+    throw new SignInError('configuration', 'The browser at AUTH_AGENT_CDP_URL does not answer')
   }
 }
 
-/** The one waiting page in the agent's own browser that the model means. */
-async function findPage(browser: Browser, issuer: string, input: SignInInput): Promise<Page> {
+/**
+ * The one waiting page in the agent's own browser that the model means. A request that waits in
+ * anybody else's browser is not found, and so never authenticated.
+ */
+async function findPage(
+  browser: Browser,
+  issuer: string,
+  { url, request_id }: SignInInput,
+): Promise<Page> {
   const pages = browser.contexts().flatMap((context) => context.pages())
-  if (input.url !== undefined) {
-    const found = pages.find((page) => page.url() === input.url)
-    if (found === undefined)
-      throw new SignInError('no_request', 'No page of the browser has this URL')
-    return found
-  }
   const waiting: Page[] = []
-  for (const page of pages.filter((page) => page.url().startsWith(`${issuer}/authorize?`))) {
-    const { request_id } = input
-    if (request_id === undefined || (await page.content()).includes(request_id)) waiting.push(page)
+  for (const page of pages) {
+    const meant =
+      url === undefined ? page.url().startsWith(`${issuer}/authorize?`) : page.url() === url
+    if (meant && (request_id === undefined || (await shows(page, request_id)))) waiting.push(page)
   }
   const [only, another] = waiting
   if (only === undefined) {
-    throw new SignInError('no_request', `No page of the browser shows a sign-in of ${issuer}`)
+    const what = request_id ?? url ?? `a sign-in of ${issuer}`
+    throw new SignInError('no_request', `No page of your own browser shows ${what}`)
   }
   if (another !== undefined) {
-    throw new SignInError('no_request', 'Several sign-ins wait, say which by url or request_id')
+    throw new SignInError('no_request', 'Several sign-ins wait: say which by its request_id')
   }
   return only
+}
+
+async function shows(page: Page, request_id: string): Promise<boolean> {
+  const shown = page.evaluate('window.authRequest?.request_id').catch(() => undefined)
+  return (await shown) === request_id
 }
 
 function say(text: string, isError = false) {

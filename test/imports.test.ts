@@ -26,14 +26,23 @@ const allowed: Record<string, { own: string[]; packages: RegExp }> = {
     own: ['plugins/core/', 'plugins/oauth/grants/', 'schemas/'],
     packages: /^(fastify|fastify-plugin|@fastify\/.*)$/,
   },
+  // Agents install it without a server.
+  'agent/': { own: ['agent/'], packages: /^(jose|ghtml|node:.*)$/ },
+  'agent/mcp.ts': {
+    own: ['agent/'],
+    packages: /^(@modelcontextprotocol\/server(\/stdio)?|@sinclair\/typebox|playwright-core)$/,
+  },
   'schemas/': { own: ['schemas/'], packages: /^@sinclair\/typebox/ },
   'db/': { own: ['db/', 'schemas/'], packages: /^(kysely|better-sqlite3|pg|node:.*)/ },
 }
 
 const root = join(import.meta.dirname, '..')
-const sources = globSync(['scripts/**/*.ts', 'plugins/**/*.ts', 'schemas/**/*.ts', 'db/**/*.ts'], {
-  cwd: root,
-}).map((file) => file.replaceAll('\\', '/'))
+const sources = globSync(
+  ['agent/**/*.ts', 'scripts/**/*.ts', 'plugins/**/*.ts', 'schemas/**/*.ts', 'db/**/*.ts'],
+  {
+    cwd: root,
+  },
+).map((file) => file.replaceAll('\\', '/'))
 
 function importsOf(file: string): string[] {
   const text = readFileSync(join(root, file), 'utf8')
@@ -67,7 +76,7 @@ t.test('the environment is read in one file and Fastify() is called in one', asy
   const having = (words: RegExp) =>
     sources.filter((file) => words.test(readFileSync(join(root, file), 'utf8')))
   t.same(
-    having(/process\.env/).filter((file) => !file.startsWith('scripts/')),
+    having(/process\.env/).filter((file) => !/^(agent|scripts)\//.test(file)),
     ['plugins/core/settings.ts'],
   )
   t.same(
@@ -75,8 +84,10 @@ t.test('the environment is read in one file and Fastify() is called in one', asy
     ['plugins/app.ts'],
   )
   t.same(
-    // Pages carry script that runs in the browser.
-    having(/Date\.now\(|new Date\(\)/).filter((file) => !/^(scripts|plugins\/pages)\//.test(file)),
+    // Pages carry script that runs in the browser; an agent has a clock of its own.
+    having(/Date\.now\(|new Date\(\)/).filter(
+      (file) => !/^(agent|scripts|plugins\/pages)\//.test(file),
+    ),
     ['plugins/core/clock.ts'],
   )
 })
