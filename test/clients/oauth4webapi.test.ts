@@ -115,10 +115,7 @@ for (const [method, authentication, algorithm] of authentications) {
           ),
         )
       if (method !== 'none') t.match(await introspect(), { active: true, sub: agent.agent_id })
-      else
-        await t.rejects(introspect(), {
-          cause: { error: 'invalid_client' },
-        })
+      else await t.rejects(introspect(), { name: 'WWWAuthenticateChallengeError' })
 
       await oauth.processRevocationResponse(
         await oauth.revocationRequest(
