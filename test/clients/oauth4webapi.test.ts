@@ -115,7 +115,7 @@ for (const [method, authentication, algorithm] of authentications) {
           ),
         )
       if (method !== 'none') t.match(await introspect(), { active: true, sub: agent.agent_id })
-      else await t.rejects(introspect(), { code: oauth.WWW_AUTHENTICATE_CHALLENGE, status: 401 })
+      else await t.rejects(introspect(), { name: 'WWWAuthenticateChallengeError' })
 
       await oauth.processRevocationResponse(
         await oauth.revocationRequest(
