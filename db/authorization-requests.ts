@@ -113,6 +113,14 @@ const liveAgent = statement<{ agent_id: string }>()((p) =>
     .where('disabled_at', 'is', null),
 )
 
+const liveClient = statement<{ client_id: string }>()((p) =>
+  db
+    .selectFrom('clients')
+    .select('client_id')
+    .where('client_id', '=', p.client_id)
+    .where('disabled_at', 'is', null),
+)
+
 const complete = statement<{ request_id: string; now: number }>()((p) =>
   db
     .updateTable('authorization_requests')
@@ -185,9 +193,12 @@ export const reads = {
 }
 
 export const writes = {
-  *open(request: NewAuthorizationRequest): Act<void> {
+  /** Opens a request, unless its client is gone or disabled meanwhile. Tells whether it did. */
+  *open(request: NewAuthorizationRequest): Act<boolean> {
+    if ((yield* one(liveClient(request))) === undefined) return false
     const resource = request.resource.length === 0 ? null : JSON.stringify(request.resource)
     yield insertRequest({ ...request, resource })
+    return true
   },
 
   authenticate,

@@ -3,9 +3,16 @@ import type { SigningKeyRow } from './tables.ts'
 
 export type SigningKey = SigningKeyRow
 
+/** In the order in which they succeeded one another. */
 function* list(): Act<SigningKey[]> {
   return yield* all(
-    db.selectFrom('signing_keys').selectAll().orderBy('active_from').orderBy('kid').compile(),
+    db
+      .selectFrom('signing_keys')
+      .selectAll()
+      .orderBy('remove_at', (order) => order.asc().nullsLast())
+      .orderBy('active_from')
+      .orderBy('kid')
+      .compile(),
   )
 }
 

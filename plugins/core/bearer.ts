@@ -17,7 +17,7 @@ export function createBearerAuthentication(app: Pick<FastifyInstance, 'store' | 
     if (token === undefined) throw challenge('invalid_token', 'An access token is required', true)
     const claims = await app.tokens.readAccessToken(token)
     if (claims === undefined || !(await app.store.grants.isAlive(claims))) {
-      throw challenge('invalid_token', 'The access token is malformed, expired or revoked')
+      throw invalidToken()
     }
     const granted = scopeWords(claims.scope)
     if (!scopes.some((scope) => granted.includes(scope))) {
@@ -44,6 +44,11 @@ function readToken({
     throw new OAuthError('invalid_request', 'Send the access token once, in one place')
   }
   return inBody
+}
+
+/** The refusal of a token that is not good any more, or never was. */
+export function invalidToken(): OAuthError {
+  return challenge('invalid_token', 'The access token is malformed, expired or revoked')
 }
 
 /** RFC 6750 section 3: without a token the challenge names no error. */

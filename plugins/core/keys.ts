@@ -80,7 +80,13 @@ export class KeyManager {
 
   /** The public key of a `kid` that is in the key set, with its algorithm. */
   async find(kid: string): Promise<{ alg: string; publicKey: CryptoKey } | undefined> {
-    const key = (await this.#read()).find((candidate) => candidate.kid === kid)
+    const named = (candidate: SigningKey) => candidate.kid === kid
+    let key = (await this.#read()).find(named)
+    if (key === undefined && this.#loaded.at !== this.#clock.now()) {
+      // Another process may have made it since; strangers' key ids cost one look a second.
+      this.forget()
+      key = (await this.#read()).find(named)
+    }
     return key && { alg: key.alg, publicKey: await this.#publicKey(key) }
   }
 

@@ -114,7 +114,7 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
       const browser = isBrowser(request) ? app.browserCookie.readOrMake(request) : undefined
       const now = app.clock.now()
       const expires_in = app.settings.AUTHORIZATION_REQUEST_TTL
-      await app.store.authorizationRequests.open({
+      const opened = await app.store.authorizationRequests.open({
         request_id,
         client_id: client.client_id,
         redirect_uri,
@@ -129,6 +129,7 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
         created_at: now,
         expires_at: now + expires_in,
       })
+      if (!opened) throw unknownClient()
 
       const facts: AuthorizationRequestFacts = {
         request_id,
@@ -230,7 +231,7 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
       throw new OAuthError('invalid_request', problem('client_id', client_id))
     const client = await app.clients.find(client_id)
     if (client === undefined || client.disabled_at !== null) {
-      throw new OAuthError('invalid_request', 'No website with this client_id is registered here')
+      throw unknownClient()
     }
     const [only, another] = client.redirect_uris
     if (redirect_uri === undefined && only !== undefined && another === undefined) {
@@ -253,6 +254,10 @@ export default fp(authorize, {
     fastify: ['browserCookie', 'clients', 'clock', 'metadata', 'settings', 'store', 'tokens'],
   },
 })
+
+function unknownClient(): OAuthError {
+  return new OAuthError('invalid_request', 'No website with this client_id is registered here')
+}
 
 function problem(name: string, value: unknown): string {
   return value === undefined ? `${name} is required` : `${name} must be given only once`

@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import fp from 'fastify-plugin'
 import { IDENTITY_SCOPES } from '../../schemas/scope.ts'
 import { UserinfoResponse } from '../../schemas/userinfo.ts'
-import { OAuthError } from '../core/errors.ts'
+import { invalidToken } from '../core/bearer.ts'
 
 /** GET and POST /userinfo: the e-mail address of the agent's owner (OpenID Connect Core 5.3). */
 const userinfo: FastifyPluginAsyncTypebox = async (app) => {
@@ -29,7 +29,7 @@ const userinfo: FastifyPluginAsyncTypebox = async (app) => {
     handler: async (request, reply) => {
       const { sub } = await app.authenticateBearer(request, IDENTITY_SCOPES)
       const agent = await app.store.agents.find(sub)
-      if (agent === undefined) throw new OAuthError('invalid_token', 'The agent is gone')
+      if (agent === undefined) throw invalidToken()
       reply.header('cache-control', 'no-store')
       return { sub, email: agent.email }
     },

@@ -99,3 +99,28 @@ t.test('a changed ACCESS_TOKEN_ALG does not hide a wrong encryption key', async 
     /ENCRYPTION_KEY/,
   )
 })
+
+t.test('a rotation at once is final, also when a next key was published already', async (t) => {
+  const clock = new TestClock()
+  const app = await build(t, {}, { clock })
+  const scheduled = await app.keys.rotate()
+  const compromised = await app.keys.rotate(true)
+  t.equal((await app.keys.active()).kid, compromised.kid)
+  clock.advance(scheduled.active_from - clock.now() + 1)
+  t.equal((await app.keys.active()).kid, compromised.kid, 'the scheduled key does not take over')
+})
+
+t.test('a token of a key that another process has just made is good at once', async (t) => {
+  const clock = new TestClock()
+  const settings = { DATABASE_URL: `sqlite:${t.testdir()}/auth-agent.db` }
+  const ours = await build(t, settings, { clock })
+  const theirs = await build(t, settings, { clock })
+  const site = await createSite(theirs)
+  const agent = await createAgent(theirs)
+  await ours.inject('/.well-known/jwks.json')
+  clock.advance(1)
+  await theirs.keys.rotate(true)
+  const { access_token } = await signIn(theirs, site, agent)
+  const headers = { authorization: `Bearer ${access_token}` }
+  t.equal((await ours.inject({ url: '/userinfo', headers })).statusCode, 200)
+})

@@ -1,13 +1,17 @@
+import { setImmediate } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import {
   authenticate,
+  authorize,
+  authorizeQuery,
   build,
   type Credentials,
   createAgent,
   createSite,
   getCode,
   open,
+  pkce,
   post,
   redeem,
   refresh,
@@ -92,4 +96,17 @@ t.test('a secret that was replaced is refused at once, also when it was remember
   const { request_id } = await open(app, site)
   t.equal((await authenticate(app, request_id, agent)).statusCode, 401)
   t.equal((await authenticate(app, request_id, { ...agent, agent_secret })).statusCode, 200)
+})
+
+t.test('a client that is deleted while it opens requests is refused, never an error', async (t) => {
+  const app = await build(t)
+  for (let turns = 0; turns < 8; turns++) {
+    const site = await createSite(app, { token_endpoint_auth_method: 'none' })
+    const page = authorize(app, authorizeQuery(site, pkce().code_challenge))
+    for (let turn = 0; turn < turns; turn++) await setImmediate()
+    await Promise.all([page, app.store.clients.delete(site.client_id)])
+    const { statusCode, headers } = await page
+    t.ok([200, 400].includes(statusCode), `${turns} turns later: ${statusCode}`)
+    t.notOk(headers.location)
+  }
 })
