@@ -29,6 +29,10 @@ const clientPolicy = statement<{ client_id: string }>()((p) =>
     .where('client_id', '=', p.client_id),
 )
 
+const clientOrigin = statement<{ client_id: string }>()((p) =>
+  db.selectFrom('clients').select('origin').where('client_id', '=', p.client_id),
+)
+
 const addSite = statement<{ agent_id: string; site: string; created_at: number }>()((p) =>
   db
     .insertInto('agent_sites')
@@ -70,11 +74,15 @@ export const reads = {
   ofAgent: findAgentPolicy,
   ofClient: findClientPolicy,
 
-  /** The two that decide over a sign-in. */
-  *ofSignIn(agent_id: string, client_id: string): Act<{ agent: AgentPolicy; client: ModelPolicy }> {
+  /** The two that decide over a sign-in, and whether the operator registered the client. */
+  *ofSignIn(
+    agent_id: string,
+    client_id: string,
+  ): Act<{ agent: AgentPolicy; client: ModelPolicy; registered: boolean }> {
     return {
       agent: yield* findAgentPolicy(agent_id),
       client: yield* findClientPolicy(client_id),
+      registered: (yield* one(clientOrigin({ client_id })))?.origin === 'operator',
     }
   },
 }

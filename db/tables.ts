@@ -181,7 +181,7 @@ export interface ModelPolicyRow {
 /** What the owner lets an agent do. An agent without a row has the default policy. */
 export interface AgentPolicyRow extends ModelPolicyRow {
   agent_id: string
-  sites: 'any' | 'list' | 'ask'
+  sites: 'registered' | 'any' | 'list' | 'ask'
   /** 1 or 0. */
   remember_sites: number
   deliver: 'any' | 'agent'

@@ -21,9 +21,18 @@ export type ModelPolicy = Static<typeof ModelPolicy>
 export const AgentPolicy = Type.Composite(
   [
     Type.Object({
-      sites: Type.Union([Type.Literal('any'), Type.Literal('list'), Type.Literal('ask')], {
-        description: 'Any site, the allowed ones, or the owner’s approval for every other one',
-      }),
+      sites: Type.Union(
+        [
+          Type.Literal('registered'),
+          Type.Literal('any'),
+          Type.Literal('list'),
+          Type.Literal('ask'),
+        ],
+        {
+          description:
+            'The sites that the operator registered, any site, or the allowed ones alone; with registered and ask, the owner’s approval for every other one',
+        },
+      ),
       allowed_sites: Type.Array(Type.String({ pattern: '^[\\x21-\\x7e]{1,2048}$' }), {
         maxItems: 1000,
         description: 'By client_id or by redirect host',
@@ -48,7 +57,7 @@ export const DEFAULT_MODEL_POLICY: ModelPolicy = { allowed_models: [], refused_m
 
 /** Of an agent whose owner has said nothing. */
 export const DEFAULT_AGENT_POLICY: AgentPolicy = {
-  sites: 'any',
+  sites: 'registered',
   allowed_sites: [],
   remember_sites: true,
   deliver: 'any',

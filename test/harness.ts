@@ -11,6 +11,7 @@ import type { Clock } from '../plugins/core/clock.ts'
 import type { NewClient, NewResource } from '../plugins/core/registration.ts'
 import type { Network } from '../plugins/core/remote-documents.ts'
 import type { Settings } from '../plugins/core/settings.ts'
+import type { AgentPolicy } from '../schemas/policy.ts'
 import type { TokenResponse } from '../schemas/token.ts'
 
 /** A clock that only moves when it is told to. */
@@ -74,8 +75,10 @@ export interface Credentials {
 export async function createAgent(
   app: FastifyInstance,
   email = 'owner@example.com',
+  policy?: Partial<AgentPolicy>,
 ): Promise<Credentials> {
   const { agent, agent_secret } = await app.registration.createAgent({ email })
+  if (policy !== undefined) await app.policies.changeAgent(agent.agent_id, policy)
   return { agent_id: agent.agent_id, agent_secret }
 }
 

@@ -73,7 +73,10 @@ export class Policies {
     { agent_id, model, deliver }: SignIn,
     { client_id, redirect_uri }: Pick<AuthorizationRequest, 'client_id' | 'redirect_uri'>,
   ): Promise<'allowed' | { ask: { remember: boolean } }> {
-    const { agent, client } = await this.#app.store.policies.ofSignIn(agent_id, client_id)
+    const { agent, client, registered } = await this.#app.store.policies.ofSignIn(
+      agent_id,
+      client_id,
+    )
     if (!allowsModel(agent, model)) {
       throw refused(`The agent may not sign in with the model ${model}`)
     }
@@ -84,6 +87,7 @@ export class Policies {
     const host = redirectHost(redirect_uri)
     if (
       agent.sites === 'any' ||
+      (agent.sites === 'registered' && registered) ||
       agent.allowed_sites.some((site) => [client_id, host].includes(site))
     ) {
       return 'allowed'

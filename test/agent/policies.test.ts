@@ -213,3 +213,27 @@ t.test('the model that an agent names is in its tokens', async (t) => {
   const [, claims = ''] = access_token.split('.')
   t.match(JSON.parse(Buffer.from(claims, 'base64url').toString()), { model: 'test-model' })
 })
+
+t.test(
+  'a site that nobody registered needs approval, unless the policy says any site',
+  async (t) => {
+    const app = await build(t, { DYNAMIC_REGISTRATION: 'open' })
+    const registered = await app.inject({
+      method: 'POST',
+      url: '/register',
+      payload: { client_name: 'Stranger', redirect_uris: ['https://stranger.example/callback'] },
+    })
+    const { client_id } = registered.json()
+    const stranger = { client_id, client_secret: undefined, redirect_uri: '' }
+    const query = { redirect_uri: 'https://stranger.example/callback' }
+    const answerTo = async (policy?: Partial<AgentPolicy>) => {
+      const agent = await createAgent(app, undefined, policy)
+      const { request_id } = await open(app, stranger, query)
+      return (await authenticate(app, request_id, agent)).json().status
+    }
+    t.equal(await answerTo(), 'requires_2fa')
+    t.equal(await answerTo({ sites: 'registered' }), 'requires_2fa')
+    t.equal(await answerTo({ allowed_sites: ['stranger.example'] }), 'authenticated')
+    t.equal(await answerTo({ sites: 'any' }), 'authenticated')
+  },
+)

@@ -63,7 +63,7 @@ class Host implements current.OAuthClientProvider {
 const web = await startWeb(t)
 const settings = { DYNAMIC_REGISTRATION: 'open' } as const
 const { app, issuer } = await listen(t, settings, { network: web.network })
-const agent = await createAgent(app)
+const agent = await createAgent(app, undefined, { sites: 'any' })
 const port = await freePort()
 const resource = `http://127.0.0.1:${port}/mcp`
 await app.registration.createResource({ uri: resource, scopes: ['tools'] })

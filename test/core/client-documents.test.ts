@@ -53,7 +53,7 @@ t.test('a client with a metadata document signs agents in unregistered', async (
   t.equal(metadata.client_id_metadata_document_supported, true)
   t.ok(metadata.token_endpoint_auth_methods_supported.includes('none'))
 
-  const tokens = await signIn(app, site, await createAgent(app))
+  const tokens = await signIn(app, site, await createAgent(app, undefined, { sites: 'any' }))
   const refreshed = (await refresh(app, site, tokens.refresh_token)).json()
   t.equal((await post(app, '/revoke', site, { token: refreshed.access_token })).statusCode, 200)
   t.equal(web.requests(PATH), 1, 'the document is fetched once')
@@ -269,7 +269,7 @@ t.test('the operator decides whose documents are accepted', async (t) => {
 
 t.test('CIMD: a client without a living sign-in is forgotten, and comes back', async (t) => {
   const { app, clock, site, client_id, ask } = await setUp(t, { REFRESH_TOKEN_TTL: 1000 })
-  await signIn(app, site, await createAgent(app))
+  await signIn(app, site, await createAgent(app, undefined, { sites: 'any' }))
   const remove = async (limit = 10) => {
     const now = clock.now()
     await app.store.clients.removeUnused({ origin: 'document', before: now, now, limit })

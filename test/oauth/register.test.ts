@@ -80,7 +80,11 @@ t.test('RFC 7591 section 3.2.1: a client registers itself and signs agents in', 
   t.notOk('foo' in client, 'section 2: unknown metadata is ignored')
   t.notOk('logo_uri' in client)
 
-  const tokens = await signIn(app, { ...client, redirect_uri: REDIRECT }, await createAgent(app))
+  const tokens = await signIn(
+    app,
+    { ...client, redirect_uri: REDIRECT },
+    await createAgent(app, undefined, { sites: 'any' }),
+  )
   t.ok(tokens.refresh_token)
 })
 
@@ -89,7 +93,11 @@ t.test('RFC 7591 section 2: what is not said has its default', async (t) => {
   const site = { redirect_uris: [REDIRECT] }
   const plain = (await register(app, site)).json()
   t.match(plain, { grant_types: ['authorization_code'], client_name: 'tool.example' })
-  const tokens = await signIn(app, { ...plain, redirect_uri: REDIRECT }, await createAgent(app))
+  const tokens = await signIn(
+    app,
+    { ...plain, redirect_uri: REDIRECT },
+    await createAgent(app, undefined, { sites: 'any' }),
+  )
   t.notOk(tokens.refresh_token, 'a client without the grant type gets no refresh token')
 
   const guest = (await register(app, { ...site, token_endpoint_auth_method: 'none' })).json()
@@ -224,7 +232,11 @@ t.test('RFC 7592: a client looks after its registration', async (t) => {
 
   t.test('section 2.3: removes it, with all tokens', async (t) => {
     const site = { client_id, client_secret, redirect_uri: 'https://tool.example/other' }
-    const { access_token } = await signIn(app, site, await createAgent(app))
+    const { access_token } = await signIn(
+      app,
+      site,
+      await createAgent(app, undefined, { sites: 'any' }),
+    )
     t.equal((await own.delete()).statusCode, 204)
     t.equal((await own.get()).statusCode, 401)
     t.equal((await post(app, '/introspect', site, { token: access_token })).statusCode, 401)
@@ -246,7 +258,7 @@ t.test('a client of the operator has no registration token', async (t) => {
 t.test('a registration that nobody uses goes away, one in use stays', async (t) => {
   const clock = new TestClock()
   const app = await open(t, { UNUSED_CLIENT_TTL: 100, REFRESH_TOKEN_TTL: 1000 }, clock)
-  const agent = await createAgent(app)
+  const agent = await createAgent(app, undefined, { sites: 'any' })
   const metadata = {
     redirect_uris: [REDIRECT],
     grant_types: ['authorization_code', 'refresh_token'],
