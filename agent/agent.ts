@@ -16,8 +16,11 @@ export interface Site {
 }
 
 export interface AgentOptions {
-  /** The one server that is ever sent a proof, exactly as its metadata names it. */
-  issuer: string
+  /**
+   * The one server that is ever sent a proof, exactly as its metadata names it. By default
+   * AUTH_AGENT_ISSUER of the environment.
+   */
+  issuer?: string
   /** By default those that the environment names. */
   credentials?: Credentials | (() => Credentials | Promise<Credentials>)
   /** The language model that acts, by its usual name. */
@@ -61,7 +64,11 @@ interface Request {
  * out for alone, and the code comes back to it alone.
  * @throws {SignInError} configuration, for an issuer that is no https URL (or on this machine)
  */
-export function createAgent({ issuer, credentials, model }: AgentOptions) {
+export function createAgent({
+  issuer = process.env.AUTH_AGENT_ISSUER ?? '',
+  credentials,
+  model,
+}: AgentOptions) {
   const home = parseIssuer(issuer)
 
   return { signIn, openSignIn }
@@ -169,6 +176,7 @@ export function createAgent({ issuer, credentials, model }: AgentOptions) {
 }
 
 function parseIssuer(issuer: string): URL {
+  if (issuer === '') throw new SignInError('configuration', 'AUTH_AGENT_ISSUER is not set')
   const url = URL.canParse(issuer) ? new URL(issuer) : undefined
   const local = ['localhost', '127.0.0.1', '[::1]'].includes(url?.hostname ?? '')
   if (url?.protocol !== 'https:' && !(url?.protocol === 'http:' && local)) {

@@ -17,6 +17,7 @@ import {
   type Parameters,
   type Site,
 } from '../harness.ts'
+import { makeFolder } from '../processes.ts'
 
 const executablePath = [
   process.env.CHROMIUM_PATH,
@@ -24,6 +25,8 @@ const executablePath = [
   '/usr/bin/chromium-browser',
   '/usr/bin/google-chrome',
 ].find((path) => path && existsSync(path))
+
+const flags = ['--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync']
 
 /** Why the tests of this file do not run, or false. */
 export const skip =
@@ -35,7 +38,7 @@ let browser: Promise<Browser> | undefined
 function launch(): Promise<Browser> {
   browser ??= chromium.launch({
     executablePath,
-    args: ['--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync'],
+    args: flags,
   })
   return browser
 }
@@ -81,6 +84,25 @@ export async function openWindow(t: Test, options: BrowserContextOptions = {}): 
   context.setDefaultTimeout(15_000)
   t.teardown(() => context.close())
   return context.newPage()
+}
+
+export interface AgentBrowser {
+  page: Page
+  /** Where it answers over the Chrome DevTools Protocol. */
+  cdp_url: string
+}
+
+/** A browser of its own, which its agent drives over CDP. */
+export async function openAgentBrowser(t: Test): Promise<AgentBrowser> {
+  const port = await findFreePort()
+  const context = await chromium.launchPersistentContext(makeFolder(t), {
+    executablePath,
+    args: [...flags, `--remote-debugging-port=${port}`],
+  })
+  context.setDefaultTimeout(15_000)
+  t.teardown(() => context.close())
+  const page = context.pages()[0] ?? (await context.newPage())
+  return { page, cdp_url: `http://127.0.0.1:${port}` }
 }
 
 export interface Observation {
