@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander'
 import { OAuthError } from '../plugins/core/errors.ts'
 import { SettingsError } from '../plugins/core/settings.ts'
 import { addAgentCommands } from './commands/agent.ts'
+import { addApprovalCommands } from './commands/approval.ts'
 import { addBackupCommand } from './commands/backup.ts'
 import { addClientCommands } from './commands/client.ts'
 import { addGrantCommands } from './commands/grant.ts'
@@ -25,6 +26,7 @@ const program = new Command('auth-agent')
 addServeCommand(program)
 addClientCommands(program)
 addAgentCommands(program)
+addApprovalCommands(program)
 addResourceCommands(program)
 addRegistrationTokenCommands(program)
 addGrantCommands(program)

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import type { Agent } from '../../db/store.ts'
 import { OAuthError } from '../../plugins/core/errors.ts'
+import { addAgentSecurityCommands } from './agent-security.ts'
 import { seconds } from './client.ts'
 import { facts, print, table, time, withCore } from './session.ts'
 
@@ -99,6 +100,8 @@ export function addAgentCommands(program: Command): void {
       if (!deleted) throw new OAuthError('not_found', `There is no ${agent_id}`)
       print(command, { agent_id, deleted }, () => `Deleted ${agent_id}.`)
     })
+
+  addAgentSecurityCommands(agent)
 }
 
 async function setDisabled(agent_id: string, disabled: boolean, command: Command): Promise<void> {

@@ -3,6 +3,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { Client } from '../../db/store.ts'
 import { OAuthError } from '../../plugins/core/errors.ts'
 import { ID_TOKEN_SIGNING_ALGS } from '../../schemas/openid.ts'
+import { type ModelOptions, toModelPolicy, withModelOptions } from './agent-security.ts'
 import { facts, print, table, time, withCore } from './session.ts'
 
 const REUSE_GRACE = '--refresh-reuse-grace <seconds>'
@@ -118,6 +119,22 @@ export function addClientCommands(program: Command): void {
         }),
       )
       print(command, updated, described)
+    })
+
+  withModelOptions(
+    client
+      .command('policy <client_id>')
+      .description('show which models a website takes, or change what is named'),
+  )
+    .addHelpText(
+      'after',
+      "\nExample:\n  auth-agent client policy client_9fQe… --allow-model 'claude-*'",
+    )
+    .action(async (client_id: string, options: ModelOptions, command) => {
+      const policy = await withCore((app) =>
+        app.policies.changeClient(client_id, toModelPolicy(options)),
+      )
+      print(command, { client_id, ...policy }, facts)
     })
 
   client

@@ -1,0 +1,88 @@
+import { writeFileSync } from 'node:fs'
+import { exportJWK, generateKeyPair } from 'jose'
+import t from 'tap'
+import { buildApp } from '../../plugins/app.ts'
+import { authenticate, createAgent, createSite, open } from '../harness.ts'
+import { fresh, json, run } from './command.ts'
+
+t.test('an agent gets keys and a policy, and its trail is shown', async (t) => {
+  const environment = fresh(t)
+  const { agent_id } = await json(environment, 'agent', 'create', '--email', 'o@example.com')
+  const file = `${t.testdirName}/public.jwk`
+  const { publicKey, privateKey } = await generateKeyPair('EdDSA', { extractable: true })
+  writeFileSync(file, JSON.stringify(await exportJWK(publicKey)))
+  const added = await json(environment, 'agent', 'add-key', agent_id, '--jwk', file)
+  t.match(added, { agent_id, alg: 'EdDSA', kid: String })
+  const made = await json(environment, 'agent', 'add-key', agent_id, '--generate')
+  t.match(made, { kty: 'EC', alg: 'ES256', d: String, kid: String })
+  await json(environment, 'agent', 'remove-key', agent_id, added.kid)
+  const keys = await json(environment, 'agent', 'list-keys', agent_id)
+  t.match(keys, [{ kid: made.kid }])
+  t.notOk(JSON.stringify(keys).includes(made.d), 'the private key is nowhere')
+
+  writeFileSync(file, JSON.stringify(await exportJWK(privateKey)))
+  const refused = await run(environment, 'agent', 'add-key', agent_id, '--jwk', file)
+  t.match(refused, { code: 1, err: /is private/ })
+
+  const options = [
+    '--sites',
+    'list',
+    '--allow-site',
+    'shop.example',
+    'client_1',
+    '--remember',
+    'no',
+  ]
+  const more = ['--deliver', 'agent', '--secret', 'forbid', '--allow-model', 'one-*', 'two']
+  const policy = {
+    sites: 'list',
+    allowed_sites: ['client_1', 'shop.example'],
+    remember_sites: false,
+    deliver: 'agent',
+    secret: 'forbid',
+    allowed_models: ['one-*', 'two'],
+  }
+  t.match(await json(environment, 'agent', 'policy', agent_id, ...options, ...more), policy)
+  const cleared = ['agent', 'policy', agent_id, '--allow-model', 'none', '--allow-site', 'none']
+  t.match(await json(environment, ...cleared), { allowed_models: [], allowed_sites: [] })
+  t.match(await json(environment, 'agent', 'policy', agent_id), { sites: 'list', secret: 'forbid' })
+  t.match(await json(environment, 'agent', 'sign-ins', agent_id, '--limit', '2'), [
+    { event: 'policy', outcome: 'changed' },
+    { event: 'policy', outcome: 'changed' },
+  ])
+})
+
+t.test('the operator answers for owners while the server runs', async (t) => {
+  const environment = fresh(t)
+  const app = await buildApp({ DATABASE_URL: environment.DATABASE_URL, LOG_LEVEL: 'silent' })
+  t.teardown(() => app.close())
+  const site = await createSite(app)
+  const agent = await createAgent(app)
+  await json(environment, 'agent', 'policy', agent.agent_id, '--sites', 'ask')
+  const [yes, no] = [await open(app, site), await open(app, site)]
+  for (const { request_id } of [yes, no]) {
+    t.match((await authenticate(app, request_id, agent)).json(), { requires_2fa: true })
+  }
+  t.equal((await json(environment, 'approval', 'list')).length, 2)
+  t.match((await run(environment, 'approval', 'list')).out, /Example Site +site\.example/)
+
+  const approved = await json(
+    environment,
+    'approval',
+    'approve',
+    yes.request_id,
+    '--remember',
+    'no',
+  )
+  t.match(approved, { agent_id: agent.agent_id, status: 'approved', code: /^\d{6}$/ })
+  const twice = await run(environment, 'approval', 'deny', yes.request_id)
+  t.match(twice, { code: 1, err: /No approval/ })
+  t.equal((await authenticate(app, yes.request_id, agent)).statusCode, 200)
+
+  await json(environment, 'approval', 'deny', no.request_id)
+  t.equal((await authenticate(app, no.request_id, agent)).statusCode, 403)
+  const trail = await json(environment, 'agent', 'sign-ins', agent.agent_id)
+  t.match(trail[0], { event: 'sign_in', outcome: 'access_denied', address: '127.0.0.1' })
+  const refuse = ['client', 'policy', site.client_id, '--refuse-model', 'bad-*']
+  t.match(await json(environment, ...refuse), { refused_models: ['bad-*'] })
+})
