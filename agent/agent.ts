@@ -196,7 +196,7 @@ function assertSite({ client_id, redirect_host }: Request, site: Site): void {
   if (site.client_id !== undefined && site.client_id !== client_id) {
     throw new SignInError('wrong_site', `This sign-in is not for ${site.client_id}`)
   }
-  if (site.redirect_host !== undefined && site.redirect_host !== redirect_host) {
+  if (site.redirect_host !== undefined && site.redirect_host.toLowerCase() !== redirect_host) {
     const told = `This sign-in goes to ${redirect_host}, not to ${site.redirect_host}`
     throw new SignInError('wrong_site', told)
   }

@@ -30,7 +30,8 @@ const allowed: Record<string, { own: string[]; packages: RegExp }> = {
   'agent/': { own: ['agent/'], packages: /^(jose|ghtml|node:.*)$/ },
   'agent/mcp.ts': {
     own: ['agent/'],
-    packages: /^(@modelcontextprotocol\/server(\/stdio)?|@sinclair\/typebox|playwright-core)$/,
+    packages:
+      /^(@modelcontextprotocol\/server(\/stdio)?|@sinclair\/typebox|playwright-core|auth-agent\/package\.json)$/,
   },
   'schemas/': { own: ['schemas/'], packages: /^@sinclair\/typebox/ },
   'db/': { own: ['db/', 'schemas/'], packages: /^(kysely|better-sqlite3|pg|node:.*)/ },

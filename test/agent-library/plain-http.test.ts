@@ -81,7 +81,7 @@ t.test('an agent without a browser signs in by its key', async (t) => {
 t.test('an agent signs in by its secret when that is what it was given', async (t) => {
   const agent = createAgent({ issuer, credentials: () => registerAgent(app), model })
   const { redirect_to } = await agent.openSignIn(makeSignIn().url, {
-    site: { redirect_host: 'site.example' },
+    site: { redirect_host: 'Site.Example' },
     model: 'another-model',
   })
   t.match(redirect_to, /code=ac_/)
