@@ -1,58 +1,8 @@
 #!/usr/bin/env node
-import { Command, CommanderError } from 'commander'
-import { OAuthError } from '../plugins/core/errors.ts'
-import { SettingsError } from '../plugins/core/settings.ts'
-import { addAgentCommands } from './commands/agent.ts'
-import { addApprovalCommands } from './commands/approval.ts'
-import { addBackupCommand } from './commands/backup.ts'
-import { addClientCommands } from './commands/client.ts'
-import { addGrantCommands } from './commands/grant.ts'
-import { addKeyCommands } from './commands/key.ts'
-import { addRegistrationTokenCommands } from './commands/registration-token.ts'
-import { addResourceCommands } from './commands/resource.ts'
-import { addServeCommand } from './commands/serve.ts'
-import { plain, Refusal, toJson } from './commands/session.ts'
+import { enableCompileCache } from 'node:module'
+import { join } from 'node:path'
 
-const json = process.argv.includes('--json')
-
-const program = new Command('auth-agent')
-  .description('The authorization server that lets AI agents sign in to websites')
-  .option('--json', 'print JSON')
-  .showHelpAfterError(!json && '(--help tells how to use it)')
-  .configureHelp({ showGlobalOptions: true })
-  .configureOutput({ outputError: (text) => say('usage', text.replace(/^error: /, '')) })
-  .exitOverride()
-
-addServeCommand(program)
-addClientCommands(program)
-addAgentCommands(program)
-addApprovalCommands(program)
-addResourceCommands(program)
-addRegistrationTokenCommands(program)
-addGrantCommands(program)
-addKeyCommands(program)
-addBackupCommand(program)
-
-try {
-  await program.parseAsync()
-} catch (error) {
-  process.exitCode = report(error)
-}
-
-/** Says what went wrong and gives the exit code: 2 for a wrong command line, 1 for a refusal. */
-function report(error: unknown): number {
-  // Commander has said it already, or has shown the help that was asked for.
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
-  if (error instanceof OAuthError) say(error.code, error.message)
-  else if (error instanceof SettingsError) say('settings', error.message)
-  else if (error instanceof Refusal) say('refused', error.message)
-  // What the operating system or the database refused: a folder, a disk, a locked file.
-  else if (error instanceof Error && 'code' in error) say(String(error.code), error.message)
-  else throw error
-  return 1
-}
-
-function say(error: string, text: string): void {
-  const lines = text.trimEnd().split('\n').map(plain).join('\n')
-  console.error(json ? toJson({ error, error_description: lines }) : lines)
-}
+// Spares every start but the first most of its time and memory. Only this installation's owner can
+// write there, unlike the default, which is a folder in the temporary directory.
+enableCompileCache(join(import.meta.dirname, '../node_modules/.cache/auth-agent'))
+await import('./command-line.ts')

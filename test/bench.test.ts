@@ -12,6 +12,7 @@ const scenarios: Scenario[] = [
   'sign-in',
   'introspection',
   'userinfo',
+  'client_credentials',
   'discovery',
   'key set',
 ]

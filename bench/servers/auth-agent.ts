@@ -13,10 +13,12 @@ const file = join(directory, 'auth-agent.db')
 const app = await buildApp({ DATABASE_URL: `sqlite:${file}` })
 const origin = await app.listen({ host: '127.0.0.1', port: 0 })
 const grantTypes = (await app.metadata.document()).grant_types_supported as string[]
+await app.registration.createResource({ uri: 'https://api.example/v1', scopes: ['read'] })
 const { client, client_secret = '' } = await app.registration.createClient({
   client_name: 'Example Site',
   redirect_uris: [REDIRECT_URI],
   grant_types: grantTypes,
+  scope: 'openid email read',
 })
 const { agent, agent_secret } = await app.registration.createAgent({ email: 'owner@example.com' })
 const site: Site = {
