@@ -86,7 +86,9 @@ export const writes = {
     return row !== undefined
   },
 
-  *replaceSecret(secret: SecretRow, endOld: number): Act<void> {
+  /** Where the old secret is `compromised`, every grant ends with it. */
+  *replaceSecret(secret: SecretRow, endOld: number, compromised: boolean): Act<void> {
     yield* replaceSecret(secret, endOld)
+    if (compromised) yield endGrants({ agent_id: secret.owner_id, now: secret.created_at })
   },
 }

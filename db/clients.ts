@@ -50,6 +50,16 @@ const endRequests = statement<{ client_id: string }>()((p) =>
   db.deleteFrom('authorization_requests').where('client_id', '=', p.client_id),
 )
 
+/** The client's own tokens (RFC 6749 section 4.4) hang from no grant. */
+const forgetTokens = statement<{ client_id: string; now: number }>()((p) =>
+  db.updateTable('clients').set({ tokens_not_before: p.now }).where('client_id', '=', p.client_id),
+)
+
+function* endSignIns(client_id: string, now: number): Act<void> {
+  yield endRequests({ client_id })
+  yield endGrants({ client_id, now })
+}
+
 function fromRow(row: ClientRow): Client {
   const { registration_token_hash: _, in_use_at: __, tokens_not_before: ___, ...rest } = row
   return {
@@ -189,10 +199,7 @@ export const writes = {
         .compile(),
     )
     if (row === undefined) return undefined
-    if (disables) {
-      yield endRequests({ client_id })
-      yield endGrants({ client_id, now })
-    }
+    if (disables) yield* endSignIns(client_id, now)
     return fromRow(row)
   },
 
@@ -223,7 +230,12 @@ export const writes = {
     return candidates.length === limit
   },
 
-  *replaceSecret(secret: SecretRow, endOld: number): Act<void> {
+  /** Where the old secret is `compromised`, every request, code and token ends with it. */
+  *replaceSecret(secret: SecretRow, endOld: number, compromised: boolean): Act<void> {
     yield* replaceSecret(secret, endOld)
+    if (!compromised) return
+    const { owner_id: client_id, created_at: now } = secret
+    yield forgetTokens({ client_id, now })
+    yield* endSignIns(client_id, now)
   },
 }

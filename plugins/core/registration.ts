@@ -39,6 +39,13 @@ export interface NewResource {
   name?: string | undefined
 }
 
+export interface SecretRotation {
+  /** For how many seconds the old secret stays good. */
+  overlap?: number
+  /** Whether all that the old one gave access to ends with it (RFC 9700 section 4.14.2). */
+  compromised?: boolean
+}
+
 /**
  * Registers and changes clients, agents and protected resources: what the command line and dynamic
  * registration share.
@@ -90,17 +97,18 @@ export class Registration {
   }
 
   /**
-   * Gives the client a new secret; the old one stays good for `overlap` seconds.
+   * Gives the client a new secret.
    * @throws {OAuthError} not_found, invalid_client_metadata for a public client
    */
-  async rotateClientSecret(client_id: string, overlap = 0): Promise<string> {
+  async rotateClientSecret(client_id: string, rotation: SecretRotation = {}): Promise<string> {
     const client = found(await this.#app.store.clients.find(client_id), client_id)
     if (!hasSecret(client)) {
       throw new OAuthError('invalid_client_metadata', `${client_id} is a client without a secret`)
     }
     const client_secret = newSecret('cs_')
     const row = await this.#app.secrets.toRow(client_id, client_secret)
-    await this.#app.store.clients.replaceSecret(row, this.#app.clock.now() + overlap)
+    const { overlap = 0, compromised = false } = rotation
+    await this.#app.store.clients.replaceSecret(row, row.created_at + overlap, compromised)
     return client_secret
   }
 
@@ -133,14 +141,15 @@ export class Registration {
   }
 
   /**
-   * Gives the agent a new secret; the old one stays good for `overlap` seconds.
+   * Gives the agent a new secret.
    * @throws {OAuthError} not_found
    */
-  async rotateAgentSecret(agent_id: string, overlap = 0): Promise<string> {
+  async rotateAgentSecret(agent_id: string, rotation: SecretRotation = {}): Promise<string> {
     found(await this.#app.store.agents.find(agent_id), agent_id)
     const agent_secret = newSecret('ags_')
     const row = await this.#app.secrets.toRow(agent_id, agent_secret)
-    await this.#app.store.agents.replaceSecret(row, this.#app.clock.now() + overlap)
+    const { overlap = 0, compromised = false } = rotation
+    await this.#app.store.agents.replaceSecret(row, row.created_at + overlap, compromised)
     return agent_secret
   }
 

@@ -1,8 +1,9 @@
 import type { Command } from 'commander'
 import type { Agent } from '../../db/store.ts'
 import { OAuthError } from '../../plugins/core/errors.ts'
+import type { SecretRotation } from '../../plugins/core/registration.ts'
 import { addAgentSecurityCommands } from './agent-security.ts'
-import { seconds } from './client.ts'
+import { compromised, seconds } from './client.ts'
 import { facts, print, table, time, withCore } from './session.ts'
 
 export function addAgentCommands(program: Command): void {
@@ -63,14 +64,15 @@ export function addAgentCommands(program: Command): void {
   agent
     .command('rotate-secret <agent_id>')
     .description('make a new secret; it is shown once')
-    .option('--overlap <seconds>', 'for how long the old one stays good', seconds, 0)
+    .option('--overlap <seconds>', 'for how long the old one stays good', seconds)
+    .addOption(compromised())
     .addHelpText(
       'after',
       '\nExample:\n  auth-agent agent rotate-secret agent_mZ4k… --overlap 86400',
     )
-    .action(async (agent_id: string, options: { overlap: number }, command) => {
+    .action(async (agent_id: string, options: SecretRotation, command) => {
       const agent_secret = await withCore((app) =>
-        app.registration.rotateAgentSecret(agent_id, options.overlap),
+        app.registration.rotateAgentSecret(agent_id, options),
       )
       print(
         command,

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { Client } from '../../db/store.ts'
 import { OAuthError } from '../../plugins/core/errors.ts'
+import type { SecretRotation } from '../../plugins/core/registration.ts'
 import { ID_TOKEN_SIGNING_ALGS } from '../../schemas/openid.ts'
 import { type ModelOptions, toModelPolicy, withModelOptions } from './agent-security.ts'
 import { facts, print, table, time, withCore } from './session.ts'
@@ -140,14 +141,15 @@ export function addClientCommands(program: Command): void {
   client
     .command('rotate-secret <client_id>')
     .description('make a new secret; it is shown once')
-    .option('--overlap <seconds>', 'for how long the old one stays good', seconds, 0)
+    .option('--overlap <seconds>', 'for how long the old one stays good', seconds)
+    .addOption(compromised())
     .addHelpText(
       'after',
       '\nExample:\n  auth-agent client rotate-secret client_mZ4k… --overlap 86400',
     )
-    .action(async (client_id: string, options: { overlap: number }, command) => {
+    .action(async (client_id: string, options: SecretRotation, command) => {
       const client_secret = await withCore((app) =>
-        app.registration.rotateClientSecret(client_id, options.overlap),
+        app.registration.rotateClientSecret(client_id, options),
       )
       print(
         command,
@@ -190,6 +192,13 @@ async function setDisabled(client_id: string, disabled: boolean, command: Comman
     app.registration.updateClient(client_id, { disabled_at: disabled ? app.clock.now() : null }),
   )
   print(command, updated, described)
+}
+
+/** Of `rotate-secret`. */
+export function compromised(): Option {
+  return new Option('--compromised', 'end every sign-in, code and token with it').conflicts(
+    'overlap',
+  )
 }
 
 /** A whole number of seconds, for an option. */

@@ -53,7 +53,7 @@ t.test('two secrets are good while one replaces the other', async (t) => {
   const clock = new TestClock()
   const app = await build(t, {}, { clock })
   const site = await createSite(app)
-  const client_secret = await app.registration.rotateClientSecret(site.client_id, 100)
+  const client_secret = await app.registration.rotateClientSecret(site.client_id, { overlap: 100 })
   const status = async (as: typeof site) =>
     (await post(app, '/introspect', as, { token: 'x' })).statusCode
   const renewed = { ...site, client_secret }

@@ -83,6 +83,32 @@ t.test('what a disabled client or agent had stays dead when it is enabled again'
   t.ok((await signIn(app, site, agent)).access_token, 'a new sign-in works')
 })
 
+t.test('RFC 9700 section 4.14.2: a compromised secret takes every token along', async (t) => {
+  const app = await build(t)
+  const site = await createSite(app)
+  const agent = await createAgent(app)
+  const signedIn = async () => {
+    const { refresh_token } = await signIn(app, site, agent)
+    return async (as = site) => (await refresh(app, as, refresh_token)).statusCode
+  }
+  const kept = await signedIn()
+  const agent_secret = await app.registration.rotateAgentSecret(agent.agent_id)
+  t.equal(await kept(), 200, 'a secret that is merely replaced takes nothing')
+  agent.agent_secret = agent_secret
+
+  const ofAgent = await signedIn()
+  agent.agent_secret = await app.registration.rotateAgentSecret(agent.agent_id, {
+    compromised: true,
+  })
+  t.equal(await ofAgent(), 400)
+
+  const ofClient = await signedIn()
+  const client_secret = await app.registration.rotateClientSecret(site.client_id, {
+    compromised: true,
+  })
+  t.equal(await ofClient({ ...site, client_secret }), 400)
+})
+
 t.test('a secret that was replaced is refused at once, also when it was remembered', async (t) => {
   const app = await build(t)
   const site = await createSite(app)
