@@ -210,7 +210,7 @@ export interface ApprovalRow {
 export interface EventRow {
   event_id: string
   at: number
-  event: 'sign_in' | 'approval' | 'revocation' | 'key' | 'policy'
+  event: 'sign_in' | 'approval' | 'revocation' | 'agent' | 'key' | 'policy'
   /** What came of it: one word, for a refusal the error code. */
   outcome: string
   agent_id: string | null

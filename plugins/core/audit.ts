@@ -50,6 +50,15 @@ export class Audit {
     }
   }
 
+  /** Puts on record that a sign-in was ended, and why. */
+  async recordRevocation(grant_id: string, detail: string, address?: string): Promise<void> {
+    const grant = await this.#app.store.grants.find(grant_id)
+    if (grant === undefined) return
+    const { agent_id, client_id, model } = grant
+    const event = { event: 'revocation', outcome: 'revoked' } as const
+    await this.record({ ...event, agent_id, client_id, model, address, detail })
+  }
+
   /** Takes steps, and puts on record when they end in a refusal: who was refused what, and why. */
   async recordRefusals<T>(event: Omit<NewEvent, 'outcome' | 'detail'>, steps: () => Promise<T>) {
     try {

@@ -52,9 +52,9 @@ export interface SecretRotation {
  * A secret is in an answer once and is nowhere afterwards.
  */
 export class Registration {
-  readonly #app: Pick<FastifyInstance, 'clock' | 'secrets' | 'store'>
+  readonly #app: Pick<FastifyInstance, 'audit' | 'clock' | 'secrets' | 'store'>
 
-  constructor(app: Pick<FastifyInstance, 'clock' | 'secrets' | 'store'>) {
+  constructor(app: Pick<FastifyInstance, 'audit' | 'clock' | 'secrets' | 'store'>) {
     this.#app = app
   }
 
@@ -134,10 +134,15 @@ export class Registration {
   /** @throws {OAuthError} as `createAgent` does, and not_found */
   async updateAgent(agent_id: string, change: AgentChange): Promise<Agent> {
     if (change.email !== undefined) assertEmail(change.email)
-    return found(
+    const agent = found(
       await this.#app.store.agents.update(agent_id, change, this.#app.clock.now()),
       agent_id,
     )
+    if (change.disabled_at !== undefined) {
+      const outcome = change.disabled_at === null ? 'enabled' : 'disabled'
+      await this.#app.audit.record({ event: 'agent', outcome, agent_id })
+    }
+    return agent
   }
 
   /**

@@ -42,7 +42,9 @@ const revoke: FastifyPluginAsyncTypebox = async (app) => {
     async (request, reply) => {
       const client = await app.authenticateClient(request)
       const { token } = request.body
-      if (!(await revokeAccessToken(token, client))) await revokeRefreshToken(token, client)
+      if (!(await revokeAccessToken(token, client))) {
+        await revokeRefreshToken(token, client, request.ip)
+      }
       // Section 2.2: only the status counts; simple-oauth2 refuses an answer that is not called JSON.
       return reply
         .headers({ 'cache-control': 'no-store', 'content-type': 'application/json' })
@@ -58,19 +60,21 @@ const revoke: FastifyPluginAsyncTypebox = async (app) => {
     return true
   }
 
-  async function revokeRefreshToken(token: string, client: Client): Promise<void> {
+  async function revokeRefreshToken(token: string, client: Client, address: string): Promise<void> {
     const presented = app.tokens.openRefreshToken(token)
     const grant = presented && (await app.store.grants.find(presented.grant_id))
     if (grant === undefined) return
     assertOwn(grant, client)
-    await app.store.grants.revoke(grant.grant_id, app.clock.now())
+    if (await app.store.grants.revoke(grant.grant_id, app.clock.now())) {
+      await app.audit.recordRevocation(grant.grant_id, 'The website revoked it', address)
+    }
   }
 }
 
 export default fp(revoke, {
   name: 'oauth/revoke',
   encapsulate: true,
-  decorators: { fastify: ['authenticateClient', 'clock', 'metadata', 'store', 'tokens'] },
+  decorators: { fastify: ['audit', 'authenticateClient', 'clock', 'metadata', 'store', 'tokens'] },
 })
 
 /** RFC 7009 section 2.1: the token was issued to the client that asks. */

@@ -12,7 +12,10 @@ import { issueToClient } from './grants/client-credentials.ts'
 import { refresh } from './grants/refresh-token.ts'
 
 export type GrantHandler<R extends TokenRequest> = (
-  app: Pick<FastifyInstance, 'clock' | 'log' | 'settings' | 'store' | 'tokens' | 'verifyPkce'>,
+  app: Pick<
+    FastifyInstance,
+    'audit' | 'clock' | 'log' | 'settings' | 'store' | 'tokens' | 'verifyPkce'
+  >,
   client: Client,
   request: R,
 ) => Promise<TokenResponse>
@@ -102,6 +105,7 @@ export default fp(token, {
   encapsulate: true,
   decorators: {
     fastify: [
+      'audit',
       'authenticateClient',
       'clock',
       'keys',

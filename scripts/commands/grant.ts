@@ -41,7 +41,11 @@ export function addGrantCommands(program: Command): void {
     .description('end one sign-in and all its tokens')
     .addHelpText('after', '\nExample:\n  auth-agent grant revoke grant_mZ4k…')
     .action(async (grant_id: string, _options, command) => {
-      const revoked = await withCore((app) => app.store.grants.revoke(grant_id, app.clock.now()))
+      const revoked = await withCore(async (app) => {
+        const ended = await app.store.grants.revoke(grant_id, app.clock.now())
+        if (ended) await app.audit.recordRevocation(grant_id, 'The operator revoked it')
+        return ended
+      })
       if (!revoked) throw new OAuthError('not_found', `There is no living ${grant_id}`)
       print(command, { grant_id, revoked }, () => `Revoked ${grant_id}.`)
     })

@@ -10,7 +10,10 @@ import { expiry, tokenResponse } from './token-response.ts'
  * second, otherwise valid use revokes the grant (section 4.1.2).
  */
 export async function redeemAuthorizationCode(
-  app: Pick<FastifyInstance, 'clock' | 'log' | 'settings' | 'store' | 'tokens' | 'verifyPkce'>,
+  app: Pick<
+    FastifyInstance,
+    'audit' | 'clock' | 'log' | 'settings' | 'store' | 'tokens' | 'verifyPkce'
+  >,
   client: Client,
   { code, code_verifier, redirect_uri, resource }: AuthorizationCodeRequest,
 ): Promise<TokenResponse> {
@@ -35,6 +38,7 @@ export async function redeemAuthorizationCode(
   if (redemption.outcome === 'replayed') {
     const { grant_id } = redemption
     app.log.warn({ client_id: client.client_id, grant_id }, 'code replayed, grant revoked')
+    await app.audit.recordRevocation(grant_id, 'Its code was used twice')
   }
   if (redemption.outcome !== 'redeemed') throw unusable()
 

@@ -13,7 +13,7 @@ import { expiry, tokenResponse } from './token-response.ts'
  * section 2.2).
  */
 export async function refresh(
-  app: Pick<FastifyInstance, 'clock' | 'log' | 'settings' | 'store' | 'tokens'>,
+  app: Pick<FastifyInstance, 'audit' | 'clock' | 'log' | 'settings' | 'store' | 'tokens'>,
   client: Client,
   request: RefreshTokenRequest,
 ): Promise<TokenResponse> {
@@ -33,6 +33,7 @@ export async function refresh(
   if (rotation.outcome === 'replayed') {
     const { grant_id } = rotation
     app.log.warn({ client_id: client.client_id, grant_id }, 'refresh token reused, grant revoked')
+    await app.audit.recordRevocation(grant_id, 'A refresh token was used twice')
   }
   if (rotation.outcome !== 'rotated') throw unusable()
 
