@@ -1,9 +1,10 @@
 import { join } from 'node:path'
-import { Client } from '@modelcontextprotocol/client'
+import { Client, type ClientOptions } from '@modelcontextprotocol/client'
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio'
 import t, { type Test } from 'tap'
 import { generateKey } from '../../agent/index.ts'
 import { statusOf } from '../harness.ts'
+import { createMailbox } from '../mailbox.ts'
 import { makeFolder } from '../processes.ts'
 import { lookalike, startAttacker } from './attacker.ts'
 import {
@@ -27,7 +28,11 @@ interface Tool {
 }
 
 /** `auth-agent-mcp` in a process of its own, and the official client that speaks to it. */
-async function startTool(t: Test, environment: Record<string, string>): Promise<Tool> {
+async function startTool(
+  t: Test,
+  environment: Record<string, string>,
+  options: ClientOptions = {},
+): Promise<Tool> {
   const transport = new StdioClientTransport({
     command: process.execPath,
     args: [join(import.meta.dirname, '../../agent/mcp.ts')],
@@ -38,7 +43,7 @@ async function startTool(t: Test, environment: Record<string, string>): Promise<
   transport.stderr?.on('data', (chunk) => {
     written += chunk
   })
-  const client = new Client({ name: 'test', version: '1.0.0' })
+  const client = new Client({ name: 'test', version: '1.0.0' }, options)
   await client.connect(transport)
   t.teardown(() => client.close())
   return {
@@ -65,9 +70,9 @@ t.test('The tool for language models', { skip }, async (t) => {
     AUTH_AGENT_MODEL: 'test-model',
   }
   const tool = await startTool(t, { ...environment, AUTH_AGENT_CDP_URL: cdp_url })
-  const pressButton = async () => {
+  const pressButton = async ({ url } = website) => {
     await page.context().clearCookies()
-    await page.goto(website.url)
+    await page.goto(url)
     await page.getByRole('link', { name: BUTTON }).click()
     await page.getByText('Waiting for your agent').waitFor()
     return await readRequestId(page)
@@ -158,6 +163,49 @@ t.test('The tool for language models', { skip }, async (t) => {
     t.equal(await statusOf(app, request_id), 'pending')
     await app.policies.changeAgent(agent.agent_id, { sites: 'any' })
   })
+
+  const modes = ['legacy', { pin: '2026-07-28' }] as const
+  const past = 'asks the user past the model where the host can'
+  for (const mode of modes)
+    t.test(`${past} (${JSON.stringify(mode)})`, async (t) => {
+      const { url, mails } = await createMailbox(t)
+      const scene = await setScene(t, { SMTP_URL: url, MAIL_FROM: 'auth@auth.example' })
+      const { agent_id, agent_secret } = scene.agent
+      await scene.app.policies.changeAgent(agent_id, { sites: 'ask', remember_sites: false })
+      const asking = await startTool(
+        t,
+        {
+          AUTH_AGENT_ISSUER: scene.app.settings.ISSUER,
+          AUTH_AGENT_ID: agent_id,
+          AUTH_AGENT_SECRET: agent_secret,
+          AUTH_AGENT_CDP_URL: cdp_url,
+        },
+        { capabilities: { elicitation: { form: {} } }, versionNegotiation: { mode } },
+      )
+      const digits = () => mails.at(-1)?.match(/^ {2}(\d{6})\r$/m)?.[1] ?? ''
+      const host = new URL(scene.website.url).host
+      const answers = [
+        { action: 'decline' },
+        { action: 'accept', content: { digits: 'no' } },
+      ] as const
+      for (const answer of answers) {
+        await pressButton(scene.website)
+        asking.client.setRequestHandler('elicitation/create', () => answer)
+        const refused = await asking.signIn({ site: host, model: 'its-own-name' })
+        t.match(refused, { isError: true, told: /Not signed in/ })
+        t.equal(await statusOf(scene.app, await readRequestId(page)), 'pending')
+      }
+      await pressButton(scene.website)
+      asking.client.setRequestHandler('elicitation/create', ({ params }) => {
+        t.match(params.message, /sent by mail/)
+        return { action: 'accept', content: { digits: digits() } }
+      })
+      const { told, isError } = await asking.signIn({ site: host, model: 'its-own-name' })
+      t.equal(isError, false, told)
+      t.notOk(told.includes(digits()))
+      await page.getByRole('heading', { name: GREETING }).waitFor()
+      t.match(await page.content(), /its-own-name/)
+    })
 
   t.test('says that the browser could not go on, and no word of the code', async (t) => {
     await pressButton()
