@@ -25,6 +25,7 @@ export class SqliteEngine {
   readonly #database: Database.Database
   readonly #statements = new Map<string, Database.Statement>()
   #waiting: Waiting[] = []
+  #commits = 0
 
   private constructor(database: Database.Database) {
     this.#database = database
@@ -71,6 +72,11 @@ export class SqliteEngine {
     return this.#prepare('PRAGMA data_version').pluck().get() as number
   }
 
+  /** Changes whenever anybody has committed, this connection included. */
+  version(): string {
+    return `${this.foreignVersion()}.${this.#commits}`
+  }
+
   /** Writes a consistent copy to a file that must not exist, while others read and write. */
   backup(path: string): void {
     this.#database.prepare('VACUUM INTO ?').run(path)
@@ -91,6 +97,7 @@ export class SqliteEngine {
       this.#prepare('BEGIN IMMEDIATE').run()
       answers = batch.map((waiting) => this.#attempt(waiting))
       this.#prepare('COMMIT').run()
+      this.#commits += 1
     } catch (error) {
       if (this.#database.inTransaction) this.#database.exec('ROLLBACK')
       for (const { reject } of batch) reject(asUnavailable(error))

@@ -79,6 +79,8 @@ export async function openStore(databaseUrl: string) {
     signingKeys: bind(engine, signingKeys),
     /** Changes whenever another process has written to the database. */
     foreignVersion: () => engine.foreignVersion(),
+    /** Changes whenever anybody has written to the database. */
+    version: () => engine.version(),
     /** Writes a consistent copy of the database to a file that must not exist. */
     backup: (path: string) => engine.backup(path),
     close: () => engine.close(),

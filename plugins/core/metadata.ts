@@ -1,3 +1,6 @@
+/** For how many seconds clients may keep the metadata. */
+export const METADATA_MAX_AGE = 300
+
 type Members = Record<string, string | boolean | string[]>
 
 /** The path of an issuer, empty when it has none. */

@@ -1,6 +1,8 @@
 import etag from '@fastify/etag'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import fp from 'fastify-plugin'
+import { METADATA_MAX_AGE } from '../core/metadata.ts'
+import { SharedDocument } from '../core/shared-document.ts'
 
 /**
  * GET /.well-known/openid-configuration: the same document for OpenID Connect clients, who append
@@ -9,6 +11,7 @@ import fp from 'fastify-plugin'
  */
 const openidConfiguration: FastifyPluginAsyncTypebox = async (app) => {
   await app.register(etag)
+  const document = new SharedDocument(() => app.metadata.document(), app.store.version)
 
   for (const path of app.metadata.wellKnownPaths('openid-configuration')) {
     const schema = {
@@ -16,15 +19,14 @@ const openidConfiguration: FastifyPluginAsyncTypebox = async (app) => {
       tags: ['Discovery'],
       servers: [{ url: app.metadata.origin }],
     }
-    app.get(path, { schema, config: { crossOrigin: true } }, async (_request, reply) => {
-      reply.header('cache-control', 'public, max-age=300')
-      return await app.metadata.document()
-    })
+    app.get(path, { schema, config: { crossOrigin: true } }, (_request, reply) =>
+      document.send(reply, METADATA_MAX_AGE),
+    )
   }
 }
 
 export default fp(openidConfiguration, {
   name: 'discovery/openid-configuration',
   encapsulate: true,
-  decorators: { fastify: ['metadata'] },
+  decorators: { fastify: ['metadata', 'store'] },
 })
