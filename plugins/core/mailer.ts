@@ -1,4 +1,4 @@
-import { createTransport, type Transporter } from 'nodemailer'
+import type { Transporter } from 'nodemailer'
 import { OAuthError } from './errors.ts'
 import type { Settings } from './settings.ts'
 
@@ -13,8 +13,9 @@ export interface Mail {
 
 /** Sends plain-text mail by the server that SMTP_URL names. */
 export class Mailer {
-  readonly #transport: Transporter | undefined
+  readonly #url: string | undefined
   readonly #from: string | undefined
+  #transport: Promise<Transporter> | undefined
 
   constructor({ SMTP_URL, MAIL_FROM }: Pick<Settings, 'SMTP_URL' | 'MAIL_FROM'>) {
     this.#from = MAIL_FROM
@@ -23,18 +24,20 @@ export class Mailer {
     for (const [name, milliseconds] of Object.entries(TIMEOUTS)) {
       if (!url.searchParams.has(name)) url.searchParams.set(name, String(milliseconds))
     }
-    this.#transport = createTransport(url.href)
+    this.#url = url.href
   }
 
   /** Whether there is a mail server to send by. */
   get works(): boolean {
-    return this.#transport !== undefined
+    return this.#url !== undefined
   }
 
   /** @throws {OAuthError} temporarily_unavailable when the mail server did not take it */
   async send(mail: Mail): Promise<void> {
+    if (this.#url === undefined) return
     try {
-      await this.#transport?.sendMail({ from: this.#from, ...mail })
+      this.#transport ??= connect(this.#url)
+      await (await this.#transport).sendMail({ from: this.#from, ...mail })
     } catch (cause) {
       throw new OAuthError('temporarily_unavailable', 'The mail to the owner could not be sent', {
         headers: { 'retry-after': '60' },
@@ -43,7 +46,13 @@ export class Mailer {
     }
   }
 
-  close(): void {
-    this.#transport?.close()
+  async close(): Promise<void> {
+    ;(await this.#transport)?.close()
   }
+}
+
+/** Loaded when it is first needed: most servers send no mail. */
+async function connect(url: string): Promise<Transporter> {
+  const { createTransport } = await import('nodemailer')
+  return createTransport(url)
 }

@@ -2,7 +2,7 @@ import { lookup as systemLookup } from 'node:dns'
 import { isIP, type LookupFunction } from 'node:net'
 import CachePolicy from 'http-cache-semantics'
 import ipaddr from 'ipaddr.js'
-import { Agent, request } from 'undici'
+import type { Agent } from 'undici'
 import type { RemoteDocument, Store } from '../../db/store.ts'
 import type { Clock } from './clock.ts'
 import { OAuthError } from './errors.ts'
@@ -47,21 +47,15 @@ export class RemoteDocuments {
   readonly #store: Pick<Store, 'remoteDocuments'>
   readonly #clock: Clock
   readonly #allowsAddress: (address: string) => boolean
-  readonly #agent: Agent
+  readonly #network: Network
+  #agent: Promise<Agent> | undefined
   readonly #underWay = new Map<string, Promise<RemoteDocument>>()
 
   constructor(store: Pick<Store, 'remoteDocuments'>, clock: Clock, network: Network = {}) {
     this.#store = store
     this.#clock = clock
     this.#allowsAddress = network.allowsAddress ?? isPublicAddress
-    this.#agent = new Agent({
-      pipelining: 0,
-      connect: {
-        timeout: TIMEOUT,
-        lookup: this.#checked(network.lookup ?? systemLookup),
-        ...(network.ca !== undefined && { ca: network.ca }),
-      },
-    })
+    this.#network = network
   }
 
   /**
@@ -88,7 +82,21 @@ export class RemoteDocuments {
   }
 
   async close(): Promise<void> {
-    await this.#agent.destroy()
+    await (await this.#agent)?.destroy()
+  }
+
+  /** Loaded when it is first needed: most servers never fetch anything, and it is large. */
+  async #connect(): Promise<Agent> {
+    const { Agent } = await import('undici')
+    const { lookup = systemLookup, ca } = this.#network
+    return new Agent({
+      pipelining: 0,
+      connect: {
+        timeout: TIMEOUT,
+        lookup: this.#checked(lookup),
+        ...(ca !== undefined && { ca }),
+      },
+    })
   }
 
   /** Those who want the same document at the same time share one fetch. */
@@ -107,7 +115,7 @@ export class RemoteDocuments {
   }
 
   async #fetch(url: string, maxBytes: number): Promise<RemoteDocument> {
-    const { hostname, protocol } = new URL(url)
+    const { hostname, origin, pathname, protocol, search } = new URL(url)
     if (protocol !== 'https:') throw new RemoteDocumentError(`${url} is not https`)
     const host = hostname.replace(/^\[|\]$/g, '')
     // A literal address is connected to without a lookup.
@@ -116,8 +124,12 @@ export class RemoteDocuments {
     const headers = { accept: 'application/json', 'user-agent': 'auth-agent' }
     let fetched: { body: string; fresh: number }
     try {
-      const response = await request(url, {
-        dispatcher: this.#agent,
+      this.#agent ??= this.#connect()
+      const agent = await this.#agent
+      const response = await agent.request({
+        origin,
+        path: pathname + search,
+        method: 'GET',
         headers,
         signal: AbortSignal.timeout(TIMEOUT),
       })
