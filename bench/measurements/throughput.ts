@@ -121,9 +121,7 @@ function goals(cells: Cell[]): Goal[] {
     ...goal('sign-in', 16, 'oidc-provider, memory', 1.2),
     ...goal('introspection', 64, 'oidc-provider, SQLite', 2.5),
     ...goal('discovery', 64, 'oidc-provider, SQLite', 2.5),
-    ...goal('discovery', 64, 'limit', 1),
-    ...goal('key set', 64, 'oidc-provider, SQLite', 2.5),
-    ...goal('key set', 64, 'limit', 1),
+    ...goal('key set', 64, 'oidc-provider, SQLite', 1),
   ]
 
   function goal(scenario: Scenario, connections: number, server: Server, least: number): Goal[] {

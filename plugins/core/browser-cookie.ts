@@ -1,4 +1,5 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { parseCookie, stringifySetCookie } from 'cookie'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { issuerPath } from './metadata.ts'
 
@@ -21,7 +22,7 @@ export class BrowserCookie {
 
   /** The value that the browser has, or a new one. */
   readOrMake(request: FastifyRequest): string {
-    const value = request.cookies[this.#name]
+    const value = this.#read(request)
     return value !== undefined && /^[\w-]{43}$/.test(value)
       ? value
       : randomBytes(32).toString('base64url')
@@ -29,13 +30,16 @@ export class BrowserCookie {
 
   /** Gives the browser its value, for `maxAge` seconds. */
   set(reply: FastifyReply, value: string, maxAge: number): void {
-    reply.setCookie(this.#name, value, {
+    const cookie = stringifySetCookie({
+      name: this.#name,
+      value,
       path: this.#path,
       httpOnly: true,
       sameSite: 'lax',
       secure: this.#secure,
       maxAge,
     })
+    reply.header('set-cookie', cookie)
   }
 
   /** What is stored of a value. */
@@ -45,8 +49,12 @@ export class BrowserCookie {
 
   /** Whether a request comes from the browser with this hash. */
   matches(request: FastifyRequest, hash: string): boolean {
-    const value = request.cookies[this.#name]
+    const value = this.#read(request)
     if (value === undefined) return false
     return timingSafeEqual(Buffer.from(this.hash(value)), Buffer.from(hash))
+  }
+
+  #read({ headers }: FastifyRequest): string | undefined {
+    return headers.cookie === undefined ? undefined : parseCookie(headers.cookie)[this.#name]
   }
 }

@@ -1,4 +1,3 @@
-import cookie from '@fastify/cookie'
 import type { FastifyCorsOptions } from '@fastify/cors'
 import formbody from '@fastify/formbody'
 import type { FastifyInstance } from 'fastify'
@@ -141,7 +140,6 @@ export default fp<CoreOptions>(
     installErrors(app)
     await app.register(formbody, { parser: parseParameters })
     installJsonBodies(app)
-    await app.register(cookie)
     await installCors(app)
     startMaintenance(app)
   },

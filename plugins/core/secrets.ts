@@ -1,4 +1,4 @@
-import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import { createHash, createHmac, createSecretKey, randomBytes, timingSafeEqual } from 'node:crypto'
 import { extname, join } from 'node:path'
 import { Piscina } from 'piscina'
 import type { LiveSecret, SecretRow } from '../../db/store.ts'
@@ -39,7 +39,7 @@ export class Secrets {
     maxQueue: QUEUED,
     idleTimeout: 10_000,
   })
-  readonly #fingerprintKey = randomBytes(32)
+  readonly #fingerprintKey = createSecretKey(randomBytes(32))
   readonly #remembered = new BoundedMap<string, Buffer>(REMEMBERED)
   readonly #underWay = new Map<string, Promise<boolean>>()
   readonly #clock: Clock

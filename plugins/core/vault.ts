@@ -2,7 +2,9 @@ import {
   createCipheriv,
   createDecipheriv,
   createHmac,
+  createSecretKey,
   hkdfSync,
+  type KeyObject,
   randomBytes,
   timingSafeEqual,
 } from 'node:crypto'
@@ -15,11 +17,11 @@ const MAC_BYTES = 32
 /** What depends on the encryption key, which the database does not hold. */
 export class Vault {
   readonly #cipherKey: Buffer
-  readonly #sealKey: Buffer
+  readonly #sealKey: KeyObject
 
   constructor(encryptionKey: Buffer) {
     this.#cipherKey = derive(encryptionKey, 'auth-agent private keys at rest')
-    this.#sealKey = derive(encryptionKey, 'auth-agent sealed tokens')
+    this.#sealKey = createSecretKey(derive(encryptionKey, 'auth-agent sealed tokens'))
   }
 
   /** AES-256-GCM, with `context` authenticated beside the text. */
