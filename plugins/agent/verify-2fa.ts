@@ -42,7 +42,7 @@ const verify2fa: FastifyPluginAsyncTypebox = async (app) => {
       const { client_id } = pending
       const approval = await app.approvals.find(request_id)
       if (approval === undefined) {
-        app.throttle.countFailure({ id: 'verify-2fa', address })
+        await app.throttle.countFailure({ id: 'verify-2fa', address })
         throw new OAuthError('invalid_request', 'No approval was asked for this request')
       }
       const { agent_id, deliver, method } = approval

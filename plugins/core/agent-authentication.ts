@@ -60,7 +60,7 @@ export function createAgentAuthentication(
       const { agent_assertion } = credentials
       const claims = await app.agentAssertions.verify(agent_assertion, agent_id, keys, request)
       if (claims === undefined) {
-        app.throttle.countFailure(attempt)
+        await app.throttle.countFailure(attempt)
         throw invalidCredentials()
       }
       await app.agentAssertions.use(claims)

@@ -144,7 +144,7 @@ export class Approvals {
       throw new OAuthError('invalid_grant', 'The approval was used already or has expired')
     }
     const { agent_id, event } = authentication
-    this.#app.throttle.countFailure({ id: agent_id, address: event.address ?? '' })
+    await this.#app.throttle.countFailure({ id: agent_id, address: event.address ?? '' })
     const { tries_left } = verified
     if (tries_left === 0) throw exhausted()
     throw new OAuthError(

@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises'
 import ipaddr from 'ipaddr.js'
 import { LRUCache } from 'lru-cache'
 import type { LiveSecret } from '../../db/store.ts'
@@ -10,6 +11,8 @@ import type { Settings } from './settings.ts'
 const NETWORK_FACTOR = 10
 /** How many identities, and how many networks, are remembered; the longest unheard of go first. */
 const REMEMBERED = 20_000
+/** For how many milliseconds a refusal is held. */
+const HELD = 100
 
 /** Who tries to prove to be whom, and from where. */
 export interface Attempt {
@@ -50,29 +53,35 @@ export class Throttle {
    * @throws {OAuthError} temporarily_unavailable (429) after too many failures
    */
   async verifySecret(secret: string, stored: LiveSecret[], attempt: Attempt): Promise<boolean> {
-    if (!this.#secrets.resembles(secret, stored)) this.countFailure(attempt)
+    if (!this.#secrets.resembles(secret, stored)) await this.countFailure(attempt)
     return await this.#secrets.verify(secret, stored)
   }
 
   /**
-   * Counts a failure.
+   * Counts a failure, at once. A refusal is held for a moment, so that whoever guesses in a loop
+   * costs the others little.
    * @throws {OAuthError} temporarily_unavailable (429) when there were too many already
    */
-  countFailure({ id, address }: Attempt): void {
+  async countFailure({ id, address }: Attempt): Promise<void> {
     const { THROTTLE_FAILURES: limit } = this.#settings
     const network = networkOf(address)
     const identity = `${network} ${id}`
-    this.#assertBelow(this.#identities.get(identity), limit)
-    this.#assertBelow(this.#networks.get(network), limit * NETWORK_FACTOR)
+    const refusal =
+      this.#refusal(this.#identities.get(identity), limit) ??
+      this.#refusal(this.#networks.get(network), limit * NETWORK_FACTOR)
+    if (refusal !== undefined) {
+      await setTimeout(HELD)
+      throw refusal
+    }
     this.#count(this.#identities, identity)
     this.#count(this.#networks, network)
   }
 
-  #assertBelow(failures: Failures | undefined, limit: number): void {
-    if (failures === undefined || failures.count < limit) return
+  #refusal(failures: Failures | undefined, limit: number): OAuthError | undefined {
+    if (failures === undefined || failures.count < limit) return undefined
     const seconds = failures.until - this.#clock.now()
-    if (seconds <= 0) return
-    throw new OAuthError(
+    if (seconds <= 0) return undefined
+    return new OAuthError(
       'temporarily_unavailable',
       `Too many failed attempts, try again in ${seconds} seconds`,
       { status: 429, headers: { 'retry-after': String(seconds) } },
