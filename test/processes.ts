@@ -34,7 +34,7 @@ export async function startServer(
 ): Promise<ServerProcess> {
   const child = spawn(
     process.execPath,
-    [join(import.meta.dirname, '../scripts/auth-agent.ts'), 'serve'],
+    [join(import.meta.dirname, '../scripts/auth-agent.js'), 'serve'],
     {
       cwd: folder,
       env: { PATH: process.env.PATH, HOST: '127.0.0.1', PORT: '0', ...environment },

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import type { Test } from 'tap'
 
-const script = join(import.meta.dirname, '../../scripts/auth-agent.ts')
+const script = join(import.meta.dirname, '../../scripts/auth-agent.js')
 /** Where the processes share what they compile, so that each starts in half the time. */
 const compiled = join(tmpdir(), 'auth-agent-test-compiled')
 

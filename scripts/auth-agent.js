@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+// In JavaScript, so that a start from compiled code does not load the type stripper.
 import { enableCompileCache } from 'node:module'
 import { join } from 'node:path'
 
