@@ -66,9 +66,10 @@ export class Registration {
     },
   ): Promise<{ client: Client; client_secret?: string }> {
     assertTokenTerms(given)
+    const { grant_types = ['authorization_code', 'refresh_token'] } = given
     const client: Client = {
       client_id: newId('client_'),
-      ...registeredMetadata({ grant_types: ['authorization_code', 'refresh_token'], ...given }),
+      ...registeredMetadata({ ...given, grant_types }),
       scope: registeredScope(given.scope ?? null),
       refresh_reuse_grace: given.refresh_reuse_grace ?? null,
       origin: registered.origin,

@@ -9,8 +9,9 @@ t.test('a website and an agent are registered, shown, changed and removed', asyn
 
   const uris = ['https://a.example/cb', 'http://localhost/cb']
   const site = ['client', 'create', '--name', 'Shop', '--redirect-uri', ...uris]
-  const { client_id, client_secret } = await json(environment, ...site)
+  const { client_id, client_secret, grant_types } = await json(environment, ...site)
   t.match(client_secret, /^cs_/)
+  t.same(grant_types, ['authorization_code', 'refresh_token'], 'it gets refresh tokens')
   t.match(await json(environment, 'client', 'show', client_id), { redirect_uris: uris })
   const { client_secret: rotated } = await json(environment, 'client', 'rotate-secret', client_id)
   t.not(rotated, client_secret)
