@@ -1,10 +1,10 @@
 import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
-import { Kysely, SqliteDialect } from 'kysely'
+import { Kysely, SqliteDialect, sql } from 'kysely'
 import { Migrator } from 'kysely/migration'
 import { migrations } from './migrations/index.ts'
-import type { Act } from './statement.ts'
+import { type Act, db, one } from './statement.ts'
 
 /** The database cannot take a write now (locked, full, read-only); the same act may work later. */
 export class DatabaseUnavailableError extends Error {
@@ -18,13 +18,15 @@ interface Waiting {
 }
 
 /**
- * Runs acts on SQLite. Reads run at once. Writes that arrive in one turn of the event loop share one
- * transaction, with a savepoint each, and are answered after its commit: one fsync for all of them.
+ * Runs acts on SQLite. Those that arrive in one turn of the event loop run together when it ends:
+ * reads on one snapshot, for which SQLite locks the file once; writes in one transaction, with a
+ * savepoint each, answered after its commit, with one fsync for all of them.
  */
 export class SqliteEngine {
   readonly #database: Database.Database
   readonly #statements = new Map<string, Database.Statement>()
-  #waiting: Waiting[] = []
+  #reads: Waiting[] = []
+  #writes: Waiting[] = []
   #commits = 0
 
   private constructor(database: Database.Database) {
@@ -47,13 +49,12 @@ export class SqliteEngine {
     return new SqliteEngine(database)
   }
 
-  /** Runs an act that only reads. */
-  async read<T>(act: Act<T>): Promise<T> {
-    try {
-      return this.#drive(act)
-    } catch (error) {
-      throw asUnavailable(error)
-    }
+  /** Runs an act that only reads. It sees all that was answered before it was asked. */
+  read<T>(act: Act<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      if (this.#reads.length === 0) setImmediate(() => this.#readAll())
+      this.#reads.push({ act, resolve, reject })
+    })
   }
 
   /**
@@ -62,19 +63,19 @@ export class SqliteEngine {
    */
   write<T>(act: Act<T>): Promise<T> {
     return new Promise((resolve, reject) => {
-      if (this.#waiting.length === 0) setImmediate(() => this.#commit())
-      this.#waiting.push({ act, resolve, reject })
+      if (this.#writes.length === 0) setImmediate(() => this.#commit())
+      this.#writes.push({ act, resolve, reject })
     })
   }
 
   /** A number that changes whenever another connection, in this process or not, has committed. */
-  foreignVersion(): number {
-    return this.#prepare('PRAGMA data_version').pluck().get() as number
+  foreignVersion(): Promise<number> {
+    return this.read(foreignVersion())
   }
 
   /** Changes whenever anybody has committed, this connection included. */
-  version(): string {
-    return `${this.foreignVersion()}.${this.#commits}`
+  async version(): Promise<string> {
+    return `${await this.foreignVersion()}.${this.#commits}`
   }
 
   /** Writes a consistent copy to a file that must not exist, while others read and write. */
@@ -82,43 +83,59 @@ export class SqliteEngine {
     this.#database.prepare('VACUUM INTO ?').run(path)
   }
 
-  /** Commits what waits and closes the file. */
+  /** Does what waits and closes the file. */
   close(): void {
+    this.#readAll()
     this.#commit()
     this.#database.close()
   }
 
+  #readAll(): void {
+    const batch = this.#reads
+    this.#reads = []
+    this.#runTogether('BEGIN', batch, (act) => this.#drive(act))
+  }
+
   #commit(): void {
-    const batch = this.#waiting
+    const batch = this.#writes
+    this.#writes = []
+    this.#runTogether('BEGIN IMMEDIATE', batch, (act) => this.#driveUndoably(act))
+    this.#commits += 1
+  }
+
+  /** Runs the acts of a batch in one transaction and answers each after its end. */
+  #runTogether(begin: string, batch: Waiting[], drive: (act: Act<unknown>) => unknown): void {
     if (batch.length === 0) return
-    this.#waiting = []
-    let answers: (() => void)[]
     try {
-      this.#prepare('BEGIN IMMEDIATE').run()
-      answers = batch.map((waiting) => this.#attempt(waiting))
+      this.#prepare(begin).run()
+      const answers = batch.map(({ act, resolve, reject }) => {
+        try {
+          const value = drive(act)
+          return () => resolve(value as never)
+        } catch (error) {
+          // A full disk or an I/O error may already have ended the whole transaction.
+          if (!this.#database.inTransaction) throw error
+          return () => reject(asUnavailable(error))
+        }
+      })
       this.#prepare('COMMIT').run()
-      this.#commits += 1
+      for (const answer of answers) answer()
     } catch (error) {
       if (this.#database.inTransaction) this.#database.exec('ROLLBACK')
       for (const { reject } of batch) reject(asUnavailable(error))
-      return
     }
-    for (const answer of answers) answer()
   }
 
-  /** Runs one act of a batch; what it throws undoes that act alone. */
-  #attempt({ act, resolve, reject }: Waiting): () => void {
+  /** What an act of a shared transaction throws undoes that act alone. */
+  #driveUndoably(act: Act<unknown>): unknown {
     this.#prepare('SAVEPOINT act').run()
     try {
-      const value = this.#drive(act)
-      this.#prepare('RELEASE act').run()
-      return () => resolve(value as never)
+      return this.#drive(act)
     } catch (error) {
-      // A full disk or an I/O error may already have ended the whole transaction.
-      if (!this.#database.inTransaction) throw error
-      this.#prepare('ROLLBACK TO act').run()
-      this.#prepare('RELEASE act').run()
-      return () => reject(asUnavailable(error))
+      if (this.#database.inTransaction) this.#prepare('ROLLBACK TO act').run()
+      throw error
+    } finally {
+      if (this.#database.inTransaction) this.#prepare('RELEASE act').run()
     }
   }
 
@@ -144,6 +161,11 @@ export class SqliteEngine {
     }
     return prepared
   }
+}
+
+function* foreignVersion(): Act<number> {
+  const row = yield* one(sql<{ data_version: number }>`PRAGMA data_version`.compile(db))
+  return row?.data_version ?? 0
 }
 
 const unavailable = /^SQLITE_(BUSY|LOCKED|FULL|IOERR|READONLY|CANTOPEN|NOMEM)/

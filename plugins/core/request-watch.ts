@@ -59,7 +59,7 @@ export class RequestWatch {
       return
     }
     try {
-      const version = this.#store.foreignVersion()
+      const version = await this.#store.foreignVersion()
       if (version === this.#seenVersion) return
       const settled = await this.#store.authorizationRequests.findSettled([...this.#waiting.keys()])
       this.#seenVersion = version

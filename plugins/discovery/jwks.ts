@@ -15,7 +15,7 @@ const jwks: FastifyPluginAsyncTypebox = async (app) => {
       return { keys: await app.keys.publicJwks() }
     },
     // Keys leave the set as time goes by.
-    () => `${app.store.version()} ${app.clock.now()}`,
+    async () => `${await app.store.version()} ${app.clock.now()}`,
   )
 
   app.get(
