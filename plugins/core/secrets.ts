@@ -1,4 +1,4 @@
-import { createHash, createHmac, createSecretKey, randomBytes, timingSafeEqual } from 'node:crypto'
+import { createHmac, createSecretKey, hash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { extname, join } from 'node:path'
 import { Piscina } from 'piscina'
 import type { LiveSecret, SecretRow } from '../../db/store.ts'
@@ -23,7 +23,7 @@ export function newSecret(prefix: string): string {
 
 /** What is stored of a random token: with 256 random bits, SHA-256 is enough. */
 export function hashToken(token: string): string {
-  return createHash('sha256').update(token).digest('base64url')
+  return hash('sha256', token, 'base64url')
 }
 
 /**
@@ -75,15 +75,15 @@ export class Secrets {
    */
   async verify(secret: string, stored: LiveSecret[]): Promise<boolean> {
     const hint = hintOf(secret)
-    const hash = stored.find((row) => row.hint === hint)?.bcrypt_hash ?? NOBODY
+    const bcrypt_hash = stored.find((row) => row.hint === hint)?.bcrypt_hash ?? NOBODY
     const fingerprint = createHmac('sha256', this.#fingerprintKey)
-      .update(hash)
+      .update(bcrypt_hash)
       .update(secret)
       .digest()
-    const remembered = this.#remembered.get(hash)
+    const remembered = this.#remembered.get(bcrypt_hash)
     if (remembered !== undefined && timingSafeEqual(remembered, fingerprint)) return true
-    const matches = await this.#verifyOnce(secret, hash, fingerprint)
-    return matches && hash !== NOBODY
+    const matches = await this.#verifyOnce(secret, bcrypt_hash, fingerprint)
+    return matches && bcrypt_hash !== NOBODY
   }
 
   async close(): Promise<void> {
@@ -91,13 +91,13 @@ export class Secrets {
   }
 
   /** Checks of the same secret that run together share one comparison. */
-  #verifyOnce(secret: string, hash: string, fingerprint: Buffer): Promise<boolean> {
+  #verifyOnce(secret: string, bcrypt_hash: string, fingerprint: Buffer): Promise<boolean> {
     const name = fingerprint.toString('base64')
     let check = this.#underWay.get(name)
     if (check === undefined) {
-      check = this.#bcrypt({ secret, hash })
+      check = this.#bcrypt({ secret, hash: bcrypt_hash })
         .then((matches) => {
-          if (matches === true) this.#remembered.set(hash, fingerprint)
+          if (matches === true) this.#remembered.set(bcrypt_hash, fingerprint)
           return matches === true
         })
         .finally(() => this.#underWay.delete(name))
@@ -117,5 +117,5 @@ export class Secrets {
 }
 
 function hintOf(secret: string): string {
-  return createHash('sha256').update(secret).digest('hex').slice(0, 8)
+  return hash('sha256', secret, 'hex').slice(0, 8)
 }

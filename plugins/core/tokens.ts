@@ -1,11 +1,10 @@
-import { hash, randomBytes } from 'node:crypto'
+import { hash, randomUUID } from 'node:crypto'
 import {
   decodeProtectedHeader,
   errors,
   type JWTPayload,
   type JWTVerifyOptions,
   jwtVerify,
-  SignJWT,
 } from 'jose'
 import type { Client, Grant } from '../../db/store.ts'
 import { AGENT_ACR } from '../../schemas/openid.ts'
@@ -76,7 +75,6 @@ export class Tokens {
     },
     expires_in: number = this.#settings.ACCESS_TOKEN_TTL,
   ): Promise<string> {
-    const { kid, alg, privateKey } = await this.#keys.active()
     const now = this.#clock.now()
     const claims: AccessTokenClaims = {
       iss: this.#settings.ISSUER,
@@ -86,13 +84,11 @@ export class Tokens {
       scope: facts.scope,
       iat: now,
       exp: now + expires_in,
-      jti: `at_${randomBytes(20).toString('base64url')}`,
+      jti: `at_${randomUUID()}`,
       ...(facts.model !== undefined && { model: facts.model }),
       ...(facts.grant_id !== undefined && { grant_id: facts.grant_id }),
     }
-    return await new SignJWT(claims)
-      .setProtectedHeader({ alg, kid, typ: 'at+jwt' })
-      .sign(privateKey)
+    return await this.#keys.signJwt('at+jwt', claims)
   }
 
   /**
@@ -127,7 +123,6 @@ export class Tokens {
     client: Pick<Client, 'client_id' | 'id_token_signed_response_alg'>,
     facts: { access_token: string; expires_in: number; nonce?: string; email?: string },
   ): Promise<string> {
-    const { kid, alg, privateKey } = await this.#keys.active(client.id_token_signed_response_alg)
     const now = this.#clock.now()
     const claims: IdTokenClaims = {
       iss: this.#settings.ISSUER,
@@ -143,7 +138,7 @@ export class Tokens {
       model: grant.model,
       ...(facts.email !== undefined && { email: facts.email }),
     }
-    return await new SignJWT(claims).setProtectedHeader({ alg, kid, typ: 'JWT' }).sign(privateKey)
+    return await this.#keys.signJwt('JWT', claims, client.id_token_signed_response_alg)
   }
 
   /** The claims of an ID Token that this server signed for the client, however old it is. */
