@@ -10,6 +10,7 @@ import verify2fa from './agent/verify-2fa.ts'
 import type { Clock } from './core/clock.ts'
 import core from './core/core.ts'
 import { sendClientError, sendError } from './core/errors.ts'
+import { LogStream } from './core/log-stream.ts'
 import { issuerPath } from './core/metadata.ts'
 import { parseParameters } from './core/parameters.ts'
 import type { Network } from './core/remote-documents.ts'
@@ -62,7 +63,7 @@ export interface BuildOptions {
   /** Other endpoints than all of them. */
   endpoints?: FastifyPluginAsync[]
   /** Where log lines go instead of standard output. */
-  logStream?: { write(line: string): void }
+  logStream?: { write(line: string): void; flushSync?(): void }
 }
 
 /**
@@ -75,11 +76,9 @@ export async function buildApp(
 ): Promise<FastifyInstance> {
   const settings = completeSettings(given)
   const path = issuerPath(settings.ISSUER)
+  const logStream = options.logStream ?? new LogStream()
   const app = Fastify({
-    logger: {
-      level: settings.LOG_LEVEL,
-      ...(options.logStream && { stream: options.logStream }),
-    },
+    logger: { level: settings.LOG_LEVEL, stream: logStream },
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: BODY_LIMIT,
     trustProxy: settings.TRUST_PROXY ?? false,
@@ -99,7 +98,14 @@ export async function buildApp(
     frameworkErrors: sendError,
     clientErrorHandler: sendClientError,
   })
+  app.addHook('onClose', async () => logStream.flushSync?.())
+  let closing = false
+  app.addHook('preClose', async () => {
+    closing = true
+  })
   app.addHook('onResponse', async (request, reply) => {
+    // Connections that were idle when it began to close are closed; this one is idle only now.
+    if (closing) app.server.closeIdleConnections()
     request.log.info(
       {
         method: request.method,
