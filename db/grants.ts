@@ -105,7 +105,7 @@ const rotate = statement<{
     // A database that was restored from a backup knows less than the tokens that are about.
     .where('refresh_generation', '<=', p.generation)
     .where('revoked_at', 'is', null)
-    .returningAll(),
+    .returning('grant_id'),
 )
 
 const revoke = statement<{ grant_id: string; now: number }>()((p) =>
@@ -221,7 +221,7 @@ export const writes = {
     const next = generation + 1
     const rotated = yield* one(rotate({ grant_id, generation, next, now, expires_at }))
     if (rotated !== undefined) {
-      return { outcome: 'rotated', grant: rotated, generation: next, resources }
+      return { outcome: 'rotated', grant: { ...grant, expires_at }, generation: next, resources }
     }
     if (next === refresh_generation && refreshed_at !== null && now < refreshed_at + grace) {
       return { outcome: 'rotated', grant, generation: next, resources }
