@@ -102,6 +102,7 @@ const insertGrant = statement<{
     amr: p.amr,
     created_at: p.created_at,
     expires_at: p.expires_at,
+    expiry_check_at: p.expires_at,
   }),
 )
 

@@ -4,7 +4,7 @@ import { findGranted, type Resource } from './resources.ts'
 import { type Act, all, db, one, statement } from './statement.ts'
 import type { GrantRow } from './tables.ts'
 
-export type Grant = GrantRow
+export type Grant = Omit<GrantRow, 'expiry_check_at'>
 
 export interface Redemption {
   request_id: string
@@ -62,8 +62,23 @@ export interface TokenFacts {
   iat: number
 }
 
+const grantColumns = [
+  'grant_id',
+  'client_id',
+  'agent_id',
+  'model',
+  'scope',
+  'resource',
+  'amr',
+  'created_at',
+  'expires_at',
+  'refresh_generation',
+  'refreshed_at',
+  'revoked_at',
+] as const satisfies (keyof Grant)[]
+
 const grantById = statement<{ grant_id: string }>()((p) =>
-  db.selectFrom('grants').selectAll().where('grant_id', '=', p.grant_id),
+  db.selectFrom('grants').select(grantColumns).where('grant_id', '=', p.grant_id),
 )
 
 const redeem = statement<{ request_id: string; now: number }>()((p) =>
@@ -88,7 +103,7 @@ const startTokens = statement<{
     .set({ expires_at: p.expires_at, refresh_generation: p.refresh_generation })
     .where('grant_id', '=', p.grant_id)
     .where('revoked_at', 'is', null)
-    .returningAll(),
+    .returning(grantColumns),
 )
 
 const rotate = statement<{
@@ -167,7 +182,11 @@ export const reads = {
   },
 
   *list(filter: { agent_id?: string; client_id?: string }): Act<Grant[]> {
-    let query = db.selectFrom('grants').selectAll().orderBy('created_at').orderBy('grant_id')
+    let query = db
+      .selectFrom('grants')
+      .select(grantColumns)
+      .orderBy('created_at')
+      .orderBy('grant_id')
     if (filter.agent_id) query = query.where('agent_id', '=', filter.agent_id)
     if (filter.client_id) query = query.where('client_id', '=', filter.client_id)
     return yield* all(query.compile())

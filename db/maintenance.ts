@@ -18,12 +18,23 @@ const expiredRequests = statement<Batch>()((p) =>
     .returning('request_id'),
 )
 
+const grantsToCheck = ({ before, limit }: Batch) =>
+  db.selectFrom('grants').select('grant_id').where('expiry_check_at', '<', before).limit(limit)
+
 const expiredGrants = statement<Batch>()((p) =>
   db
     .deleteFrom('grants')
-    .where('grant_id', 'in', (eb) =>
-      eb.selectFrom('grants').select('grant_id').where('expires_at', '<', p.before).limit(p.limit),
-    )
+    .where('grant_id', 'in', grantsToCheck(p))
+    .where('expires_at', '<', p.before)
+    .returning('grant_id'),
+)
+
+/** What was refreshed since is looked at again when it expires now. */
+const postponeGrants = statement<Batch>()((p) =>
+  db
+    .updateTable('grants')
+    .set((eb) => ({ expiry_check_at: eb.ref('expires_at') }))
+    .where('grant_id', 'in', grantsToCheck(p))
     .returning('grant_id'),
 )
 
@@ -107,7 +118,8 @@ export const reads = {}
 export const writes = {
   /**
    * Deletes at most `limit` rows of each kind that expired before `before` (epoch seconds), by the
-   * indexes on `expires_at`, and events of before `events_before`. Tells whether there may be more.
+   * indexes on `expires_at` and `expiry_check_at`, and events of before `events_before`. Tells
+   * whether there may be more.
    */
   *sweep(batch: Batch & { events_before: number }): Act<boolean> {
     const events = yield* all(oldEvents({ before: batch.events_before, limit: batch.limit }))
@@ -115,6 +127,7 @@ export const writes = {
     for (const expired of [
       expiredRequests,
       expiredGrants,
+      postponeGrants,
       expiredRevocations,
       expiredAssertions,
       expiredAgentAssertions,

@@ -45,7 +45,7 @@ export class SqliteEngine {
     database.pragma('synchronous = FULL')
     database.pragma('foreign_keys = ON')
     database.pragma('wal_autocheckpoint = 4000')
-    await migrate(database)
+    await migrateInTurn(database)
     return new SqliteEngine(database)
   }
 
@@ -163,9 +163,10 @@ export class SqliteEngine {
   }
 }
 
+const dataVersion = sql<{ data_version: number }>`PRAGMA data_version`.compile(db)
+
 function* foreignVersion(): Act<number> {
-  const row = yield* one(sql<{ data_version: number }>`PRAGMA data_version`.compile(db))
-  return row?.data_version ?? 0
+  return (yield* one(dataVersion))?.data_version ?? 0
 }
 
 const unavailable = /^SQLITE_(BUSY|LOCKED|FULL|IOERR|READONLY|CANTOPEN|NOMEM)/
@@ -177,7 +178,18 @@ function asUnavailable(error: unknown): unknown {
   return error
 }
 
-/** Processes that start together migrate one after the other: the first holds the write lock. */
+let migrating: Promise<unknown> = Promise.resolve()
+
+/**
+ * Whoever opens a database at the same time migrates it one after the other: processes wait for
+ * the write lock, and within a process nobody may, since that would stop the one who holds it.
+ */
+function migrateInTurn(database: Database.Database): Promise<void> {
+  const migration = migrating.then(() => migrate(database))
+  migrating = migration.catch(() => undefined)
+  return migration
+}
+
 async function migrate(database: Database.Database): Promise<void> {
   const kysely = new Kysely({ dialect: new SqliteDialect({ database }) })
   const migrator = new Migrator({

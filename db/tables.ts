@@ -135,6 +135,8 @@ export interface GrantRow {
   refresh_generation: number | null
   refreshed_at: number | null
   revoked_at: number | null
+  /** When the sweep looks whether it has expired; before or when it does. */
+  expiry_check_at: number
 }
 
 /** An API or MCP server for which access tokens are issued. */

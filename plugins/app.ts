@@ -94,8 +94,6 @@ export async function buildApp(
         // TypeBox writes them right; to check them against JSON Schema takes a tenth of the start.
         validateSchema: false,
         meta: false,
-        // Lengths are limits against abuse; to count characters takes longer than all other checks.
-        unicode: false,
       },
     },
     forceCloseConnections: 'idle',

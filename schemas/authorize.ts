@@ -2,7 +2,7 @@ import { type Static, Type } from '@sinclair/typebox'
 import { ResourceParameter } from './resource.ts'
 
 /** Known good before anything is redirected (RFC 6749 section 4.1.2.1). */
-export const AuthorizeTarget = Type.Object({
+const AuthorizeTarget = Type.Object({
   client_id: Type.String({ maxLength: 2048 }),
   redirect_uri: Type.Optional(Type.String({ maxLength: 2048 })),
 })

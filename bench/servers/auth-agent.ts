@@ -45,14 +45,15 @@ const handlers = {
     const missing = total - (count.get()?.rows ?? 0)
     const now = app.clock.now()
     const insert = database.prepare(
-      `INSERT INTO grants (grant_id, client_id, agent_id, model, scope, created_at, expires_at,
-       refresh_generation) VALUES (?, ?, ?, 'bench', 'email', ?, ?, 0)`,
+      `INSERT INTO grants (grant_id, client_id, agent_id, model, scope, amr, created_at, expires_at,
+       expiry_check_at, refresh_generation) VALUES (?, ?, ?, 'bench', 'email', 'agent_secret', ?, ?, ?, 0)`,
     )
     const grants: string[] = []
     database.transaction(() => {
       for (let row = 0; row < missing; row += 1) {
         const grant_id = newId('grant_')
-        insert.run(grant_id, client.client_id, agent.agent_id, now, now + 2_592_000)
+        const ends = now + 2_592_000
+        insert.run(grant_id, client.client_id, agent.agent_id, now, ends, ends)
         grants.push(grant_id)
       }
     })()

@@ -4,6 +4,7 @@ import * as openid from './0002-openid.ts'
 import * as resources from './0003-resources.ts'
 import * as registeredClients from './0004-registered-clients.ts'
 import * as agentPolicies from './0005-agent-policies.ts'
+import * as fewerPages from './0006-fewer-pages.ts'
 
 /** Every migration there ever was, in order. One that has been released never changes. */
 export const migrations: Record<string, Migration> = {
@@ -12,4 +13,5 @@ export const migrations: Record<string, Migration> = {
   '0003-resources': resources,
   '0004-registered-clients': registeredClients,
   '0005-agent-policies': agentPolicies,
+  '0006-fewer-pages': fewerPages,
 }

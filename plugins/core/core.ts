@@ -21,7 +21,7 @@ import { installErrors } from './errors.ts'
 import { KeyManager } from './keys.ts'
 import { Mailer } from './mailer.ts'
 import { startMaintenance } from './maintenance.ts'
-import { Metadata } from './metadata.ts'
+import { METADATA_MAX_AGE, Metadata } from './metadata.ts'
 import { installJsonBodies, parseParameters } from './parameters.ts'
 import { verifyPkce } from './pkce.ts'
 import { Policies } from './policies.ts'
@@ -31,6 +31,7 @@ import { RequestWatch } from './request-watch.ts'
 import { createResourceAuthentication } from './resource-authentication.ts'
 import { Secrets } from './secrets.ts'
 import type { Settings } from './settings.ts'
+import { SharedDocument } from './shared-document.ts'
 import { Throttle } from './throttle.ts'
 import { Tokens } from './tokens.ts'
 import { openVault } from './vault.ts'
@@ -65,6 +66,8 @@ declare module 'fastify' {
     clients: Clients
     remoteDocuments: RemoteDocuments
     metadata: Metadata
+    /** What the metadata says at the moment. */
+    metadataDocument: SharedDocument
     /** Every endpoint in OpenAPI 3.1. */
     apiDocument: ReturnType<typeof createApiDocument>
     requestWatch: RequestWatch
@@ -124,6 +127,10 @@ export default fp<CoreOptions>(
     app.decorate('agentKeys', new AgentKeys(app))
     app.decorate('agentAssertions', new AgentAssertions(app))
     app.decorate('metadata', new Metadata(settings.ISSUER))
+    app.decorate(
+      'metadataDocument',
+      new SharedDocument(() => app.metadata.document(), store.version, METADATA_MAX_AGE),
+    )
     app.decorate('apiDocument', createApiDocument(app, createBlank))
     app.decorate('requestWatch', new RequestWatch(store))
     app.decorate('browserCookie', new BrowserCookie(settings.ISSUER))

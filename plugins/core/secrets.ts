@@ -1,8 +1,8 @@
 import { createHmac, createSecretKey, hash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { extname, join } from 'node:path'
+import { LRUCache } from 'lru-cache'
 import { Piscina } from 'piscina'
 import type { LiveSecret, SecretRow } from '../../db/store.ts'
-import { BoundedMap } from './bounded-map.ts'
 import type { Clock } from './clock.ts'
 import { OAuthError } from './errors.ts'
 
@@ -40,7 +40,7 @@ export class Secrets {
     idleTimeout: 10_000,
   })
   readonly #fingerprintKey = createSecretKey(randomBytes(32))
-  readonly #remembered = new BoundedMap<string, Buffer>(REMEMBERED)
+  readonly #remembered = new LRUCache<string, Buffer>({ max: REMEMBERED })
   readonly #underWay = new Map<string, Promise<boolean>>()
   readonly #clock: Clock
 

@@ -1,41 +1,45 @@
-import { createHash } from 'node:crypto'
-import type { FastifyReply } from 'fastify'
+import { hash } from 'node:crypto'
 
-interface Written {
+export interface WrittenDocument {
   text: string
-  etag: string
+  /** Among them the entity tag (RFC 9110 section 8.8.3), and for how long caches keep it. */
+  headers: { 'cache-control': string; 'content-type': string; etag: string }
 }
 
 /** A JSON document that is asked for often and changes seldom: written once for each version. */
 export class SharedDocument {
   readonly #make: () => Promise<object>
   readonly #version: () => Promise<string>
-  #written: (Written & { version: string }) | undefined
+  readonly #maxAge: number
+  #written: (WrittenDocument & { version: string }) | undefined
 
-  /** @param version of all that the document is made of */
-  constructor(make: () => Promise<object>, version: () => Promise<string>) {
+  /**
+   * @param version of all that the document is made of
+   * @param maxAge for how many seconds caches may keep it
+   */
+  constructor(make: () => Promise<object>, version: () => Promise<string>, maxAge: number) {
     this.#make = make
     this.#version = version
+    this.#maxAge = maxAge
   }
 
-  /** Sends the document with its entity tag (RFC 9110 section 8.8.3); caches keep it for `maxAge` seconds. */
-  async send(reply: FastifyReply, maxAge: number): Promise<FastifyReply> {
+  async read(): Promise<WrittenDocument> {
     const version = await this.#version()
     if (this.#written?.version !== version) {
-      this.#written = { ...write(await this.#make()), version }
+      this.#written = { ...this.#write(await this.#make()), version }
     }
-    const { text, etag } = this.#written
-    return reply
-      .headers({
-        'cache-control': `public, max-age=${maxAge}`,
-        'content-type': 'application/json; charset=utf-8',
-        etag,
-      })
-      .send(text)
+    return this.#written
   }
-}
 
-function write(document: object): Written {
-  const text = JSON.stringify(document)
-  return { text, etag: `"${createHash('sha256').update(text).digest('base64url')}"` }
+  #write(document: object): WrittenDocument {
+    const text = JSON.stringify(document)
+    return {
+      text,
+      headers: {
+        'cache-control': `public, max-age=${this.#maxAge}`,
+        'content-type': 'application/json; charset=utf-8',
+        etag: `"${hash('sha256', text, 'base64url')}"`,
+      },
+    }
+  }
 }

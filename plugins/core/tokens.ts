@@ -6,9 +6,9 @@ import {
   type JWTVerifyOptions,
   jwtVerify,
 } from 'jose'
+import { LRUCache } from 'lru-cache'
 import type { Client, Grant } from '../../db/store.ts'
 import { AGENT_ACR } from '../../schemas/openid.ts'
-import { BoundedMap } from './bounded-map.ts'
 import type { Clock } from './clock.ts'
 import type { KeyManager } from './keys.ts'
 import type { Settings } from './settings.ts'
@@ -58,7 +58,9 @@ export class Tokens {
   readonly #vault: Vault
   readonly #clock: Clock
   readonly #settings: Settings
-  readonly #verified = new BoundedMap<string, { kid: string; claims: AccessTokenClaims }>(VERIFIED)
+  readonly #verified = new LRUCache<string, { kid: string; claims: AccessTokenClaims }>({
+    max: VERIFIED,
+  })
 
   constructor(keys: KeyManager, vault: Vault, clock: Clock, settings: Settings) {
     this.#keys = keys

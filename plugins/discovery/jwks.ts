@@ -16,6 +16,7 @@ const jwks: FastifyPluginAsyncTypebox = async (app) => {
     },
     // Keys leave the set as time goes by.
     async () => `${await app.store.version()} ${app.clock.now()}`,
+    KEY_SET_MAX_AGE,
   )
 
   app.get(
@@ -24,7 +25,10 @@ const jwks: FastifyPluginAsyncTypebox = async (app) => {
       schema: { summary: 'The public keys that verify tokens (RFC 7517)', tags: ['Discovery'] },
       config: { crossOrigin: true },
     },
-    (_request, reply) => keySet.send(reply, KEY_SET_MAX_AGE),
+    async (_request, reply) => {
+      const { headers, text } = await keySet.read()
+      return reply.headers(headers).send(text)
+    },
   )
 }
 

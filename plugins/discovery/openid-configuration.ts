@@ -1,8 +1,6 @@
 import etag from '@fastify/etag'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import fp from 'fastify-plugin'
-import { METADATA_MAX_AGE } from '../core/metadata.ts'
-import { SharedDocument } from '../core/shared-document.ts'
 
 /**
  * GET /.well-known/openid-configuration: the same document for OpenID Connect clients, who append
@@ -11,22 +9,21 @@ import { SharedDocument } from '../core/shared-document.ts'
  */
 const openidConfiguration: FastifyPluginAsyncTypebox = async (app) => {
   await app.register(etag)
-  const document = new SharedDocument(() => app.metadata.document(), app.store.version)
-
   for (const path of app.metadata.wellKnownPaths('openid-configuration')) {
     const schema = {
       summary: 'The same for OpenID Connect clients (OpenID Connect Discovery section 4)',
       tags: ['Discovery'],
       servers: [{ url: app.metadata.origin }],
     }
-    app.get(path, { schema, config: { crossOrigin: true } }, (_request, reply) =>
-      document.send(reply, METADATA_MAX_AGE),
-    )
+    app.get(path, { schema, config: { crossOrigin: true } }, async (_request, reply) => {
+      const { headers, text } = await app.metadataDocument.read()
+      return reply.headers(headers).send(text)
+    })
   }
 }
 
 export default fp(openidConfiguration, {
   name: 'discovery/openid-configuration',
   encapsulate: true,
-  decorators: { fastify: ['metadata', 'store'] },
+  decorators: { fastify: ['metadata', 'metadataDocument'] },
 })

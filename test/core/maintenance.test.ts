@@ -47,6 +47,16 @@ t.test('the sweep removes what is dead and nothing else', async (t) => {
   for (const { refresh_token } of [long, fresh]) {
     t.equal((await refresh(app, site, refresh_token)).statusCode, 200)
   }
+
+  const grantsAfter = async (seconds: number) => {
+    clock.advance(seconds)
+    const times = { before: clock.now(), events_before: 0 }
+    while (await app.store.maintenance.sweep({ ...times, limit: 1 }));
+    return (await app.store.grants.list({})).length
+  }
+  const { REFRESH_TOKEN_TTL } = app.settings
+  t.equal(await grantsAfter(REFRESH_TOKEN_TTL), grants - 1, 'what was refreshed lives on')
+  t.equal(await grantsAfter(1), 0, 'until it expires')
 })
 
 t.test('two secrets are good while one replaces the other', async (t) => {

@@ -72,3 +72,13 @@ t.test('the database and what lies beside it are for the operator alone', async 
   t.ok(files.includes('data.db') && files.includes('data.db-wal'), files.join(' '))
   for (const file of files) t.equal(statSync(join(folder, file)).mode & 0o077, 0, file)
 })
+
+t.test('a new database can be opened twice at once by one process', async (t) => {
+  const DATABASE_URL = `sqlite:${join(makeFolder(t), 'data.db')}`
+  const settings = { DATABASE_URL, LOG_LEVEL: 'silent' } as const
+  const apps = await Promise.all([buildApp(settings), buildApp(settings)])
+  t.teardown(() => Promise.all(apps.map((app) => app.close())))
+  const [one, other] = apps
+  const site = await createSite(one)
+  t.ok(await other.store.clients.find(site.client_id), 'what one writes the other reads')
+})
