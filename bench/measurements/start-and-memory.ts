@@ -29,6 +29,8 @@ const root = join(import.meta.dirname, '../..')
 /** Start-up on an existing database and resident memory, of the processes as they are run. */
 export async function startAndMemory(bench: Bench): Promise<Result> {
   const programs = [await prepareOurs(bench), await preparePeer(bench)]
+  // The first start after a change compiles what it loads.
+  for (const program of programs) await run(bench, program, false)
   const runs: Run[][] = programs.map(() => [])
   for (let round = 0; round < (bench.quick ? 3 : 9); round += 1) {
     for (const [index, program] of programs.entries()) {
