@@ -1,7 +1,10 @@
 import { chmodSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
+import { sql } from 'kysely'
 import t from 'tap'
+import { SqliteEngine } from '../../db/sqlite.ts'
+import { type Act, db } from '../../db/statement.ts'
 import { buildApp } from '../../plugins/app.ts'
 import { createAgent, createSite, getCode, redeem, refresh, signIn } from '../harness.ts'
 import { makeFolder } from '../processes.ts'
@@ -57,6 +60,20 @@ t.test('of acts that share a commit, one that throws undoes itself alone', async
     ['rejected', 'fulfilled'],
   )
   t.match(await app.store.clients.find(site.client_id), name)
+})
+
+t.test('of reads that share a snapshot, one that throws fails alone', async (t) => {
+  const engine = await SqliteEngine.open(':memory:')
+  t.teardown(() => engine.close())
+  function* broken(): Act<void> {
+    yield sql`SELECT nothing`.compile(db)
+  }
+  const outcomes = await Promise.allSettled([engine.read(broken()), engine.foreignVersion()])
+  t.same(
+    outcomes.map(({ status }) => status),
+    ['rejected', 'fulfilled'],
+  )
+  t.equal(await engine.foreignVersion(), 1, 'and the next one works')
 })
 
 t.test('the database and what lies beside it are for the operator alone', async (t) => {

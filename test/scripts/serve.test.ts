@@ -40,6 +40,7 @@ t.test('the server ends gracefully and starts again with its data and keys', asy
   t.same(await (await held).json(), { status: 'pending' })
   if (first.child.exitCode === null) await once(first.child, 'exit')
   t.equal(first.child.exitCode, 0)
+  t.match(first.lines.at(-1), { msg: 'answered', route: '/api/check-status' }, 'nothing is lost')
   const file = environment.DATABASE_URL?.slice('sqlite:'.length)
   t.notOk(existsSync(`${file}-wal`), 'the database was closed')
 
