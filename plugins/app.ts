@@ -106,9 +106,12 @@ export async function buildApp(
   app.addHook('preClose', async () => {
     closing = true
   })
+  app.addHook('onSend', (_request, reply, _payload, done) => {
+    // What is idle is hung up on when it begins to close; what is under way only when it is answered.
+    if (closing) reply.header('connection', 'close')
+    done()
+  })
   app.addHook('onResponse', async (request, reply) => {
-    // Connections that were idle when it began to close are closed; this one is idle only now.
-    if (closing) app.server.closeIdleConnections()
     request.log.info(
       {
         method: request.method,

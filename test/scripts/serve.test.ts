@@ -37,7 +37,9 @@ t.test('the server ends gracefully and starts again with its data and keys', asy
   // A second request that is answered says that the first one has arrived.
   await fetch(`${first.url}/healthz`)
   first.child.kill('SIGTERM')
-  t.same(await (await held).json(), { status: 'pending' })
+  const answer = await held
+  t.equal(answer.headers.get('connection'), 'close')
+  t.same(await answer.json(), { status: 'pending' })
   if (first.child.exitCode === null) await once(first.child, 'exit')
   t.equal(first.child.exitCode, 0)
   t.match(first.lines.at(-1), { msg: 'answered', route: '/api/check-status' }, 'nothing is lost')
