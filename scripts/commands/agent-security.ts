@@ -40,6 +40,8 @@ export function addAgentSecurityCommands(agent: Command): void {
 
   agent
     .command('remove-key <agent_id> <kid>')
+    // Some key identifiers start with a dash.
+    .allowUnknownOption()
     .description('let a key prove nothing any more')
     .addHelpText('after', '\nExample:\n  auth-agent agent remove-key agent_mZ4k… NzbLs…')
     .action(async (agent_id: string, kid: string, _options, command) => {

@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs'
-import { exportJWK, generateKeyPair } from 'jose'
+import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK } from 'jose'
 import t from 'tap'
 import { buildApp } from '../../plugins/app.ts'
 import { authenticate, createAgent, createSite, open } from '../harness.ts'
@@ -19,6 +19,12 @@ t.test('an agent gets keys and a policy, and its trail is shown', async (t) => {
   const keys = await json(environment, 'agent', 'list-keys', agent_id)
   t.match(keys, [{ kid: made.kid }])
   t.notOk(JSON.stringify(keys).includes(made.d), 'the private key is nowhere')
+
+  writeFileSync(file, JSON.stringify(await keyNamedLikeAnOption()))
+  const { kid } = await json(environment, 'agent', 'add-key', agent_id, '--jwk', file)
+  t.match(kid, /^-/)
+  await json(environment, 'agent', 'remove-key', agent_id, kid)
+  t.match(await json(environment, 'agent', 'list-keys', agent_id), [{ kid: made.kid }])
 
   writeFileSync(file, JSON.stringify(await exportJWK(privateKey)))
   const refused = await run(environment, 'agent', 'add-key', agent_id, '--jwk', file)
@@ -86,3 +92,12 @@ t.test('the operator answers for owners while the server runs', async (t) => {
   const refuse = ['client', 'policy', site.client_id, '--refuse-model', 'bad-*']
   t.match(await json(environment, ...refuse), { refused_models: ['bad-*'] })
 })
+
+/** One public key in 64 has a thumbprint that starts with a dash. */
+async function keyNamedLikeAnOption(): Promise<JWK> {
+  for (;;) {
+    const { publicKey } = await generateKeyPair('EdDSA')
+    const jwk = await exportJWK(publicKey)
+    if ((await calculateJwkThumbprint(jwk)).startsWith('-')) return jwk
+  }
+}
