@@ -1,5 +1,5 @@
 import { Command, CommanderError } from 'commander'
-import { OAuthError } from '../plugins/core/errors.ts'
+import { OAuthError } from '../plugins/core/http/errors.ts'
 import { SettingsError } from '../plugins/core/settings.ts'
 import { addAgentCommands } from './commands/agent.ts'
 import { addApprovalCommands } from './commands/approval.ts'

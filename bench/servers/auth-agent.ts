@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { buildApp } from '../../plugins/app.ts'
-import { newId } from '../../plugins/core/secrets.ts'
+import { newId } from '../../plugins/core/crypto/secrets.ts'
 import { serve } from '../calls.ts'
 import { commonHandlers, REDIRECT_URI, type Site } from './server.ts'
 

@@ -7,10 +7,13 @@ import {
   AuthenticateResponse,
 } from '../../schemas/authenticate.ts'
 import { redirectHost } from '../../schemas/client.ts'
-import { AGENT_AUTHENTICATION_METHODS, readAgentCredentials } from '../core/agent-authentication.ts'
-import { AGENT_KEY_ALGS } from '../core/agent-keys.ts'
+import {
+  AGENT_AUTHENTICATION_METHODS,
+  readAgentCredentials,
+} from '../core/callers/agent-authentication.ts'
 import type { AuthorizationRequestState } from '../core/core.ts'
-import { OAuthError } from '../core/errors.ts'
+import { OAuthError } from '../core/http/errors.ts'
+import { AGENT_KEY_ALGS } from '../core/registry/agent-keys.ts'
 
 /**
  * POST /api/agent/authenticate: an agent proves itself and so authenticates an authorization

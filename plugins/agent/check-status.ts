@@ -2,9 +2,9 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { CheckStatusQuery, CheckStatusResponse } from '../../schemas/check-status.ts'
-import { authorizationResponse } from '../core/authorization-response.ts'
 import type { AuthorizationRequestState } from '../core/core.ts'
-import { OAuthError } from '../core/errors.ts'
+import { OAuthError } from '../core/http/errors.ts'
+import { authorizationResponse } from '../core/sign-in/authorization-response.ts'
 
 /** For how many seconds an answer can be held. */
 const MAX_WAIT = 25

@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import fp from 'fastify-plugin'
 import { AuthenticateResponse } from '../../schemas/authenticate.ts'
 import { VerifyBody } from '../../schemas/verify-2fa.ts'
-import { OAuthError } from '../core/errors.ts'
+import { OAuthError } from '../core/http/errors.ts'
 
 /**
  * POST /api/agent/verify-2fa: an agent that has proved itself, and was told to wait for its owner's

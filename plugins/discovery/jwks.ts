@@ -1,8 +1,8 @@
 import etag from '@fastify/etag'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import fp from 'fastify-plugin'
-import { KEY_SET_MAX_AGE } from '../core/keys.ts'
-import { SharedDocument } from '../core/shared-document.ts'
+import { KEY_SET_MAX_AGE } from '../core/crypto/keys.ts'
+import { SharedDocument } from '../core/documents/shared-document.ts'
 
 /** GET /.well-known/jwks.json: the public keys that verify our tokens (RFC 7517 section 5). */
 const jwks: FastifyPluginAsyncTypebox = async (app) => {

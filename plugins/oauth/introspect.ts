@@ -1,10 +1,13 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import fp from 'fastify-plugin'
 import { IntrospectionResponse, TokenQuery } from '../../schemas/introspect.ts'
-import { CLIENT_ASSERTION_ALGORITHMS } from '../core/client-assertion.ts'
-import { CLIENT_AUTHENTICATION_METHODS, invalidClient } from '../core/client-authentication.ts'
+import { CLIENT_ASSERTION_ALGORITHMS } from '../core/callers/client-assertion.ts'
+import {
+  CLIENT_AUTHENTICATION_METHODS,
+  invalidClient,
+} from '../core/callers/client-authentication.ts'
 import type { Client, Resource } from '../core/core.ts'
-import type { AccessTokenClaims } from '../core/tokens.ts'
+import type { AccessTokenClaims } from '../core/crypto/tokens.ts'
 
 /**
  * POST /introspect: what a token is worth now (RFC 7662), for the client that it was issued to and,

@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import fp from 'fastify-plugin'
 import { IDENTITY_SCOPES } from '../../schemas/scope.ts'
 import { UserinfoResponse } from '../../schemas/userinfo.ts'
-import { invalidToken } from '../core/bearer.ts'
+import { invalidToken } from '../core/callers/bearer.ts'
 
 /** GET and POST /userinfo: the e-mail address of the agent's owner (OpenID Connect Core 5.3). */
 const userinfo: FastifyPluginAsyncTypebox = async (app) => {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { type Command, Option } from 'commander'
 import type { Event } from '../../db/store.ts'
-import { OAuthError } from '../../plugins/core/errors.ts'
+import { OAuthError } from '../../plugins/core/http/errors.ts'
 import type { AgentPolicy, ModelPolicy } from '../../schemas/policy.ts'
 import { seconds } from './client.ts'
 import { facts, print, table, time, withCore } from './session.ts'

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { OAuthError } from '../../plugins/core/errors.ts'
+import { OAuthError } from '../../plugins/core/http/errors.ts'
 import { print, table, time, withCore } from './session.ts'
 
 export function addGrantCommands(program: Command): void {

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import type { Resource } from '../../db/store.ts'
-import { OAuthError } from '../../plugins/core/errors.ts'
+import { OAuthError } from '../../plugins/core/http/errors.ts'
 import { seconds, words } from './client.ts'
 import { facts, print, table, time, withCore } from './session.ts'
 

@@ -6,18 +6,18 @@ import { makeFolder } from '../processes.ts'
 import { lookalike, startAttacker } from './attacker.ts'
 import { closeBrowser, openWindow, setScene, skip } from './chromium.ts'
 
-const readme = readFileSync(join(import.meta.dirname, '../../README.md'), 'utf8')
+const shown = readFileSync(join(import.meta.dirname, '../../agent/README.md'), 'utf8')
 
 /** The blocks of code of a section in a language. */
 function blocks(title: string, language: string): string[] {
-  const [, section = ''] = readme.match(new RegExp(`^## ${title}\\n(.*?)^## `, 'ms')) ?? []
+  const [, section = ''] = shown.match(new RegExp(`^## ${title}\\n(.*?)^## `, 'ms')) ?? []
   return section
     .split(`\`\`\`${language}\n`)
     .slice(1)
     .map((rest) => rest.split('```')[0] ?? '')
 }
 
-t.test('What the README gives to agents', { skip }, async (t) => {
+t.test('What the page for agents shows', { skip }, async (t) => {
   const { app, website, agent } = await setScene(t)
   const page = await openWindow(t)
   const attacker = await startAttacker(t)
@@ -98,7 +98,7 @@ t.test('What the README gives to agents', { skip }, async (t) => {
     const source = readFileSync(join(import.meta.dirname, '../../agent/errors.ts'), 'utf8')
     const codes = [...source.matchAll(/^ {2}\| '(\w+)'/gm)].map(([, code = '']) => code)
     t.ok(codes.length > 10)
-    const [, section = ''] = readme.match(/^## For agents\n(.*?)^## /ms) ?? []
+    const [, section = ''] = shown.match(/^## For agents\n(.*?)^## /ms) ?? []
     for (const code of codes) t.ok(section.includes(`\`${code}\``), code)
   })
 }).then(closeBrowser)

@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import t from 'tap'
 
 const root = join(import.meta.dirname, '..', '..')
-const readme = readFileSync(join(root, 'README.md'), 'utf8')
-const [, section = ''] = readme.match(/^## Connect a website\n(.*?)^## /ms) ?? []
+const page = readFileSync(join(root, 'plugins/oauth/README.md'), 'utf8')
+const [, section = ''] = page.match(/^## Connect a website\n(.*?)^## /ms) ?? []
 
 /** The lines of a text without their indentation and comments. */
 function bareLines(text: string): string[] {
@@ -14,7 +14,7 @@ function bareLines(text: string): string[] {
     .filter((line) => line !== '')
 }
 
-t.test('every line of code that the README gives to websites is in the linked test', async (t) => {
+t.test('every line of code that the page for websites shows is in the linked test', async (t) => {
   const [first = '', ...blocks] = section.split('```ts\n')
   t.ok(blocks.length >= 6)
   let before = first
@@ -22,9 +22,9 @@ t.test('every line of code that the README gives to websites is in the linked te
     const [code = '', after = ''] = block.split('```\n')
     const file =
       before
-        .match(/\]\((test\/clients\/[\w.-]+)\)/g)
+        .match(/\]\(\.\.\/\.\.\/(test\/clients\/[\w.-]+)\)/g)
         ?.at(-1)
-        ?.slice(2, -1) ?? ''
+        ?.slice('](../../'.length, -1) ?? ''
     const tested = new Set(bareLines(readFileSync(join(root, file), 'utf8')))
     const missing = bareLines(code).filter((line) => !tested.has(line))
     t.same(missing, [], file)

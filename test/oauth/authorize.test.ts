@@ -440,7 +440,7 @@ t.test('HEAD, PUT, PATCH and DELETE are 405 with Allow', async (t) => {
 })
 
 t.test('OAuth 2.1 section 1.4: ten thousand identifiers never repeat', async (t) => {
-  const { newId, newSecret } = await import('../../plugins/core/secrets.ts')
+  const { newId, newSecret } = await import('../../plugins/core/crypto/secrets.ts')
   const seen = new Set<string>()
   for (let i = 0; i < 10_000; i++) seen.add(newId('req_')).add(newSecret('cs_'))
   t.equal(seen.size, 20_000)

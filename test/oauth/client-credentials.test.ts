@@ -1,6 +1,6 @@
 import { decodeJwt } from 'jose'
 import t, { type Test } from 'tap'
-import type { NewClient } from '../../plugins/core/registration.ts'
+import type { NewClient } from '../../plugins/core/registry/registration.ts'
 import {
   build,
   createApi,

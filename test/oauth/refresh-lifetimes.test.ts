@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
-import type { NewClient } from '../../plugins/core/registration.ts'
+import type { NewClient } from '../../plugins/core/registry/registration.ts'
 import type { Settings } from '../../plugins/core/settings.ts'
 import type { TokenResponse } from '../../schemas/token.ts'
 import {

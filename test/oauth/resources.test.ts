@@ -1,6 +1,6 @@
 import { decodeJwt } from 'jose'
 import t, { type Test } from 'tap'
-import type { NewResource } from '../../plugins/core/registration.ts'
+import type { NewResource } from '../../plugins/core/registry/registration.ts'
 import {
   type Api,
   authorize,

@@ -3,9 +3,9 @@ import { join } from 'node:path'
 import t from 'tap'
 import { Settings } from '../../plugins/core/settings.ts'
 
-t.test('the README names every setting with its default', async (t) => {
-  const readme = readFileSync(join(import.meta.dirname, '../../README.md'), 'utf8')
-  const rows = [...readme.matchAll(/^\| `([A-Z_]+)` \| (?:`(.*?)`)? *\| (.*) \|$/gm)]
+t.test('the operators’ page names every setting with its default', async (t) => {
+  const page = readFileSync(join(import.meta.dirname, '../../scripts/README.md'), 'utf8')
+  const rows = [...page.matchAll(/^\| `([A-Z_]+)` \| (?:`(.*?)`)? *\| (.*) \|$/gm)]
   const settings = Object.entries(Settings.properties).map(([name, property]) => [
     name,
     property.default === undefined ? undefined : String(property.default),

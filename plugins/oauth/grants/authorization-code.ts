@@ -1,8 +1,8 @@
 import type { FastifyInstance } from 'fastify'
 import type { AuthorizationCodeRequest, TokenResponse } from '../../../schemas/token.ts'
 import type { AuthorizationRequest, Client, Resource } from '../../core/core.ts'
-import { OAuthError } from '../../core/errors.ts'
-import { narrowTarget } from '../../core/resources.ts'
+import { OAuthError } from '../../core/http/errors.ts'
+import { narrowTarget } from '../../core/registry/resources.ts'
 import { expiry, tokenResponse } from './token-response.ts'
 
 /**

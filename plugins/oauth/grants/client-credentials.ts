@@ -1,8 +1,8 @@
 import type { FastifyInstance } from 'fastify'
 import type { ClientCredentialsRequest, TokenResponse } from '../../../schemas/token.ts'
 import type { Client } from '../../core/core.ts'
-import { OAuthError } from '../../core/errors.ts'
-import { audienceOf, findTarget } from '../../core/resources.ts'
+import { OAuthError } from '../../core/http/errors.ts'
+import { audienceOf, findTarget } from '../../core/registry/resources.ts'
 
 /**
  * An access token for the client itself, without any agent (RFC 6749 section 4.4): for a resource's

@@ -1,8 +1,8 @@
 import type { FastifyInstance } from 'fastify'
 import type { RefreshTokenRequest, TokenResponse } from '../../../schemas/token.ts'
 import type { Client } from '../../core/core.ts'
-import { OAuthError } from '../../core/errors.ts'
-import { narrowTarget } from '../../core/resources.ts'
+import { OAuthError } from '../../core/http/errors.ts'
+import { narrowTarget } from '../../core/registry/resources.ts'
 import { expiry, tokenResponse } from './token-response.ts'
 
 /**

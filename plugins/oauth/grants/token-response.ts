@@ -2,8 +2,8 @@ import type { FastifyInstance } from 'fastify'
 import { scopeWords } from '../../../schemas/scope.ts'
 import type { TokenResponse } from '../../../schemas/token.ts'
 import type { Client, Grant } from '../../core/core.ts'
-import { OAuthError } from '../../core/errors.ts'
-import { audienceOf, type Target } from '../../core/resources.ts'
+import { OAuthError } from '../../core/http/errors.ts'
+import { audienceOf, type Target } from '../../core/registry/resources.ts'
 import type { Settings } from '../../core/settings.ts'
 
 /** What the tokens are good for: what was granted or a part of it. */

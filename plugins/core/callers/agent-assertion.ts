@@ -1,0 +1,161 @@
+import type { FastifyInstance } from 'fastify'
+import {
+  decodeJwt,
+  decodeProtectedHeader,
+  errors,
+  generateKeyPair,
+  type JWTPayload,
+  type JWTVerifyResult,
+  jwtVerify,
+} from 'jose'
+import type { AgentKey } from '../../../db/store.ts'
+import { OAuthError } from '../http/errors.ts'
+import { AGENT_KEY_ALGS } from '../registry/agent-keys.ts'
+
+/** For how long an assertion may be good, in seconds. */
+const MAX_LIFETIME = 60
+/** By how much the agent's clock may differ from ours, in seconds. */
+const CLOCK_SKEW = 10
+/** The explicit type (RFC 8725 section 3.11); a token made for another purpose is none. */
+const TYPES = [undefined, 'JWT', 'agent-assertion+jwt']
+
+/**
+ * Which agent an assertion says it is of; nothing is proved by that.
+ * @throws {OAuthError} invalid_request when it is no assertion
+ */
+export function readSubject(assertion: string): string {
+  try {
+    const { alg, typ } = decodeProtectedHeader(assertion)
+    const { sub } = decodeJwt(assertion)
+    if (!AGENT_KEY_ALGS.includes(alg ?? '')) {
+      throw malformed(`must be signed with ${AGENT_KEY_ALGS.join(' or ')}`)
+    }
+    if (!TYPES.includes(typ)) throw malformed('must have the typ agent-assertion+jwt')
+    if (typeof sub !== 'string' || sub === '') throw malformed('must have the agent_id as its sub')
+    return sub
+  } catch (error) {
+    if (error instanceof OAuthError) throw error
+    throw malformed('is not a signed JWT')
+  }
+}
+
+/** What an agent signs to sign in to one site, once. */
+export interface AssertionClaims extends JWTPayload {
+  iss: string
+  sub: string
+  aud: string
+  request_id: string
+  client_id: string
+  jti: string
+  iat: number
+  exp: number
+}
+
+/** The authorization request that an assertion was sent for. */
+export interface AssertedRequest {
+  request_id: string
+  client_id: string
+}
+
+/**
+ * Reads agent assertions: JWTs (modelled on RFC 7523 section 3) that an agent signs with its key for
+ * this server, one authorization request and one client. Whoever captures one can use it nowhere
+ * else, and here only once.
+ */
+export class AgentAssertions {
+  readonly #app: Pick<FastifyInstance, 'agentKeys' | 'clock' | 'settings' | 'store'>
+  /** What the signature of an agent without a fitting key is verified with. */
+  readonly #nobody = new Map(
+    AGENT_KEY_ALGS.map((alg) => [alg, generateKeyPair(alg).then(({ publicKey }) => publicKey)]),
+  )
+
+  constructor(app: Pick<FastifyInstance, 'agentKeys' | 'clock' | 'settings' | 'store'>) {
+    this.#app = app
+  }
+
+  /**
+   * The claims of an assertion that one of `keys` signed; undefined when none did, for the same work
+   * when there is none.
+   * @throws {OAuthError} invalid_credentials for a claim that does not hold, access_denied for
+   *   another client than the request's
+   */
+  async verify(
+    assertion: string,
+    agent_id: string,
+    keys: AgentKey[],
+    request: AssertedRequest,
+  ): Promise<AssertionClaims | undefined> {
+    const { alg = '', kid } = decodeProtectedHeader(assertion)
+    const fitting = keys.filter((key) => key.alg === alg && (kid === undefined || key.kid === kid))
+    const publicKeys = fitting.map((key) => this.#app.agentKeys.import(key))
+    const nobody = this.#nobody.get(alg)
+    if (publicKeys.length === 0 && nobody !== undefined) publicKeys.push(nobody)
+    for (const publicKey of publicKeys) {
+      try {
+        const { payload } = await jwtVerify<AssertionClaims>(assertion, await publicKey, {
+          algorithms: AGENT_KEY_ALGS,
+          issuer: agent_id,
+          subject: agent_id,
+          audience: this.#app.settings.ISSUER,
+          currentDate: new Date(this.#app.clock.now() * 1000),
+          clockTolerance: CLOCK_SKEW,
+          maxTokenAge: MAX_LIFETIME,
+          requiredClaims: ['aud', 'client_id', 'exp', 'iat', 'iss', 'jti', 'request_id', 'sub'],
+        })
+        this.#assertClaims(payload, request)
+        return payload
+      } catch (error) {
+        if (error instanceof errors.JWSSignatureVerificationFailed) continue
+        if (error instanceof errors.JOSEError) throw refusal(error)
+        throw error
+      }
+    }
+    return undefined
+  }
+
+  /**
+   * Uses up an assertion: of all who send it, one succeeds.
+   * @throws {OAuthError} invalid_credentials for a second use
+   */
+  async use({ sub, jti, exp }: AssertionClaims): Promise<void> {
+    const first = await this.#app.store.agentKeys.useAssertion(sub, jti, exp + CLOCK_SKEW)
+    if (!first) throw refused('was used before, its jti is good once')
+  }
+
+  #assertClaims(
+    claims: JWTVerifyResult<AssertionClaims>['payload'],
+    request: AssertedRequest,
+  ): void {
+    const { aud, exp, iat, jti } = claims
+    if (Array.isArray(aud)) throw refused('must have the issuer, and nobody else, as its aud')
+    if (exp - iat > MAX_LIFETIME) throw refused(`may be good for at most ${MAX_LIFETIME} seconds`)
+    if (typeof jti !== 'string' || jti.length < 8 || jti.length > 255) {
+      throw refused('must have a jti of 8 to 255 characters')
+    }
+    if (claims.request_id !== request.request_id) throw refused('is for another request_id')
+    if (claims.client_id !== request.client_id) {
+      throw new OAuthError('access_denied', 'The agent_assertion is for another client_id')
+    }
+  }
+}
+
+/** What the agent did wrong, told only to whoever holds its key. */
+function refusal(error: errors.JOSEError): OAuthError {
+  if (error instanceof errors.JWTExpired) return refused('has expired')
+  if (!(error instanceof errors.JWTClaimValidationFailed)) return malformed('is not a signed JWT')
+  const { claim, reason } = error
+  if (reason === 'missing') return refused(`must have ${claim}`)
+  if (claim === 'iat') return refused('was issued in the future')
+  if (claim === 'nbf') return refused('is not good yet')
+  if (claim === 'aud') return refused('has another aud than this issuer')
+  if (claim === 'iss') return refused('must have the agent_id as its iss')
+  return refused(`has a ${claim} that is not acceptable`)
+}
+
+function refused(text: string): OAuthError {
+  return new OAuthError('invalid_credentials', `The agent_assertion ${text}`)
+}
+
+function malformed(text: string): OAuthError {
+  return new OAuthError('invalid_request', `The agent_assertion ${text}`)
+}

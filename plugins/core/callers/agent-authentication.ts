@@ -1,0 +1,81 @@
+import type { FastifyInstance } from 'fastify'
+import type { AuthenticateBody } from '../../../schemas/authenticate.ts'
+import { OAuthError } from '../http/errors.ts'
+import { type AssertedRequest, readSubject } from './agent-assertion.ts'
+
+/** How an agent can prove who it is. */
+export const AGENT_AUTHENTICATION_METHODS = ['agent_secret', 'agent_assertion']
+
+/** Who an agent says it is, and what it has to prove that. */
+export type AgentCredentials =
+  | { agent_id: string; method: 'agent_secret'; agent_secret: string }
+  | { agent_id: string; method: 'agent_assertion'; agent_assertion: string }
+
+/** @throws {OAuthError} invalid_request for a proof that is missing, malformed or one too many */
+export function readAgentCredentials({
+  agent_id,
+  agent_secret,
+  agent_assertion,
+}: Pick<AuthenticateBody, 'agent_id' | 'agent_secret' | 'agent_assertion'>): AgentCredentials {
+  if (agent_assertion === undefined) {
+    if (agent_id === undefined) throw badRequest('agent_id is required')
+    if (agent_secret === undefined) throw badRequest('agent_secret or agent_assertion is required')
+    return { agent_id, method: 'agent_secret', agent_secret }
+  }
+  if (agent_secret !== undefined) {
+    throw badRequest('Send agent_secret or agent_assertion, not both')
+  }
+  const sub = readSubject(agent_assertion)
+  if (agent_id !== undefined && agent_id !== sub) {
+    throw badRequest('agent_id differs from the sub of the agent_assertion')
+  }
+  return { agent_id: sub, method: 'agent_assertion', agent_assertion }
+}
+
+/**
+ * Who is signing in: the agent, by its secret or by an assertion that it signed for this request. An
+ * unknown agent, a disabled one, a wrong secret and a wrong signature get the same answer for the
+ * same work.
+ * @throws {OAuthError} invalid_credentials; temporarily_unavailable (429) after too many failures
+ */
+export function createAgentAuthentication(
+  app: Pick<FastifyInstance, 'agentAssertions' | 'clock' | 'store' | 'throttle'>,
+) {
+  return async function authenticateAgent(
+    credentials: AgentCredentials,
+    request: AssertedRequest,
+    address: string,
+  ): Promise<void> {
+    const { agent_id } = credentials
+    const attempt = { id: agent_id, address }
+    if (credentials.method === 'agent_secret') {
+      const agent = await app.store.agents.findWithSecrets(agent_id, app.clock.now())
+      const { agent_secret } = credentials
+      const secrets = agent?.secrets ?? []
+      const matches = await app.throttle.verifySecret(agent_secret, secrets, attempt)
+      if (!matches || agent?.disabled_at !== null) throw invalidCredentials()
+    } else {
+      const agent = await app.store.agents.findWithKeys(agent_id)
+      const keys = agent?.disabled_at === null ? agent.keys : []
+      const { agent_assertion } = credentials
+      const claims = await app.agentAssertions.verify(agent_assertion, agent_id, keys, request)
+      if (claims === undefined) {
+        await app.throttle.countFailure(attempt)
+        throw invalidCredentials()
+      }
+      await app.agentAssertions.use(claims)
+    }
+  }
+}
+
+function badRequest(description: string): OAuthError {
+  return new OAuthError('invalid_request', description)
+}
+
+/** The one refusal of an agent that did not prove itself. */
+export function invalidCredentials(): OAuthError {
+  return new OAuthError(
+    'invalid_credentials',
+    'The agent_id or its agent_secret or agent_assertion is wrong',
+  )
+}

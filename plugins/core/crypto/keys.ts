@@ -1,0 +1,242 @@
+import { createPrivateKey, type KeyObject, sign } from 'node:crypto'
+import { promisify } from 'node:util'
+import {
+  type CryptoKey,
+  calculateJwkThumbprint,
+  exportJWK,
+  generateKeyPair,
+  importJWK,
+  type JWK,
+  type JWTPayload,
+} from 'jose'
+import type { SigningKey, Store } from '../../../db/store.ts'
+import type { Clock } from '../clock.ts'
+import { type Settings, SettingsError } from '../settings.ts'
+import type { Vault } from './vault.ts'
+
+/** For how long verifiers may keep the key set, in seconds. */
+export const KEY_SET_MAX_AGE = 300
+/** How long a key is published before it signs: twice what verifiers may keep. */
+const PUBLISHED_AHEAD = 2 * KEY_SET_MAX_AGE
+/** For how long a process goes by what it last read of the keys, in seconds. */
+const REREAD_AFTER = 5
+
+interface Loaded {
+  keys: SigningKey[]
+  at: number
+}
+
+/**
+ * The keys that sign tokens, one active for each algorithm. The first key of an algorithm is made
+ * when it is first asked for: an RSA key takes a tenth of a second. Private keys are encrypted in the database; every process reads them
+ * again every few seconds, so that a rotation by one is seen by all.
+ */
+export class KeyManager {
+  readonly #store: Store
+  readonly #vault: Vault
+  readonly #clock: Clock
+  readonly #settings: Settings
+  readonly #private = new Map<string, KeyObject>()
+  readonly #public = new Map<string, Promise<CryptoKey>>()
+  readonly #making = new Map<string, Promise<void>>()
+  readonly #algs: Set<string>
+  #loaded: Loaded = { keys: [], at: Number.NEGATIVE_INFINITY }
+
+  constructor(store: Store, vault: Vault, clock: Clock, settings: Settings) {
+    this.#store = store
+    this.#vault = vault
+    this.#clock = clock
+    this.#settings = settings
+    this.#algs = new Set([settings.ACCESS_TOKEN_ALG])
+  }
+
+  /** Says that tokens are signed with these algorithms too; the key set has a key of each. */
+  provide(algs: string[]): void {
+    for (const alg of algs) this.#algs.add(alg)
+  }
+
+  /**
+   * Makes the first key when there is none and proves that the encryption key fits the database.
+   * @throws {SettingsError} when it does not.
+   */
+  async start(): Promise<void> {
+    const newest = (await this.#read()).at(-1)
+    if (newest !== undefined) this.#privateKey(newest)
+    await this.active()
+  }
+
+  /** The key of an algorithm that signs now; by default that of access tokens. */
+  async active(alg: string = this.#settings.ACCESS_TOKEN_ALG): Promise<SigningKey> {
+    const now = this.#clock.now()
+    const keys = await this.#keysOf(alg)
+    // The clock of the process that made the first key may be ahead of ours.
+    const key = keys.findLast(({ active_from }) => active_from <= now) ?? keys[0]
+    if (key === undefined) throw new Error(`No ${alg} key is active`)
+    return key
+  }
+
+  /**
+   * Signs a JWT with the key that is active for an algorithm, by default that of access tokens
+   * (RFC 7515 section 7.1).
+   * @param typ says what kind of JWT it is (RFC 8725 section 3.11)
+   */
+  async signJwt(
+    typ: string,
+    claims: JWTPayload,
+    alg: string = this.#settings.ACCESS_TOKEN_ALG,
+  ): Promise<string> {
+    const key = await this.active(alg)
+    const header = { alg, kid: key.kid, typ }
+    const text = `${encodeBase64url(header)}.${encodeBase64url(claims)}`
+    const signature = await signers[alg]?.(Buffer.from(text), this.#privateKey(key))
+    if (signature === undefined) throw new Error(`Nothing signs ${alg}`)
+    return `${text}.${signature.toString('base64url')}`
+  }
+
+  /** The public key of a `kid` that is in the key set, with its algorithm. */
+  async find(kid: string): Promise<{ alg: string; publicKey: CryptoKey } | undefined> {
+    const named = (candidate: SigningKey) => candidate.kid === kid
+    let key = (await this.#read()).find(named)
+    if (key === undefined && this.#loaded.at !== this.#clock.now()) {
+      // Another process may have made it since; strangers' key ids cost one look a second.
+      this.forget()
+      key = (await this.#read()).find(named)
+    }
+    return key && { alg: key.alg, publicKey: await this.#publicKey(key) }
+  }
+
+  /** Every key whose tokens may be about, and the next one (RFC 7517 section 5). */
+  async publicJwks(): Promise<JWK[]> {
+    for (const alg of this.#algs) await this.#keysOf(alg)
+    return (await this.#read()).map(({ public_jwk }) => JSON.parse(public_jwk))
+  }
+
+  /** The keys with their times, without private parts. */
+  async list(): Promise<Omit<SigningKey, 'private_jwk_encrypted'>[]> {
+    return (await this.#read()).map(({ private_jwk_encrypted: _, ...key }) => key)
+  }
+
+  /**
+   * Makes a key that is published now and signs when verifiers had time to fetch it, or at once
+   * with `immediately`. The old key stays in the set until its last token has died.
+   */
+  async rotate(
+    immediately = false,
+    alg: string = this.#settings.ACCESS_TOKEN_ALG,
+  ): Promise<SigningKey> {
+    const old = (await this.#keysOf(alg)).at(-1)
+    if (old === undefined) throw new Error(`There is no ${alg} key to succeed`)
+    const active_from = this.#clock.now() + (immediately ? 0 : PUBLISHED_AHEAD)
+    const remove_at = active_from + this.#settings.ACCESS_TOKEN_TTL + REREAD_AFTER + KEY_SET_MAX_AGE
+    const key = await this.#generate(alg, active_from)
+    const won = await this.#store.signingKeys.succeed(key, { kid: old.kid, remove_at })
+    this.forget()
+    return won ? key : ((await this.#keysOf(alg)).at(-1) ?? key)
+  }
+
+  /** Rotates each algorithm whose newest key has signed for SIGNING_KEY_TTL. */
+  async rotateWhenDue(): Promise<void> {
+    for (const alg of this.#algs) {
+      const newest = (await this.#read()).findLast((key) => key.alg === alg)
+      if (newest && newest.active_from + this.#settings.SIGNING_KEY_TTL <= this.#clock.now()) {
+        await this.rotate(false, alg)
+      }
+    }
+  }
+
+  /** Makes the next use read the database. */
+  forget(): void {
+    this.#loaded = { keys: [], at: Number.NEGATIVE_INFINITY }
+  }
+
+  async #read(): Promise<SigningKey[]> {
+    const now = this.#clock.now()
+    if (now - this.#loaded.at >= REREAD_AFTER) {
+      const keys = await this.#store.signingKeys.list()
+      this.#loaded = {
+        keys: keys.filter(({ remove_at }) => remove_at === null || remove_at > now),
+        at: now,
+      }
+    }
+    return this.#loaded.keys
+  }
+
+  /** The keys of an algorithm, oldest first; makes the first one. */
+  async #keysOf(alg: string): Promise<SigningKey[]> {
+    const keys = (await this.#read()).filter((key) => key.alg === alg)
+    if (keys.length > 0) return keys
+    let making = this.#making.get(alg)
+    if (making === undefined) {
+      making = this.#createFirst(alg).finally(() => this.#making.delete(alg))
+      this.#making.set(alg, making)
+    }
+    await making
+    return (await this.#read()).filter((key) => key.alg === alg)
+  }
+
+  async #createFirst(alg: string): Promise<void> {
+    await this.#store.signingKeys.createFirst(await this.#generate(alg, this.#clock.now()))
+    this.forget()
+  }
+
+  async #generate(alg: string, active_from: number): Promise<SigningKey> {
+    const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true })
+    const jwk = await exportJWK(publicKey)
+    const kid = await calculateJwkThumbprint(jwk)
+    const secret = JSON.stringify({ ...(await exportJWK(privateKey)), alg })
+    return {
+      kid,
+      alg,
+      public_jwk: JSON.stringify({ ...jwk, kid, alg, use: 'sig' }),
+      private_jwk_encrypted: this.#vault.encrypt(secret, kid),
+      created_at: this.#clock.now(),
+      active_from,
+      remove_at: null,
+    }
+  }
+
+  #privateKey(key: SigningKey): KeyObject {
+    return remember(this.#private, key.kid, () => {
+      let jwk: string
+      try {
+        jwk = this.#vault.decrypt(key.private_jwk_encrypted, key.kid)
+      } catch {
+        throw new SettingsError(['ENCRYPTION_KEY: is not the one that this database was made with'])
+      }
+      return createPrivateKey({ key: JSON.parse(jwk), format: 'jwk' })
+    })
+  }
+
+  #publicKey(key: SigningKey): Promise<CryptoKey> {
+    return remember(
+      this.#public,
+      key.kid,
+      () => importJWK(JSON.parse(key.public_jwk), key.alg) as Promise<CryptoKey>,
+    )
+  }
+}
+
+const signInThreadPool = promisify(sign)
+
+/**
+ * How each algorithm signs (RFC 7518 section 3.1). To hand an elliptic-curve signature to another
+ * thread and get it back costs more than to make it; one with RSA takes twenty times as long.
+ */
+const signers: Record<string, (data: Buffer, key: KeyObject) => Buffer | Promise<Buffer>> = {
+  ES256: (data, key) => sign('sha256', data, { key, dsaEncoding: 'ieee-p1363' }),
+  EdDSA: (data, key) => sign(null, data, key),
+  RS256: (data, key) => signInThreadPool('sha256', data, key),
+}
+
+function encodeBase64url(json: object): string {
+  return Buffer.from(JSON.stringify(json)).toString('base64url')
+}
+
+function remember<Key>(keys: Map<string, Key>, kid: string, load: () => Key): Key {
+  let key = keys.get(kid)
+  if (key === undefined) {
+    key = load()
+    keys.set(kid, key)
+  }
+  return key
+}

@@ -1,0 +1,207 @@
+import { hash, randomUUID } from 'node:crypto'
+import {
+  decodeProtectedHeader,
+  errors,
+  type JWTPayload,
+  type JWTVerifyOptions,
+  jwtVerify,
+} from 'jose'
+import { LRUCache } from 'lru-cache'
+import type { Client, Grant } from '../../../db/store.ts'
+import { AGENT_ACR } from '../../../schemas/openid.ts'
+import type { Clock } from '../clock.ts'
+import type { Settings } from '../settings.ts'
+import type { KeyManager } from './keys.ts'
+import type { Vault } from './vault.ts'
+
+/**
+ * RFC 9068 section 2.2, plus the model that acts and the grant that the token hangs from; a token that
+ * a client got for itself has neither, and the client as its subject.
+ */
+export interface AccessTokenClaims extends JWTPayload {
+  iss: string
+  sub: string
+  /** This server, or the resources that the token is for. */
+  aud: string | string[]
+  client_id: string
+  scope: string
+  iat: number
+  exp: number
+  jti: string
+  model?: string
+  grant_id?: string
+}
+
+/** OpenID Connect Core section 2, plus the model that acts. */
+export interface IdTokenClaims extends JWTPayload {
+  iss: string
+  sub: string
+  aud: string
+  exp: number
+  iat: number
+  /** When the agent authenticated, also in the ID Token of a refresh. */
+  auth_time: number
+  nonce?: string
+  at_hash: string
+  acr: string
+  amr: string[]
+  model: string
+  email?: string
+}
+
+/** How many access tokens are known as verified. */
+const VERIFIED = 10_000
+
+/** Makes and reads every token of this server. What it refuses to read is undefined. */
+export class Tokens {
+  readonly #keys: KeyManager
+  readonly #vault: Vault
+  readonly #clock: Clock
+  readonly #settings: Settings
+  readonly #verified = new LRUCache<string, { kid: string; claims: AccessTokenClaims }>({
+    max: VERIFIED,
+  })
+
+  constructor(keys: KeyManager, vault: Vault, clock: Clock, settings: Settings) {
+    this.#keys = keys
+    this.#vault = vault
+    this.#clock = clock
+    this.#settings = settings
+  }
+
+  /** A signed JWT access token (RFC 9068) that lives for `expires_in` seconds. */
+  async signAccessToken(
+    facts: Pick<AccessTokenClaims, 'sub' | 'client_id' | 'scope' | 'model' | 'grant_id'> & {
+      /** By default this server. */
+      aud?: string | string[] | undefined
+    },
+    expires_in: number = this.#settings.ACCESS_TOKEN_TTL,
+  ): Promise<string> {
+    const now = this.#clock.now()
+    const claims: AccessTokenClaims = {
+      iss: this.#settings.ISSUER,
+      sub: facts.sub,
+      aud: facts.aud ?? this.#settings.ISSUER,
+      client_id: facts.client_id,
+      scope: facts.scope,
+      iat: now,
+      exp: now + expires_in,
+      jti: `at_${randomUUID()}`,
+      ...(facts.model !== undefined && { model: facts.model }),
+      ...(facts.grant_id !== undefined && { grant_id: facts.grant_id }),
+    }
+    return await this.#keys.signJwt('at+jwt', claims)
+  }
+
+  /**
+   * The claims of an access token that this server signed and that has not expired. Its signature
+   * is verified once; then it is known by its SHA-256 as long as its key is in the key set.
+   */
+  async readAccessToken(token: string): Promise<AccessTokenClaims | undefined> {
+    const digest = hash('sha256', token, 'base64url')
+    const known = this.#verified.get(digest)
+    if (known !== undefined) {
+      const valid = known.claims.exp > this.#clock.now() && (await this.#keys.find(known.kid))
+      return valid ? known.claims : undefined
+    }
+    const claims = await this.#verify<AccessTokenClaims>(token, {
+      typ: 'at+jwt',
+      currentDate: new Date(this.#clock.now() * 1000),
+      requiredClaims: ['sub', 'client_id', 'exp', 'iat', 'jti'],
+    })
+    const { kid } = claims ? decodeProtectedHeader(token) : {}
+    if (claims !== undefined && kid !== undefined) {
+      this.#verified.set(digest, { kid, claims: Object.freeze(claims) })
+    }
+    return claims
+  }
+
+  /**
+   * A signed ID Token for the client of the grant (OpenID Connect Core sections 2 and 3.1.3.6). It
+   * has no `azp`: its one audience is the client that asked.
+   */
+  async signIdToken(
+    grant: Grant,
+    client: Pick<Client, 'client_id' | 'id_token_signed_response_alg'>,
+    facts: { access_token: string; expires_in: number; nonce?: string; email?: string },
+  ): Promise<string> {
+    const now = this.#clock.now()
+    const claims: IdTokenClaims = {
+      iss: this.#settings.ISSUER,
+      sub: grant.agent_id,
+      aud: client.client_id,
+      exp: now + facts.expires_in,
+      iat: now,
+      auth_time: grant.created_at,
+      ...(facts.nonce !== undefined && { nonce: facts.nonce }),
+      at_hash: halfHash(facts.access_token),
+      acr: AGENT_ACR,
+      amr: grant.amr.split(' '),
+      model: grant.model,
+      ...(facts.email !== undefined && { email: facts.email }),
+    }
+    return await this.#keys.signJwt('JWT', claims, client.id_token_signed_response_alg)
+  }
+
+  /** The claims of an ID Token that this server signed for the client, however old it is. */
+  async readIdToken(token: string, client_id: string): Promise<IdTokenClaims | undefined> {
+    return await this.#verify<IdTokenClaims>(token, {
+      typ: 'JWT',
+      audience: client_id,
+      currentDate: new Date(0),
+      requiredClaims: ['sub', 'auth_time'],
+    })
+  }
+
+  async #verify<Claims>(
+    token: string,
+    options: JWTVerifyOptions,
+  ): Promise<(Claims & JWTPayload) | undefined> {
+    try {
+      const { payload } = await jwtVerify<Claims>(
+        token,
+        async ({ kid, alg }) => {
+          const key = kid === undefined ? undefined : await this.#keys.find(kid)
+          if (key === undefined || key.alg !== alg) throw new errors.JWKSNoMatchingKey()
+          return key.publicKey
+        },
+        { issuer: this.#settings.ISSUER, ...options },
+      )
+      return payload
+    } catch (error) {
+      if (error instanceof errors.JOSEError) return undefined
+      throw error
+    }
+  }
+
+  /** The authorization code of a request. */
+  sealCode(request_id: string): string {
+    return this.#vault.seal('ac_', Buffer.from(request_id))
+  }
+
+  /** The request whose authorization code this is. */
+  openCode(code: string): string | undefined {
+    return this.#vault.unseal('ac_', code)?.toString()
+  }
+
+  /** The refresh token of a grant with this number; each rotation counts one up. */
+  sealRefreshToken(grant_id: string, generation: number): string {
+    return this.#vault.seal('rt_', Buffer.from(`${generation}.${grant_id}`))
+  }
+
+  /** The grant and the number that a refresh token stands for. */
+  openRefreshToken(token: string): { grant_id: string; generation: number } | undefined {
+    const [, generation, grant_id] =
+      this.#vault
+        .unseal('rt_', token)
+        ?.toString()
+        .match(/^(\d+)\.(.+)$/) ?? []
+    if (generation === undefined || grant_id === undefined) return undefined
+    return { grant_id, generation: Number(generation) }
+  }
+}
+
+/** The left half of the SHA-256, which goes with RS256 and ES256 (OpenID Connect Core 3.1.3.6). */
+function halfHash(token: string): string {
+  return hash('sha256', token, 'buffer').subarray(0, 16).toString('base64url')
+}

@@ -1,0 +1,116 @@
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHmac,
+  createSecretKey,
+  hkdfSync,
+  type KeyObject,
+  randomBytes,
+  timingSafeEqual,
+} from 'node:crypto'
+import { linkSync, mkdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { decodeKey, type Settings, SettingsError } from '../settings.ts'
+
+const MAC_BYTES = 32
+
+/** What depends on the encryption key, which the database does not hold. */
+export class Vault {
+  readonly #cipherKey: Buffer
+  readonly #sealKey: KeyObject
+
+  constructor(encryptionKey: Buffer) {
+    this.#cipherKey = derive(encryptionKey, 'auth-agent private keys at rest')
+    this.#sealKey = createSecretKey(derive(encryptionKey, 'auth-agent sealed tokens'))
+  }
+
+  /** AES-256-GCM, with `context` authenticated beside the text. */
+  encrypt(text: string, context: string): string {
+    const nonce = randomBytes(12)
+    const cipher = createCipheriv('aes-256-gcm', this.#cipherKey, nonce)
+    cipher.setAAD(Buffer.from(context))
+    const encrypted = Buffer.concat([cipher.update(text, 'utf8'), cipher.final()])
+    return Buffer.concat([nonce, cipher.getAuthTag(), encrypted]).toString('base64url')
+  }
+
+  /** @throws when the text was not encrypted with this key and context. */
+  decrypt(encrypted: string, context: string): string {
+    const bytes = Buffer.from(encrypted, 'base64url')
+    const decipher = createDecipheriv('aes-256-gcm', this.#cipherKey, bytes.subarray(0, 12))
+    decipher.setAAD(Buffer.from(context))
+    decipher.setAuthTag(bytes.subarray(12, 28))
+    return decipher.update(bytes.subarray(28), undefined, 'utf8') + decipher.final('utf8')
+  }
+
+  /**
+   * An opaque token that names `content` and that only this server can have made: `prefix`, then
+   * the content and its HMAC-SHA256. The same content always gives the same token, so it can be
+   * answered again without being stored.
+   */
+  seal(prefix: string, content: Buffer): string {
+    return prefix + Buffer.concat([content, this.#mac(prefix, content)]).toString('base64url')
+  }
+
+  /** The content of a token that `seal` made with this prefix; undefined for any other text. */
+  unseal(prefix: string, token: string): Buffer | undefined {
+    if (!token.startsWith(prefix)) return undefined
+    const text = token.slice(prefix.length)
+    const bytes = Buffer.from(text, 'base64url')
+    // One token has one spelling: Node's decoder skips what it does not know.
+    if (bytes.length < MAC_BYTES || bytes.toString('base64url') !== text) return undefined
+    const content = bytes.subarray(0, -MAC_BYTES)
+    const authentic = timingSafeEqual(bytes.subarray(-MAC_BYTES), this.#mac(prefix, content))
+    return authentic ? content : undefined
+  }
+
+  /** An HMAC-SHA256 of a text that is too short to be kept under a plain hash. */
+  fingerprint(purpose: string, text: string): string {
+    return this.#mac(`${purpose} fingerprint `, Buffer.from(text)).toString('base64url')
+  }
+
+  #mac(prefix: string, content: Buffer): Buffer {
+    return createHmac('sha256', this.#sealKey).update(prefix).update(content).digest()
+  }
+}
+
+function derive(key: Buffer, purpose: string): Buffer {
+  return Buffer.from(hkdfSync('sha256', key, '', purpose, 32))
+}
+
+/**
+ * Opens the vault with ENCRYPTION_KEY, or with the key in ENCRYPTION_KEY_FILE, which is made (mode
+ * 0600) when it does not exist. A database in memory gets a key of its own.
+ * @throws {SettingsError} when the file holds no key.
+ */
+export function openVault(settings: Settings): Vault {
+  const { ENCRYPTION_KEY, ENCRYPTION_KEY_FILE, DATABASE_URL } = settings
+  const given = ENCRYPTION_KEY === undefined ? undefined : decodeKey(ENCRYPTION_KEY)
+  if (given !== undefined) return new Vault(given)
+  const database = DATABASE_URL.slice('sqlite:'.length)
+  if (ENCRYPTION_KEY_FILE === undefined && database === ':memory:')
+    return new Vault(randomBytes(32))
+  const file = resolve(ENCRYPTION_KEY_FILE ?? `${database}.key`)
+  const key = decodeKey(readOrMake(file))
+  if (key === undefined) throw new SettingsError([`ENCRYPTION_KEY_FILE=${file}: holds no key`])
+  return new Vault(key)
+}
+
+/** Linked into place whole, so that of processes that start together all read the same key. */
+function readOrMake(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+  const draft = `${file}.${randomBytes(8).toString('hex')}`
+  writeFileSync(draft, `${randomBytes(32).toString('base64url')}\n`, { mode: 0o600, flush: true })
+  try {
+    linkSync(draft, file)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  } finally {
+    unlinkSync(draft)
+  }
+  return readFileSync(file, 'utf8')
+}

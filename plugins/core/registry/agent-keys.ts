@@ -1,0 +1,113 @@
+import type { FastifyInstance } from 'fastify'
+import {
+  type CryptoKey,
+  calculateJwkThumbprint,
+  exportJWK,
+  generateKeyPair,
+  importJWK,
+  type JWK,
+} from 'jose'
+import { LRUCache } from 'lru-cache'
+import type { AgentKey } from '../../../db/store.ts'
+import { OAuthError } from '../http/errors.ts'
+
+/** The algorithms of an agent's keys (RFC 7518 section 3.4, RFC 8037 section 3.1). */
+export const AGENT_KEY_ALGS = ['ES256', 'EdDSA']
+/** How many keys an agent may have: enough to replace them one by one. */
+const KEYS_PER_AGENT = 10
+/** How many imported keys a process keeps. */
+const IMPORTED = 10_000
+
+/** The public keys by which agents prove themselves. A private key is never stored here. */
+export class AgentKeys {
+  readonly #app: Pick<FastifyInstance, 'audit' | 'clock' | 'store'>
+  readonly #imported = new LRUCache<string, Promise<CryptoKey>>({ max: IMPORTED })
+
+  constructor(app: Pick<FastifyInstance, 'audit' | 'clock' | 'store'>) {
+    this.#app = app
+  }
+
+  /**
+   * Registers a public JSON Web Key of an agent, under its own `kid` or else its thumbprint (RFC
+   * 7638).
+   * @throws {OAuthError} invalid_request for a key that is private, of another kind or known
+   *   already; not_found for an unknown agent
+   */
+  async add(agent_id: string, jwk: JWK): Promise<AgentKey> {
+    const key = await this.#toRow(agent_id, jwk)
+    const { outcome } = await this.#app.store.agentKeys.add(
+      key,
+      KEYS_PER_AGENT,
+      this.#event(agent_id, 'added', key.kid),
+    )
+    if (outcome === 'unknown_agent') throw new OAuthError('not_found', `There is no ${agent_id}`)
+    if (outcome === 'registered_before') throw problem(`has the kid ${key.kid} of another key`)
+    if (outcome === 'too_many') throw problem(`is one too many, ${KEYS_PER_AGENT} are allowed`)
+    return key
+  }
+
+  /** Makes a key pair and registers its public half; the private one is in this answer alone. */
+  async generate(agent_id: string): Promise<{ key: AgentKey; private_jwk: JWK }> {
+    const { publicKey, privateKey } = await generateKeyPair('ES256', { extractable: true })
+    const key = await this.add(agent_id, await exportJWK(publicKey))
+    const { kid, alg } = key
+    return { key, private_jwk: { ...(await exportJWK(privateKey)), kid, alg, use: 'sig' } }
+  }
+
+  /** @throws {OAuthError} not_found */
+  async remove(agent_id: string, kid: string): Promise<void> {
+    const event = this.#event(agent_id, 'removed', kid)
+    if (await this.#app.store.agentKeys.remove(agent_id, kid, event)) return
+    throw new OAuthError('not_found', `${agent_id} has no key ${kid}`)
+  }
+
+  list(agent_id: string): Promise<AgentKey[]> {
+    return this.#app.store.agentKeys.list(agent_id)
+  }
+
+  /** The key, ready to verify with. */
+  import({ public_jwk, alg }: Pick<AgentKey, 'public_jwk' | 'alg'>): Promise<CryptoKey> {
+    let key = this.#imported.get(public_jwk)
+    if (key === undefined) {
+      key = importJWK(JSON.parse(public_jwk), alg) as Promise<CryptoKey>
+      this.#imported.set(public_jwk, key)
+    }
+    return key
+  }
+
+  #event(agent_id: string, outcome: string, kid: string) {
+    return this.#app.audit.toRow({ event: 'key', outcome, agent_id, detail: kid })
+  }
+
+  async #toRow(agent_id: string, jwk: JWK): Promise<AgentKey> {
+    const { kty, crv, x, y } = jwk
+    if (jwk.d !== undefined || jwk.k !== undefined) {
+      throw problem('is private: register its public part only, and keep the rest to the agent')
+    }
+    const alg = kty === 'EC' && crv === 'P-256' ? 'ES256' : crv === 'Ed25519' ? 'EdDSA' : undefined
+    if (alg === undefined) throw problem('must be an EC key on P-256 or an OKP key on Ed25519')
+    if (jwk.alg !== undefined && jwk.alg !== alg) throw problem(`must be for ${alg}`)
+    if (jwk.use !== undefined && jwk.use !== 'sig') throw problem('must be for signatures')
+    const members: JWK = alg === 'ES256' ? { kty, crv, x, y } : { kty, crv, x }
+    try {
+      await importJWK(members, alg)
+    } catch (cause) {
+      throw problem('is not a JSON Web Key', cause)
+    }
+    const kid = jwk.kid ?? (await calculateJwkThumbprint(members))
+    if (typeof kid !== 'string' || !/^[\x21-\x7e]{1,255}$/.test(kid)) {
+      throw problem('must have a kid of 1 to 255 visible ASCII characters, or none')
+    }
+    return {
+      agent_id,
+      kid,
+      alg,
+      public_jwk: JSON.stringify({ ...members, kid, alg, use: 'sig' }),
+      created_at: this.#app.clock.now(),
+    }
+  }
+}
+
+function problem(text: string, cause?: unknown): OAuthError {
+  return new OAuthError('invalid_request', `The key ${text}`, { cause })
+}

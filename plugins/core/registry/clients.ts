@@ -1,0 +1,35 @@
+import type { Client, LiveSecret, Store } from '../../../db/store.ts'
+import type { Clock } from '../clock.ts'
+import type { ClientDocuments } from './client-documents.ts'
+
+/** Finds clients, whoever registered them. */
+export class Clients {
+  readonly #store: Pick<Store, 'clients'>
+  readonly #clock: Clock
+  readonly #documents: ClientDocuments
+
+  constructor(store: Pick<Store, 'clients'>, clock: Clock, documents: ClientDocuments) {
+    this.#store = store
+    this.#clock = clock
+    this.#documents = documents
+  }
+
+  /** @throws {OAuthError} invalid_client for a metadata document that cannot be used */
+  async find(client_id: string): Promise<Client | undefined> {
+    return this.#documents.concern(client_id)
+      ? await this.#documents.read(client_id)
+      : await this.#store.clients.find(client_id)
+  }
+
+  /**
+   * The client, with the secrets that are good now.
+   * @throws {OAuthError} as `find` does
+   */
+  async findWithSecrets(
+    client_id: string,
+  ): Promise<(Client & { secrets: LiveSecret[] }) | undefined> {
+    return this.#documents.concern(client_id)
+      ? { ...(await this.#documents.read(client_id)), secrets: [] }
+      : await this.#store.clients.findWithSecrets(client_id, this.#clock.now())
+  }
+}

@@ -1,0 +1,394 @@
+import type { FastifyInstance } from 'fastify'
+import type {
+  Agent,
+  AgentChange,
+  Client,
+  ClientChange,
+  Resource,
+  ResourceChange,
+} from '../../../db/store.ts'
+import { type ClientMetadata, redirectUriProblem } from '../../../schemas/client.ts'
+import { ID_TOKEN_SIGNING_ALGS } from '../../../schemas/openid.ts'
+import { normalResourceUri } from '../../../schemas/resource.ts'
+import { IDENTITY_SCOPES, scopeWords } from '../../../schemas/scope.ts'
+import { CLIENT_AUTHENTICATION_METHODS, hasSecret } from '../callers/client-authentication.ts'
+import { RESOURCE_ID_PREFIX } from '../callers/resource-authentication.ts'
+import { hashToken, newId, newSecret } from '../crypto/secrets.ts'
+import { OAuthError } from '../http/errors.ts'
+import { MAX_REUSE_GRACE } from '../settings.ts'
+
+export interface NewClient extends Partial<Pick<Client, 'application_type' | 'jwks' | 'jwks_uri'>> {
+  client_name: string
+  /** None for a client that does not use authorization codes. */
+  redirect_uris: string[]
+  /** `none` for a public client; by default `client_secret_basic`. */
+  token_endpoint_auth_method?: string
+  /** By default `authorization_code` and `refresh_token`. */
+  grant_types?: string[]
+  /** `RS256` or `ES256`; by default `RS256` (OpenID Connect Dynamic Client Registration 2). */
+  id_token_signed_response_alg?: string
+  /** In seconds; null for the server's REFRESH_REUSE_GRACE. */
+  refresh_reuse_grace?: number | null
+  /** The only scopes that it may ask for, and those that it can have for itself. */
+  scope?: string | null
+}
+
+export interface NewResource {
+  uri: string
+  scopes: string[]
+  name?: string | undefined
+}
+
+export interface SecretRotation {
+  /** For how many seconds the old secret stays good. */
+  overlap?: number
+  /** Whether all that the old one gave access to ends with it (RFC 9700 section 4.14.2). */
+  compromised?: boolean
+}
+
+/**
+ * Registers and changes clients, agents and protected resources: what the command line and dynamic
+ * registration share.
+ * A secret is in an answer once and is nowhere afterwards.
+ */
+export class Registration {
+  readonly #app: Pick<FastifyInstance, 'audit' | 'clock' | 'secrets' | 'store'>
+
+  constructor(app: Pick<FastifyInstance, 'audit' | 'clock' | 'secrets' | 'store'>) {
+    this.#app = app
+  }
+
+  /** @throws {OAuthError} invalid_redirect_uri, invalid_client_metadata (RFC 7591 section 3.2.2) */
+  async createClient(
+    given: NewClient,
+    registered: { origin: Client['origin']; registration_token_hash?: string } = {
+      origin: 'operator',
+    },
+  ): Promise<{ client: Client; client_secret?: string }> {
+    assertTokenTerms(given)
+    const { grant_types = ['authorization_code', 'refresh_token'] } = given
+    const client: Client = {
+      client_id: newId('client_'),
+      ...registeredMetadata({ ...given, grant_types }),
+      scope: registeredScope(given.scope ?? null),
+      refresh_reuse_grace: given.refresh_reuse_grace ?? null,
+      origin: registered.origin,
+      created_at: this.#app.clock.now(),
+      disabled_at: null,
+    }
+    const { registration_token_hash } = registered
+    if (!hasSecret(client)) {
+      await this.#app.store.clients.create(client, undefined, registration_token_hash)
+      return { client }
+    }
+    const client_secret = newSecret('cs_')
+    const secret = await this.#app.secrets.toRow(client.client_id, client_secret)
+    await this.#app.store.clients.create(client, secret, registration_token_hash)
+    return { client, client_secret }
+  }
+
+  /** @throws {OAuthError} as `createClient` does, and not_found */
+  async updateClient(client_id: string, change: ClientChange): Promise<Client> {
+    const client = found(await this.#app.store.clients.find(client_id), client_id)
+    registeredMetadata({ ...client, ...change })
+    assertTokenTerms(change)
+    if (change.scope !== undefined) registeredScope(change.scope)
+    const update = this.#app.store.clients.update(client_id, change, this.#app.clock.now())
+    return found(await update, client_id)
+  }
+
+  /**
+   * Gives the client a new secret.
+   * @throws {OAuthError} not_found, invalid_client_metadata for a public client
+   */
+  async rotateClientSecret(client_id: string, rotation: SecretRotation = {}): Promise<string> {
+    const client = found(await this.#app.store.clients.find(client_id), client_id)
+    if (!hasSecret(client)) {
+      throw new OAuthError('invalid_client_metadata', `${client_id} is a client without a secret`)
+    }
+    const client_secret = newSecret('cs_')
+    const row = await this.#app.secrets.toRow(client_id, client_secret)
+    const { overlap = 0, compromised = false } = rotation
+    await this.#app.store.clients.replaceSecret(row, row.created_at + overlap, compromised)
+    return client_secret
+  }
+
+  /** @throws {OAuthError} invalid_request for an e-mail address that is none */
+  async createAgent(given: {
+    email: string
+    name?: string
+  }): Promise<{ agent: Agent; agent_secret: string }> {
+    assertEmail(given.email)
+    const agent: Agent = {
+      agent_id: newId('agent_'),
+      email: given.email,
+      name: given.name ?? null,
+      created_at: this.#app.clock.now(),
+      disabled_at: null,
+    }
+    const agent_secret = newSecret('ags_')
+    const secret = await this.#app.secrets.toRow(agent.agent_id, agent_secret)
+    await this.#app.store.agents.create(agent, secret)
+    return { agent, agent_secret }
+  }
+
+  /** @throws {OAuthError} as `createAgent` does, and not_found */
+  async updateAgent(agent_id: string, change: AgentChange): Promise<Agent> {
+    if (change.email !== undefined) assertEmail(change.email)
+    const agent = found(
+      await this.#app.store.agents.update(agent_id, change, this.#app.clock.now()),
+      agent_id,
+    )
+    if (change.disabled_at !== undefined) {
+      const outcome = change.disabled_at === null ? 'enabled' : 'disabled'
+      await this.#app.audit.record({ event: 'agent', outcome, agent_id })
+    }
+    return agent
+  }
+
+  /**
+   * Gives the agent a new secret.
+   * @throws {OAuthError} not_found
+   */
+  async rotateAgentSecret(agent_id: string, rotation: SecretRotation = {}): Promise<string> {
+    found(await this.#app.store.agents.find(agent_id), agent_id)
+    const agent_secret = newSecret('ags_')
+    const row = await this.#app.secrets.toRow(agent_id, agent_secret)
+    const { overlap = 0, compromised = false } = rotation
+    await this.#app.store.agents.replaceSecret(row, row.created_at + overlap, compromised)
+    return agent_secret
+  }
+
+  /** Makes what allows somebody to register clients, for `expires_in` seconds or until deleted. */
+  async createInitialAccessToken(
+    name?: string,
+    expires_in?: number,
+  ): Promise<{ token_id: string; expires_at: number | null; initial_access_token: string }> {
+    const token_id = newId('riat_')
+    const initial_access_token = newSecret('iat_')
+    const created_at = this.#app.clock.now()
+    const expires_at = expires_in === undefined ? null : created_at + expires_in
+    await this.#app.store.initialAccessTokens.create({
+      token_id,
+      token_hash: hashToken(initial_access_token),
+      name: name ?? null,
+      created_at,
+      expires_at,
+    })
+    return { token_id, expires_at, initial_access_token }
+  }
+
+  /**
+   * Registers an API or MCP server, whose URI and scopes clients can then ask for (RFC 8707).
+   * @throws {OAuthError} invalid_target, invalid_scope
+   */
+  async createResource(
+    given: NewResource,
+  ): Promise<{ resource: Resource; resource_secret: string }> {
+    const normal_uri = normalResourceUri(given.uri)
+    if (normal_uri === undefined) {
+      throw new OAuthError(
+        'invalid_target',
+        `${given.uri} is not an absolute URI without a fragment`,
+      )
+    }
+    assertScopes(given.scopes)
+    const resource: Resource = {
+      resource_id: newId(RESOURCE_ID_PREFIX),
+      uri: given.uri,
+      normal_uri,
+      name: given.name ?? null,
+      scopes: [...new Set(given.scopes)],
+      created_at: this.#app.clock.now(),
+    }
+    const resource_secret = newSecret('rss_')
+    const secret = await this.#app.secrets.toRow(resource.resource_id, resource_secret)
+    const { outcome } = await this.#app.store.resources.create(resource, secret)
+    if (outcome === 'exists') {
+      throw new OAuthError('invalid_target', `The resource ${given.uri} is registered already`)
+    }
+    return { resource, resource_secret }
+  }
+
+  /** @throws {OAuthError} invalid_scope, not_found */
+  async updateResource(resource_id: string, change: ResourceChange): Promise<Resource> {
+    if (change.scopes !== undefined) assertScopes(change.scopes)
+    return found(await this.#app.store.resources.update(resource_id, change), resource_id)
+  }
+
+  /**
+   * Gives the resource a new secret; the old one stays good for `overlap` seconds.
+   * @throws {OAuthError} not_found
+   */
+  async rotateResourceSecret(resource_id: string, overlap = 0): Promise<string> {
+    found(await this.#app.store.resources.find(resource_id), resource_id)
+    const resource_secret = newSecret('rss_')
+    const row = await this.#app.secrets.toRow(resource_id, resource_secret)
+    await this.#app.store.resources.replaceSecret(row, this.#app.clock.now() + overlap)
+    return resource_secret
+  }
+}
+
+function found<T>(value: T | undefined, id: string): T {
+  if (value === undefined) throw new OAuthError('not_found', `There is no ${id}`)
+  return value
+}
+
+/** What a client says of itself, checked and completed, whoever registers it (RFC 7591 section 2). */
+export function registeredMetadata(
+  given: ClientMetadata | NewClient | Client,
+): Pick<
+  Client,
+  | 'client_name'
+  | 'redirect_uris'
+  | 'grant_types'
+  | 'token_endpoint_auth_method'
+  | 'jwks'
+  | 'jwks_uri'
+  | 'application_type'
+  | 'id_token_signed_response_alg'
+> {
+  const {
+    redirect_uris = [],
+    grant_types = ['authorization_code'],
+    token_endpoint_auth_method = 'client_secret_basic',
+    jwks = null,
+    jwks_uri = null,
+    application_type = null,
+    id_token_signed_response_alg = 'RS256',
+  } = given
+  assertGrantTypes(grant_types, token_endpoint_auth_method)
+  if (grant_types.includes('authorization_code') && redirect_uris.length === 0) {
+    throw new OAuthError('invalid_redirect_uri', 'A redirect URI is required')
+  }
+  assertRedirectUris(redirect_uris)
+  const client_name = given.client_name ?? hostOf(redirect_uris[0])
+  assertClientName(client_name)
+  if ('response_types' in given && given.response_types?.includes('code') === false) {
+    throw invalidMetadata('The only response_type is code')
+  }
+  if (!CLIENT_AUTHENTICATION_METHODS.includes(token_endpoint_auth_method)) {
+    throw invalidMetadata(
+      `token_endpoint_auth_method must be one of ${CLIENT_AUTHENTICATION_METHODS.join(', ')}`,
+    )
+  }
+  assertKeys(token_endpoint_auth_method, jwks, jwks_uri)
+  assertTokenTerms({ id_token_signed_response_alg })
+  return {
+    client_name,
+    redirect_uris,
+    grant_types,
+    token_endpoint_auth_method,
+    jwks,
+    jwks_uri,
+    application_type,
+    id_token_signed_response_alg,
+  }
+}
+
+/**
+ * What a client that nobody here knows may have of what it says: to act for itself is the operator's
+ * to allow, and grant types that we do not have are left out (RFC 7591 section 2).
+ */
+export function strangersMetadata(given: ClientMetadata): ReturnType<typeof registeredMetadata> {
+  const grant_types = given.grant_types?.filter((type) => STRANGERS_GRANT_TYPES.includes(type))
+  return registeredMetadata({ ...given, grant_types })
+}
+
+const STRANGERS_GRANT_TYPES = ['authorization_code', 'refresh_token']
+const GRANT_TYPES = ['authorization_code', 'refresh_token', 'client_credentials']
+
+function assertGrantTypes(grant_types: string[], token_endpoint_auth_method: string): void {
+  if (grant_types.length === 0 || grant_types.some((type) => !GRANT_TYPES.includes(type))) {
+    throw invalidMetadata(`grant_types can be ${GRANT_TYPES.join(', ')}`)
+  }
+  if (grant_types.includes('client_credentials') && token_endpoint_auth_method === 'none') {
+    throw invalidMetadata('A public client may not use client_credentials')
+  }
+}
+
+/** RFC 7591 section 2: `jwks` and `jwks_uri` exclude each other; keys are public ones. */
+function assertKeys(method: string, jwks: Client['jwks'], jwks_uri: string | null): void {
+  if (jwks !== null && jwks_uri !== null) throw invalidMetadata('Give jwks or jwks_uri, not both')
+  if (method === 'private_key_jwt' && jwks === null && jwks_uri === null) {
+    throw invalidMetadata('private_key_jwt needs jwks or jwks_uri')
+  }
+  if (jwks?.keys.some((key) => 'd' in key || 'k' in key || typeof key.kty !== 'string')) {
+    throw invalidMetadata('jwks must hold public keys and nothing else')
+  }
+  if (jwks_uri !== null && !(URL.canParse(jwks_uri) && new URL(jwks_uri).protocol === 'https:')) {
+    throw invalidMetadata('jwks_uri must be an https URL')
+  }
+}
+
+function registeredScope(scope: string | null): string | null {
+  if (scope === null) return null
+  const words = scopeWords(scope)
+  for (const word of words) assertScopeWord(word)
+  return words.join(' ')
+}
+
+function invalidMetadata(description: string): OAuthError {
+  return new OAuthError('invalid_client_metadata', description)
+}
+
+function hostOf(uri = ''): string {
+  return URL.canParse(uri) ? new URL(uri).host : 'Unnamed'
+}
+
+function assertClientName(name: string): void {
+  if (name.trim() === '' || name.length > 200 || /\p{Cc}/u.test(name)) {
+    throw new OAuthError(
+      'invalid_client_metadata',
+      'The name must have 1 to 200 printable characters',
+    )
+  }
+}
+
+function assertRedirectUris(uris: string[]): void {
+  for (const uri of uris) {
+    const problem = redirectUriProblem(uri)
+    if (problem !== undefined) throw new OAuthError('invalid_redirect_uri', problem)
+  }
+}
+
+/** RFC 6749 section 3.3. */
+function assertScopeWord(word: string): void {
+  if (!/^[\x21\x23-\x5b\x5d-\x7e]{1,100}$/.test(word)) {
+    throw new OAuthError('invalid_scope', `${word} cannot be a scope`)
+  }
+}
+
+/** Not the words that mean something here already. */
+function assertScopes(scopes: string[]): void {
+  for (const word of scopes) {
+    assertScopeWord(word)
+    if ([...IDENTITY_SCOPES, 'offline_access'].includes(word)) {
+      throw new OAuthError('invalid_scope', `The scope ${word} is this server's own`)
+    }
+  }
+}
+
+function assertTokenTerms({
+  id_token_signed_response_alg: alg = 'RS256',
+  refresh_reuse_grace: grace = null,
+}: Pick<NewClient, 'id_token_signed_response_alg' | 'refresh_reuse_grace'>): void {
+  if (!ID_TOKEN_SIGNING_ALGS.includes(alg)) {
+    throw new OAuthError(
+      'invalid_client_metadata',
+      `id_token_signed_response_alg must be one of ${ID_TOKEN_SIGNING_ALGS.join(', ')}`,
+    )
+  }
+  if (grace !== null && !(Number.isInteger(grace) && grace >= 0 && grace <= MAX_REUSE_GRACE)) {
+    throw new OAuthError(
+      'invalid_client_metadata',
+      `refresh_reuse_grace must be a whole number of seconds from 0 to ${MAX_REUSE_GRACE}`,
+    )
+  }
+}
+
+function assertEmail(email: string): void {
+  if (!/^[^\s@"<>]+@[^\s@"<>]+$/.test(email) || email.length > 254) {
+    throw new OAuthError('invalid_request', `${email} is not an e-mail address`)
+  }
+}

@@ -1,0 +1,82 @@
+import type { FastifyInstance } from 'fastify'
+import type {
+  Authentication,
+  AuthenticationOutcome,
+  AuthorizationRequestState,
+} from '../../../db/store.ts'
+import type { AuthenticateResponse } from '../../../schemas/authenticate.ts'
+import { invalidCredentials } from '../callers/agent-authentication.ts'
+import { newId } from '../crypto/secrets.ts'
+import { OAuthError } from '../http/errors.ts'
+import { authorizationResponse } from './authorization-response.ts'
+
+export type AgentSignIn = ReturnType<typeof createAgentSignIn>
+
+/** The steps that every way of an agent to authenticate a request begins and ends with. */
+export function createAgentSignIn(
+  app: Pick<
+    FastifyInstance,
+    'audit' | 'clock' | 'log' | 'requestWatch' | 'settings' | 'store' | 'tokens'
+  >,
+) {
+  return {
+    /**
+     * The request, which must still be pending: that spares the work of checking a secret.
+     * @throws {OAuthError} invalid_request
+     */
+    async findPending(request_id: string): Promise<AuthorizationRequestState> {
+      const found = await app.store.authorizationRequests.find(request_id)
+      if (found === undefined) throw unknownRequest()
+      if (found.grant_id !== null) throw authenticatedBefore()
+      if (found.expires_at <= app.clock.now()) throw unknownRequest()
+      return found
+    },
+
+    /** What the store needs to bind the request to a new grant. */
+    prepare(
+      signIn: Pick<Authentication, 'request_id' | 'agent_id' | 'model' | 'deliver' | 'amr'>,
+      address: string,
+    ): Authentication {
+      const now = app.clock.now()
+      const { event_id } = app.audit.toRow({ event: 'sign_in', outcome: 'granted' })
+      return {
+        ...signIn,
+        grant_id: newId('grant_'),
+        now,
+        code_expires_at: now + app.settings.AUTHORIZATION_CODE_TTL,
+        event: { event_id, address },
+      }
+    },
+
+    /**
+     * The answer to the agent. Whoever waits for the request is woken.
+     * @throws {OAuthError} when the request was not this agent's to have
+     */
+    conclude(authentication: Authentication, result: AuthenticationOutcome): AuthenticateResponse {
+      if (result.outcome === 'agent_disabled') throw invalidCredentials()
+      if (result.outcome === 'authenticated_before') throw authenticatedBefore()
+      if (result.outcome !== 'authenticated') throw unknownRequest()
+      const { request_id, agent_id, model, grant_id, amr } = authentication
+      app.requestWatch.notify(request_id)
+      const { client_id, state } = result.request
+      app.log.info({ agent_id, client_id, grant_id, model, amr }, 'agent signed in')
+      const code = app.tokens.sealCode(request_id)
+      return {
+        status: 'authenticated',
+        success: true,
+        message: 'The agent is authenticated',
+        ...authorizationResponse(result.request, { code, state, iss: app.settings.ISSUER }),
+      }
+    },
+  }
+}
+
+function unknownRequest(): OAuthError {
+  return new OAuthError('invalid_request', 'The request_id is unknown or has expired', {
+    status: 404,
+  })
+}
+
+function authenticatedBefore(): OAuthError {
+  return new OAuthError('invalid_request', 'The request was authenticated already', { status: 409 })
+}

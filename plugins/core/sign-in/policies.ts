@@ -1,0 +1,123 @@
+import type { TSchema } from '@sinclair/typebox'
+import { Value } from '@sinclair/typebox/value'
+import type { FastifyInstance } from 'fastify'
+import type { AuthorizationRequest } from '../../../db/store.ts'
+import { redirectHost } from '../../../schemas/client.ts'
+import { AgentPolicy, allowsModel, ModelPolicy } from '../../../schemas/policy.ts'
+import { OAuthError } from '../http/errors.ts'
+
+export interface SignIn {
+  agent_id: string
+  model: string
+  deliver: 'agent' | null
+}
+
+/** What owners let their agents do, and which models a site takes. */
+export class Policies {
+  readonly #app: Pick<FastifyInstance, 'audit' | 'store'>
+
+  constructor(app: Pick<FastifyInstance, 'audit' | 'store'>) {
+    this.#app = app
+  }
+
+  ofAgent(agent_id: string): Promise<AgentPolicy> {
+    return this.#app.store.policies.ofAgent(agent_id)
+  }
+
+  ofClient(client_id: string): Promise<ModelPolicy> {
+    return this.#app.store.policies.ofClient(client_id)
+  }
+
+  /**
+   * Changes what is named of an agent's policy.
+   * @throws {OAuthError} invalid_request for a policy that is none, or that would lock the agent
+   *   out; not_found
+   */
+  async changeAgent(agent_id: string, change: Partial<AgentPolicy>): Promise<AgentPolicy> {
+    assertPolicy(AgentPolicy, change)
+    if (
+      change.secret === 'forbid' &&
+      (await this.#app.store.agentKeys.list(agent_id)).length === 0
+    ) {
+      throw new OAuthError('invalid_request', 'Register a key before you forbid the secret')
+    }
+    const event = this.#event(change, { agent_id })
+    const allowed_sites = change.allowed_sites?.map(normalSite)
+    const policy = await this.#app.store.policies.changeOfAgent(
+      agent_id,
+      allowed_sites ? { ...change, allowed_sites } : change,
+      event,
+    )
+    if (policy === undefined) throw new OAuthError('not_found', `There is no ${agent_id}`)
+    return policy
+  }
+
+  /**
+   * Changes which models a site takes.
+   * @throws {OAuthError} invalid_request for a policy that is none; not_found
+   */
+  async changeClient(client_id: string, change: Partial<ModelPolicy>): Promise<ModelPolicy> {
+    assertPolicy(ModelPolicy, change)
+    const event = this.#event(change, { client_id })
+    const policy = await this.#app.store.policies.changeOfClient(client_id, change, event)
+    if (policy === undefined) throw new OAuthError('not_found', `There is no ${client_id}`)
+    return policy
+  }
+
+  /**
+   * What the policies of an agent and of the site say to a sign-in: it is allowed, or its owner has
+   * to be asked first.
+   * @throws {OAuthError} access_denied for what they refuse
+   */
+  async decide(
+    { agent_id, model, deliver }: SignIn,
+    { client_id, redirect_uri }: Pick<AuthorizationRequest, 'client_id' | 'redirect_uri'>,
+  ): Promise<'allowed' | { ask: { remember: boolean } }> {
+    const { agent, client, registered } = await this.#app.store.policies.ofSignIn(
+      agent_id,
+      client_id,
+    )
+    if (!allowsModel(agent, model)) {
+      throw refused(`The agent may not sign in with the model ${model}`)
+    }
+    if (!allowsModel(client, model)) throw refused(`The site does not take the model ${model}`)
+    if (agent.deliver === 'agent' && deliver !== 'agent') {
+      throw refused('The agent may sign in only with deliver set to agent')
+    }
+    const host = redirectHost(redirect_uri)
+    if (
+      agent.sites === 'any' ||
+      (agent.sites === 'registered' && registered) ||
+      agent.allowed_sites.some((site) => [client_id, host].includes(site))
+    ) {
+      return 'allowed'
+    }
+    if (agent.sites === 'list') throw refused(`The agent may not sign in to ${host}`)
+    return { ask: { remember: agent.remember_sites } }
+  }
+
+  #event(change: object, whose: { agent_id?: string; client_id?: string }) {
+    const detail = JSON.stringify(change).slice(0, 1000)
+    return this.#app.audit.toRow({ event: 'policy', outcome: 'changed', detail, ...whose })
+  }
+}
+
+/** A host knows no case; a client_id does. */
+function normalSite(site: string): string {
+  return site.startsWith('client_') || site.includes('/') ? site : site.toLowerCase()
+}
+
+function assertPolicy(schema: TSchema & { properties: Record<string, TSchema> }, change: object) {
+  for (const [name, value] of Object.entries(change)) {
+    const member = schema.properties[name]
+    if (member !== undefined && Value.Check(member, value)) continue
+    throw new OAuthError(
+      'invalid_request',
+      `The policy cannot have ${name} ${JSON.stringify(value)}`,
+    )
+  }
+}
+
+function refused(text: string): OAuthError {
+  return new OAuthError('access_denied', text)
+}

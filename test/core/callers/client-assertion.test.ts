@@ -1,0 +1,263 @@
+import { randomUUID } from 'node:crypto'
+import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose'
+import t, { type Test } from 'tap'
+import {
+  CLIENT_ASSERTION_ALGORITHMS,
+  CLIENT_ASSERTION_TYPE,
+} from '../../../plugins/core/callers/client-assertion.ts'
+import type { NewClient } from '../../../plugins/core/registry/registration.ts'
+import {
+  build,
+  createAgent,
+  createApi,
+  createSite,
+  getCode,
+  type Parameters,
+  post,
+  redeem,
+  refresh,
+  startWeb,
+  TestClock,
+} from '../../harness.ts'
+
+const clock = new TestClock()
+
+async function makeKey(kid: string, alg = 'ES256') {
+  const { publicKey, privateKey } = await generateKeyPair(alg)
+  const jwk = { ...(await exportJWK(publicKey)), kid }
+  const sign = (claims: JWTPayload, header: { alg?: string; kid?: string } = {}) =>
+    new SignJWT(claims).setProtectedHeader({ alg, kid, ...header }).sign(privateKey)
+  return { jwk, sign }
+}
+type Key = Awaited<ReturnType<typeof makeKey>>
+
+const goodClaims = (client_id: string, aud: string): JWTPayload => ({
+  iss: client_id,
+  sub: client_id,
+  aud,
+  jti: randomUUID(),
+  iat: clock.now(),
+  exp: clock.now() + 60,
+})
+
+/** A client with this key that may act for itself. */
+async function setUp(t: Test, key: Key) {
+  const app = await build(t, {}, { clock })
+  await createApi(app, { uri: 'https://api.example', scopes: ['read'] })
+  const site = await createSite(app, {
+    token_endpoint_auth_method: 'private_key_jwt',
+    jwks: { keys: [key.jwk] },
+    grant_types: ['authorization_code', 'refresh_token', 'client_credentials'],
+    scope: 'email read',
+  })
+  const claims = () => goodClaims(site.client_id, app.settings.ISSUER)
+  const assert = async (client_assertion: string, change: Parameters = {}) =>
+    await post(app, '/token', undefined, {
+      grant_type: 'client_credentials',
+      client_assertion_type: CLIENT_ASSERTION_TYPE,
+      client_assertion,
+      ...change,
+    })
+  return { app, site, claims, assert }
+}
+
+t.test('RFC 7523 section 2.2: a client proves itself with its key', async (t) => {
+  const key = await makeKey('one')
+  const { app, site, claims, assert } = await setUp(t, key)
+
+  t.test('at every endpoint, and without a client_id', async (t) => {
+    const credentials = async () => ({
+      client_assertion_type: CLIENT_ASSERTION_TYPE,
+      client_assertion: await key.sign(claims()),
+    })
+    const code = await getCode(app, site, await createAgent(app))
+    const redeemed = await redeem(app, site, code, await credentials())
+    t.equal(redeemed.statusCode, 200, redeemed.body)
+    const { refresh_token } = redeemed.json()
+    const refreshed = await refresh(app, site, refresh_token, await credentials())
+    const token = refreshed.json().access_token
+    const introspected = await post(app, '/introspect', undefined, {
+      ...(await credentials()),
+      token,
+    })
+    t.equal(introspected.json().active, true)
+    const revoked = await post(app, '/revoke', undefined, { ...(await credentials()), token })
+    t.equal(revoked.statusCode, 200)
+  })
+
+  t.test('for the issuer or the token endpoint as the audience', async (t) => {
+    const aud = `${app.settings.ISSUER}/token`
+    for (const audience of [aud, [aud], [aud, app.settings.ISSUER]]) {
+      const answer = await assert(await key.sign({ ...claims(), aud: audience }))
+      t.equal(answer.statusCode, 200, answer.body)
+    }
+  })
+
+  t.test('once, of many at the same time', async (t) => {
+    const assertion = await key.sign(claims())
+    const answers = await Promise.all(Array.from({ length: 20 }, () => assert(assertion)))
+    t.equal(answers.filter(({ statusCode }) => statusCode === 200).length, 1)
+    t.equal(answers.filter(({ statusCode }) => statusCode === 401).length, 19)
+  })
+
+  t.test('and not with a secret or nothing', async (t) => {
+    for (const change of [{}, { client_secret: 'cs_guess' }]) {
+      const answer = await post(app, '/token', site, {
+        grant_type: 'client_credentials',
+        ...change,
+      })
+      t.match([answer.statusCode, answer.json().error], [401, 'invalid_client'])
+    }
+  })
+
+  t.test('with a clock that is a little wrong', async (t) => {
+    const now = clock.now()
+    const late = await assert(await key.sign({ ...claims(), exp: now - 20 }))
+    t.equal(late.statusCode, 200, late.body)
+    const early = await assert(await key.sign({ ...claims(), nbf: now + 20, iat: now + 20 }))
+    t.equal(early.statusCode, 200, early.body)
+  })
+})
+
+t.test('RFC 7523 section 3: which assertions are refused', async (t) => {
+  const [key, stranger] = await Promise.all([makeKey('one'), makeKey('one')])
+  const { app, site, claims, assert } = await setUp(t, key)
+  const other = await createSite(app)
+  const now = clock.now()
+
+  const bad: [string, JWTPayload][] = [
+    ['no iss', { iss: undefined }],
+    ['another iss', { iss: other.client_id }],
+    ['another client as sub', { sub: other.client_id, iss: other.client_id }],
+    ['an unknown client', { sub: 'client_unknown', iss: 'client_unknown' }],
+    ['no aud', { aud: undefined }],
+    ['another aud', { aud: 'https://other.example' }],
+    ['another aud as well', { aud: [app.settings.ISSUER, 'https://other.example'] }],
+    ['no exp', { exp: undefined }],
+    ['expired', { exp: now - 60 }],
+    ['an exp too far away', { exp: now + 3600 }],
+    ['not valid yet', { nbf: now + 120 }],
+    ['no jti', { jti: undefined }],
+    ['an empty jti', { jti: '' }],
+    ['a jti that is too long', { jti: 'x'.repeat(256) }],
+  ]
+  for (const [name, change] of bad) {
+    const answer = await assert(await key.sign({ ...claims(), ...change }))
+    t.match([answer.statusCode, answer.json().error], [401, 'invalid_client'], name)
+    t.ok(answer.headers['www-authenticate'], name)
+  }
+
+  t.test('another key, another algorithm, no signature, no JWT', async (t) => {
+    const good = await key.sign(claims())
+    const [header, payload] = good.split('.')
+    const none = Buffer.from('{"alg":"none"}').toString('base64url')
+    for (const assertion of [
+      await stranger.sign(claims()),
+      await (await makeKey('two')).sign(claims()),
+      `${none}.${payload}.`,
+      `${header}.${payload}.AAAA`,
+      'no.jwt.at-all',
+      'nothing',
+    ]) {
+      const answer = await assert(assertion)
+      t.match([answer.statusCode, answer.json().error], [401, 'invalid_client'], assertion)
+    }
+  })
+
+  t.test('RFC 6749 section 2.3: beside other credentials, or incomplete', async (t) => {
+    const refusals: [string, Parameters, number, string][] = [
+      ['a secret', { client_secret: 'x' }, 400, 'invalid_request'],
+      ['no type', { client_assertion_type: undefined }, 400, 'invalid_request'],
+      ['another type', { client_assertion_type: 'saml' }, 400, 'invalid_request'],
+      ['no assertion', { client_assertion: undefined }, 400, 'invalid_request'],
+      ['another client_id', { client_id: other.client_id }, 401, 'invalid_client'],
+    ]
+    for (const [name, change, status, error] of refusals) {
+      const answer = await assert(await key.sign(claims()), change)
+      t.match([answer.statusCode, answer.json().error], [status, error], name)
+    }
+    t.equal((await assert(await key.sign(claims()), { client_id: site.client_id })).statusCode, 200)
+  })
+
+  t.test('of a disabled client', async (t) => {
+    await app.registration.updateClient(site.client_id, { disabled_at: now })
+    t.equal((await assert(await key.sign(claims()))).statusCode, 401)
+  })
+})
+
+t.test('every advertised algorithm works', async (t) => {
+  const keys = await Promise.all(
+    CLIENT_ASSERTION_ALGORITHMS.map(async (alg) => ({ alg, key: await makeKey(alg, alg) })),
+  )
+  const [first] = keys
+  if (first === undefined) return t.fail('there is none')
+  const { app, site, claims, assert } = await setUp(t, first.key)
+  await app.registration.updateClient(site.client_id, {
+    jwks: { keys: keys.map(({ key }) => key.jwk) },
+  })
+  for (const { alg, key } of keys) {
+    t.equal((await assert(await key.sign(claims()))).statusCode, 200, alg)
+  }
+  const metadata = (await app.inject({ url: '/.well-known/oauth-authorization-server' })).json()
+  for (const endpoint of ['token', 'introspection', 'revocation']) {
+    t.ok(metadata[`${endpoint}_endpoint_auth_methods_supported`].includes('private_key_jwt'))
+    t.ok(metadata[`${endpoint}_endpoint_auth_signing_alg_values_supported`].includes('RS256'))
+  }
+})
+
+t.test('RFC 7591 section 2: keys at jwks_uri, which may rotate', async (t) => {
+  const web = await startWeb(t)
+  const app = await build(t, {}, { clock, network: web.network })
+  await createApi(app, { uri: 'https://api.example', scopes: ['read'] })
+  const [old, next] = await Promise.all([makeKey('old'), makeKey('next')])
+  web.serveJson('/jwks', { keys: [old.jwk] }, { 'cache-control': 'max-age=3600' })
+  const { client_id } = await createSite(app, {
+    token_endpoint_auth_method: 'private_key_jwt',
+    jwks_uri: web.url('site.example', '/jwks'),
+    grant_types: ['client_credentials'],
+    redirect_uris: [],
+    scope: 'read',
+  })
+  const assert = async (key: Key) =>
+    await post(app, '/token', undefined, {
+      grant_type: 'client_credentials',
+      client_assertion_type: CLIENT_ASSERTION_TYPE,
+      client_assertion: await key.sign(goodClaims(client_id, app.settings.ISSUER)),
+    })
+
+  t.equal((await assert(old)).statusCode, 200)
+  t.equal((await assert(old)).statusCode, 200)
+  t.equal(web.requests('/jwks'), 1, 'is kept')
+  t.equal((await assert(next)).statusCode, 401)
+  t.equal(web.requests('/jwks'), 1, 'is not fetched for every unknown key')
+
+  clock.advance(31)
+  web.serveJson('/jwks', { keys: [next.jwk] })
+  t.equal((await assert(next)).statusCode, 200, 'is fetched again for an unknown key')
+  t.equal(web.requests('/jwks'), 2)
+
+  clock.advance(100_000)
+  web.serve('/jwks', (_request, response) => response.writeHead(503).end())
+  t.equal((await assert(next)).statusCode, 200, 'stands in while its host fails')
+  web.serveJson('/jwks', 'no key set')
+  clock.advance(61)
+  t.equal((await assert(next)).statusCode, 401)
+})
+
+t.test('RFC 7591 section 2: keys that cannot be registered', async (t) => {
+  const app = await build(t)
+  const { jwk } = await makeKey('one')
+  const method = 'private_key_jwt'
+  const refusals: [string, Partial<NewClient>][] = [
+    ['no keys', {}],
+    ['both', { jwks: { keys: [jwk] }, jwks_uri: 'https://site.example/jwks' }],
+    ['a private key', { jwks: { keys: [{ ...jwk, d: 'secret' }] } }],
+    ['a symmetric key', { jwks: { keys: [{ kty: 'oct', k: 'secret' }] } }],
+    ['http', { jwks_uri: 'http://site.example/jwks' }],
+    ['no URL', { jwks_uri: '/jwks' }],
+  ]
+  for (const [name, given] of refusals) {
+    const creation = createSite(app, { token_endpoint_auth_method: method, ...given })
+    await t.rejects(creation, { code: 'invalid_client_metadata' }, name)
+  }
+})
