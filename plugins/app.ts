@@ -52,6 +52,9 @@ export const endpoints: FastifyPluginAsync[] = [
 /** The largest body that is read, in bytes. */
 const BODY_LIMIT = 64 * 1024
 
+/** The most bytes of a request line with its headers, as Node's parser has it. */
+const MAX_HEADER_BYTES = 16 * 1024
+
 /** How long a request may take to arrive, in milliseconds. */
 const REQUEST_TIMEOUT = 30_000
 
@@ -83,7 +86,8 @@ export async function buildApp(
     bodyLimit: BODY_LIMIT,
     trustProxy: settings.TRUST_PROXY ?? false,
     ...(path && { rewriteUrl: withoutIssuerPath }),
-    routerOptions: { querystringParser: parseParameters },
+    // A client_id that is too long to be one is unknown, and not a path that leads nowhere.
+    routerOptions: { querystringParser: parseParameters, maxParamLength: MAX_HEADER_BYTES },
     ajv: {
       customOptions: {
         coerceTypes: false,

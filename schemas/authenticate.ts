@@ -2,13 +2,12 @@ import { type Static, Type } from '@sinclair/typebox'
 import { FormPost } from './check-status.ts'
 
 export const AuthenticateBody = Type.Object({
-  request_id: Type.String({ minLength: 1, maxLength: 255 }),
-  agent_id: Type.Optional(Type.String({ minLength: 1, maxLength: 255 })),
-  agent_secret: Type.Optional(Type.String({ minLength: 1, maxLength: 255 })),
+  request_id: Type.String({ minLength: 1 }),
+  agent_id: Type.Optional(Type.String({ minLength: 1 })),
+  agent_secret: Type.Optional(Type.String({ minLength: 1 })),
   agent_assertion: Type.Optional(
     Type.String({
       minLength: 1,
-      maxLength: 4096,
       description: 'In place of the secret, a JWT signed by a registered key of the agent',
     }),
   ),
@@ -26,14 +25,12 @@ export const AuthenticateBody = Type.Object({
   expected_client_id: Type.Optional(
     Type.String({
       minLength: 1,
-      maxLength: 2048,
       description: 'The client_id of the site that the agent means to sign in to',
     }),
   ),
   expected_redirect_host: Type.Optional(
     Type.String({
       minLength: 1,
-      maxLength: 255,
       description: 'The host (and port, unless the usual one) of that site’s redirect URI',
     }),
   ),

@@ -1,7 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox'
 
 export const CheckStatusQuery = Type.Object({
-  request_id: Type.String({ minLength: 1, maxLength: 255 }),
+  request_id: Type.String({ minLength: 1 }),
   wait: Type.Optional(
     Type.String({
       pattern: '^\\d{1,4}$',

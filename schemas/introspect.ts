@@ -4,8 +4,8 @@ import { ClientCredentials } from './token.ts'
 /** RFC 7662 section 2.1, and RFC 7009 section 2.1, which has the same members. */
 export const TokenQuery = Type.Composite([
   Type.Object({
-    token: Type.String({ minLength: 1, maxLength: 8192 }),
-    token_type_hint: Type.Optional(Type.String({ maxLength: 64 })),
+    token: Type.String({ minLength: 1 }),
+    token_type_hint: Type.Optional(Type.String()),
   }),
   ClientCredentials,
 ])

@@ -6,7 +6,7 @@ export const ClientUpdate = Type.Composite([
   ClientMetadata,
   Type.Object({
     client_id: Type.String(),
-    client_secret: Type.Optional(Type.String({ maxLength: 255 })),
+    client_secret: Type.Optional(Type.String()),
   }),
 ])
 export type ClientUpdate = Static<typeof ClientUpdate>

@@ -1,13 +1,17 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { ResourceParameter } from './resource.ts'
 
-/** RFC 6749 section 2.3.1: how a client names itself and proves who it is in a body. */
+/**
+ * RFC 6749 section 2.3.1: how a client names itself and proves who it is in a body. Nothing here and
+ * below has a greatest length but that of the body: a value that is too long to be one of ours is
+ * unknown like every other wrong one, and has the error of that.
+ */
 export const ClientCredentials = Type.Object({
-  client_id: Type.Optional(Type.String({ maxLength: 2048 })),
-  client_secret: Type.Optional(Type.String({ maxLength: 255 })),
-  client_assertion_type: Type.Optional(Type.String({ maxLength: 255 })),
+  client_id: Type.Optional(Type.String()),
+  client_secret: Type.Optional(Type.String()),
+  client_assertion_type: Type.Optional(Type.String()),
   client_assertion: Type.Optional(
-    Type.String({ maxLength: 8192, description: 'A JWT that the client signed (RFC 7523)' }),
+    Type.String({ description: 'A JWT that the client signed (RFC 7523)' }),
   ),
 })
 export type ClientCredentials = Static<typeof ClientCredentials>
@@ -16,14 +20,14 @@ export type ClientCredentials = Static<typeof ClientCredentials>
 export const AuthorizationCodeRequest = Type.Composite([
   Type.Object({
     grant_type: Type.Literal('authorization_code'),
-    code: Type.String({ maxLength: 512 }),
+    code: Type.String(),
     code_verifier: Type.Optional(
       Type.String({
         pattern: '^[A-Za-z0-9._~-]{43,128}$',
         description: 'RFC 7636 section 4.1',
       }),
     ),
-    redirect_uri: Type.Optional(Type.String({ maxLength: 2048 })),
+    redirect_uri: Type.Optional(Type.String()),
     resource: Type.Optional(ResourceParameter),
   }),
   ClientCredentials,
@@ -34,8 +38,8 @@ export type AuthorizationCodeRequest = Static<typeof AuthorizationCodeRequest>
 export const RefreshTokenRequest = Type.Composite([
   Type.Object({
     grant_type: Type.Literal('refresh_token'),
-    refresh_token: Type.String({ maxLength: 512 }),
-    scope: Type.Optional(Type.String({ maxLength: 1024 })),
+    refresh_token: Type.String(),
+    scope: Type.Optional(Type.String()),
     resource: Type.Optional(ResourceParameter),
   }),
   ClientCredentials,
@@ -46,7 +50,7 @@ export type RefreshTokenRequest = Static<typeof RefreshTokenRequest>
 export const ClientCredentialsRequest = Type.Composite([
   Type.Object({
     grant_type: Type.Literal('client_credentials'),
-    scope: Type.Optional(Type.String({ maxLength: 1024 })),
+    scope: Type.Optional(Type.String()),
     resource: Type.Optional(ResourceParameter),
   }),
   ClientCredentials,

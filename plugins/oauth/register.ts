@@ -14,7 +14,7 @@ import { strangersMetadata } from '../core/registry/registration.ts'
 const WRONG_TOKEN =
   'The registration access token is wrong, or the client is gone (`invalid_token`)'
 
-const ClientPath = Type.Object({ client_id: Type.String({ maxLength: 255 }) })
+const ClientPath = Type.Object({ client_id: Type.String() })
 
 /**
  * POST /register: a client registers itself (RFC 7591), with an initial access token or without, as

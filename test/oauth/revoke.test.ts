@@ -47,7 +47,8 @@ t.test('RFC 7009 section 2.1: a refresh token takes its whole grant along', asyn
   const second = (await refresh(app, site, first.refresh_token)).json()
   const response = await post(app, '/revoke', site, { token: second.refresh_token })
   t.equal(response.statusCode, 200)
-  t.equal(response.body, '', 'section 2.2: the body says nothing')
+  t.equal(response.headers['content-type'], 'application/json; charset=utf-8')
+  t.same(response.json(), {}, 'section 2.2: the body says nothing, and parses')
   t.equal(response.headers['cache-control'], 'no-store')
   for (const token of [first.access_token, second.access_token, second.refresh_token]) {
     t.same((await post(app, '/introspect', site, { token })).json(), { active: false })
@@ -82,8 +83,12 @@ t.test('RFC 7009 section 2: an access token takes itself alone', async (t) => {
 t.test('RFC 7009 section 2.2: an unknown token is as good as revoked', async (t) => {
   const app = await build(t)
   const site = await createSite(app)
-  for (const token of ['nonsense', 'rt_nonsense', 'a.b.c', '\0']) {
-    t.equal((await post(app, '/revoke', site, { token })).statusCode, 200)
+  for (const token of ['nonsense', 'rt_nonsense', 'a.b.c', '\0', 'x'.repeat(50_000)]) {
+    for (const token_type_hint of [undefined, 'id_token', 'x'.repeat(5000)]) {
+      const response = await post(app, '/revoke', site, { token, token_type_hint })
+      t.equal(response.statusCode, 200)
+      t.same(response.json(), {})
+    }
   }
 })
 

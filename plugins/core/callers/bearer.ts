@@ -37,7 +37,7 @@ function readToken({
   body,
 }: Pick<FastifyRequest, 'headers' | 'body'>): string | undefined {
   const inHeader = bearerTokenOf(headers.authorization)
-  const form = headers['content-type']?.startsWith('application/x-www-form-urlencoded')
+  const form = /^application\/x-www-form-urlencoded\b/i.test(headers['content-type'] ?? '')
   const inBody = form ? (body as { access_token?: unknown } | undefined)?.access_token : undefined
   if (inBody === undefined) return inHeader
   if (headers.authorization !== undefined || typeof inBody !== 'string') {

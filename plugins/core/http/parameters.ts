@@ -1,5 +1,6 @@
 import { parse } from 'node:querystring'
-import type { FastifyInstance } from 'fastify'
+import { errorCodes, type FastifyInstance } from 'fastify'
+import { OAuthError } from './errors.ts'
 
 /**
  * Form and query parameters; one without a value counts as absent (RFC 6749 section 3.1), one that
@@ -10,15 +11,41 @@ export function parseParameters(text: string): Record<string, string | string[]>
   return withoutEmpty(parameters)
 }
 
-/** Beside forms, bodies may be JSON objects that say the same; plain text is none. */
+/**
+ * Beside forms, bodies may be JSON objects that say the same. An empty body is no body, whatever
+ * its Content-Type: many clients name one with every request.
+ */
 export function installJsonBodies(app: FastifyInstance): void {
   app.removeContentTypeParser(['text/plain', 'application/json'])
   const parseJson = app.getDefaultJsonParser('error', 'error')
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
-    parseJson(request, String(body), (error, value) => {
+    const text = String(body)
+    if (text === '') return done(null, undefined)
+    parseJson(request, text, (error, value) => {
+      if (error !== null && isJson(text)) return done(forbiddenMember())
       done(error, isObject(value) ? withoutEmpty(value) : value)
     })
   })
+  app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => {
+    if (body === '') done(null, undefined)
+    else done(new errorCodes.FST_ERR_CTP_INVALID_MEDIA_TYPE())
+  })
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+function forbiddenMember(): OAuthError {
+  return new OAuthError(
+    'invalid_request',
+    'The body must have no member called __proto__ or constructor.prototype',
+  )
 }
 
 /** The members that have a value; named as they were sent, `__proto__` too. */
