@@ -28,11 +28,21 @@ export interface Client {
   application_type: 'native' | 'web' | null
   /** Who registered it: the operator, itself (RFC 7591), or the document at its `client_id`. */
   origin: 'operator' | 'dynamic' | 'document'
+  /**
+   * What the operator changed on a client that he did not register: it stays, whatever the client
+   * says of itself afterwards. Null while there is nothing.
+   */
+  operator_change: OperatorChange | null
   created_at: number
   disabled_at: number | null
 }
 
-export type ClientChange = Partial<Omit<Client, 'client_id' | 'origin' | 'created_at'>>
+export type ClientChange = Partial<
+  Omit<Client, 'client_id' | 'origin' | 'operator_change' | 'created_at'>
+>
+export type OperatorChange = Omit<ClientChange, 'disabled_at'>
+/** What a client says of itself, in a metadata document or a registration of its own. */
+export type ClientStatement = Omit<Client, 'operator_change'>
 
 const clientById = statement<{ client_id: string }>()((p) =>
   db.selectFrom('clients').selectAll().where('client_id', '=', p.client_id),
@@ -69,10 +79,11 @@ function fromRow(row: ClientRow): Client {
     jwks: row.jwks === null ? null : JSON.parse(row.jwks),
     application_type: row.application_type as Client['application_type'],
     origin: row.origin as Client['origin'],
+    operator_change: row.operator_change === null ? null : JSON.parse(row.operator_change),
   }
 }
 
-function toRow(client: Client) {
+function toRow(client: ClientStatement) {
   return {
     ...client,
     redirect_uris: JSON.stringify(client.redirect_uris),
@@ -95,7 +106,7 @@ function toColumns({ redirect_uris, grant_types, jwks, ...rest }: ClientChange) 
 const longUnseen = statement<{ origin: string; before: number; limit: number }>()((p) =>
   db
     .selectFrom('clients')
-    .select(['client_id', 'disabled_at'])
+    .select(['client_id', 'disabled_at', 'operator_change'])
     .where('in_use_at', '<', p.before)
     .where('origin', '=', p.origin)
     .limit(p.limit),
@@ -118,6 +129,10 @@ const livingRequest = statement<{ client_id: string; now: number }>()((p) =>
     .where('client_id', '=', p.client_id)
     .where('expires_at', '>', p.now)
     .limit(1),
+)
+
+const clientPolicy = statement<{ client_id: string }>()((p) =>
+  db.selectFrom('client_policies').select('client_id').where('client_id', '=', p.client_id),
 )
 
 const markInUse = statement<{ client_id: string; now: number }>()((p) =>
@@ -177,23 +192,55 @@ export const writes = {
     if (secret !== undefined) yield* addSecret(secret)
   },
 
-  /** Makes what a metadata document says of its client so; whether it is disabled stays. */
-  *saveDocument(client: Client): Act<void> {
-    const { client_id: _, created_at: __, disabled_at: ___, ...said } = toRow(client)
+  /**
+   * Saves what a metadata document says of its client. Whether it is disabled stays, and what the
+   * operator changed.
+   */
+  *saveDocument(said: ClientStatement): Act<Client> {
+    const known = yield* one(clientById(said))
+    if (known === undefined) {
+      yield db
+        .insertInto('clients')
+        .values({ ...toRow(said), in_use_at: said.created_at })
+        .compile()
+      return { ...said, operator_change: null }
+    }
+    const { created_at, disabled_at, operator_change } = fromRow(known)
+    const client = { ...said, ...operator_change, created_at, disabled_at }
     yield db
-      .insertInto('clients')
-      .values({ ...toRow(client), in_use_at: client.created_at })
-      .onConflict((conflict) => conflict.column('client_id').doUpdateSet(said))
+      .updateTable('clients')
+      .set(toRow(client))
+      .where('client_id', '=', said.client_id)
       .compile()
+    return { ...client, operator_change }
   },
 
-  /** Changes what is named. Disabling ends the client's requests, codes and tokens with it. */
-  *update(client_id: string, change: ClientChange, now: number): Act<Client | undefined> {
+  /**
+   * Changes what is named. Disabling ends the client's requests, codes and tokens with it. Of a
+   * client that the operator did not register, what he changes stays when it changes itself.
+   */
+  *update(
+    client_id: string,
+    given: ClientChange,
+    now: number,
+    by: 'operator' | 'client' = 'operator',
+  ): Act<Client | undefined> {
+    const known = yield* one(clientById({ client_id }))
+    if (known === undefined) return undefined
+    const { origin, operator_change } = fromRow(known)
+    const change = by === 'operator' ? given : { ...given, ...operator_change }
+    const { disabled_at: _, ...changedByOperator } = { ...operator_change, ...given }
+    const keeps =
+      by === 'operator' && origin !== 'operator' && Object.keys(changedByOperator).length > 0
     const disables = typeof change.disabled_at === 'number'
     const row = yield* one(
       db
         .updateTable('clients')
-        .set({ ...toColumns(change), ...(disables && { tokens_not_before: now }) })
+        .set({
+          ...toColumns(change),
+          ...(keeps && { operator_change: JSON.stringify(changedByOperator) }),
+          ...(disables && { tokens_not_before: now }),
+        })
         .where('client_id', '=', client_id)
         .returningAll()
         .compile(),
@@ -208,8 +255,9 @@ export const writes = {
   },
 
   /**
-   * Looks at up to `limit` clients of this origin that were last seen in use before `before`: removes those without a living grant or request, unless the operator has disabled
-   * them. Tells whether there may be more.
+   * Looks at up to `limit` clients of this origin that were last seen in use before `before`: removes
+   * those without a living grant or request, unless the operator has disabled or changed them or has
+   * given them a policy. Tells whether there may be more.
    */
   *removeUnused(batch: {
     origin: 'dynamic' | 'document'
@@ -219,9 +267,11 @@ export const writes = {
   }): Act<boolean> {
     const { now, limit } = batch
     const candidates = yield* all(longUnseen(batch))
-    for (const { client_id, disabled_at } of candidates) {
+    for (const { client_id, disabled_at, operator_change } of candidates) {
       const alive =
         disabled_at ??
+        operator_change ??
+        (yield* one(clientPolicy({ client_id }))) ??
         (yield* one(livingGrant({ client_id, now }))) ??
         (yield* one(livingRequest({ client_id, now })))
       if (alive === undefined) yield* removeClient(client_id)

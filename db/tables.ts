@@ -42,6 +42,8 @@ export interface ClientRow {
   registration_token_hash: string | null
   /** When a client that the operator did not register was last seen to be in use. */
   in_use_at: number | null
+  /** JSON object of what the operator changed on a client that he did not register, by column. */
+  operator_change: string | null
   created_at: number
   disabled_at: number | null
   /** Tokens without a grant that were issued up to then are dead. */

@@ -105,13 +105,14 @@ const register: FastifyPluginAsyncTypebox = async (app) => {
       const { client, token } = await authenticateRegistration(request)
       assertMetadata(request)
       const { client_id, client_secret } = request.body
+      const { token_endpoint_auth_method = client.token_endpoint_auth_method } = request.body
       if (client_id !== client.client_id) throw invalidMetadata('client_id cannot change')
       if (client_secret !== undefined) await assertCurrent(client_secret, client)
-      const metadata = strangersMetadata(request.body)
-      if (metadata.token_endpoint_auth_method !== client.token_endpoint_auth_method) {
+      const metadata = strangersMetadata({ ...request.body, token_endpoint_auth_method })
+      if (token_endpoint_auth_method !== client.token_endpoint_auth_method) {
         throw invalidMetadata('token_endpoint_auth_method cannot change, register anew')
       }
-      const changed = await app.registration.updateClient(client_id, metadata)
+      const changed = await app.registration.updateClient(client_id, metadata, 'client')
       reply.header('cache-control', 'no-store')
       return describe(changed, token)
     },

@@ -289,3 +289,128 @@ t.test('a registration that nobody uses goes away, one in use stays', async (t) 
     'nor when its last sign-in has ended; what the operator decided stays',
   )
 })
+
+t.test('RFC 7591 section 2: redirect URIs with a scheme of their own are left out', async (t) => {
+  const app = await open(t)
+  const kept = ['http://localhost:8787/callback', 'https://tool.example/callback']
+  const schemes = [
+    'cursor://anysphere.cursor-mcp/oauth/callback',
+    'com.example.app:/callback',
+    'javascript:alert(1)',
+  ]
+  for (const custom of schemes) {
+    const answer = await register(app, { redirect_uris: [custom, ...kept] })
+    t.equal(answer.statusCode, 201, custom)
+    t.same(answer.json().redirect_uris, kept, 'section 3.2.1: the answer tells what is registered')
+    const { client_id } = answer.json()
+    const query = authorizeQuery(
+      { client_id, client_secret: undefined, redirect_uri: custom },
+      pkce().code_challenge,
+    )
+    t.equal((await authorize(app, query)).statusCode, 400, 'and nothing leads there')
+
+    const { put } = manage(app, client_id, answer.json().registration_access_token)
+    const changed = await put({ client_id, redirect_uris: [kept[1], custom] })
+    t.match([changed.statusCode, changed.json().redirect_uris], [200, [kept[1]]])
+    const nothing = await put({ client_id, redirect_uris: [custom] })
+    t.match([nothing.statusCode, nothing.json().error], [400, 'invalid_redirect_uri'])
+  }
+  const refusals: [name: string, metadata: Record<string, unknown>, error: string][] = [
+    ['nothing left', { redirect_uris: schemes }, 'invalid_redirect_uri'],
+    [
+      'plain http beside a good one',
+      { redirect_uris: ['http://tool.example/', ...kept] },
+      'invalid_redirect_uri',
+    ],
+    ['no URI beside a good one', { redirect_uris: ['tool', ...kept] }, 'invalid_redirect_uri'],
+    [
+      'refresh_token alone',
+      { redirect_uris: kept, grant_types: ['refresh_token'] },
+      'invalid_client_metadata',
+    ],
+    [
+      'refresh_token and one we do not have',
+      { redirect_uris: kept, grant_types: ['refresh_token', 'urn:x'] },
+      'invalid_client_metadata',
+    ],
+  ]
+  for (const [name, metadata, error] of refusals) {
+    const refused = await register(app, metadata)
+    t.match([refused.statusCode, refused.json().error], [400, error], name)
+  }
+})
+
+t.test('RFC 7592 section 2.2: what a registration answered can be sent back', async (t) => {
+  const app = await open(t)
+  const { publicKey } = await generateKeyPair('ES256')
+  const jwks = { keys: [await exportJWK(publicKey)] }
+  const registrations: [name: string, metadata: Record<string, unknown>][] = [
+    ['the least', {}],
+    ['a public client', { token_endpoint_auth_method: 'none', application_type: 'native' }],
+    [
+      'a secret in the body',
+      { token_endpoint_auth_method: 'client_secret_post', client_name: 'The “Tool”' },
+    ],
+    ['keys', { token_endpoint_auth_method: 'private_key_jwt', jwks }],
+    [
+      'a URL of keys',
+      { token_endpoint_auth_method: 'private_key_jwt', jwks_uri: 'https://tool.example/jwks' },
+    ],
+    [
+      'more than we have',
+      {
+        grant_types: ['authorization_code', 'refresh_token', 'implicit'],
+        response_types: ['code', 'token'],
+        scope: 'openid x',
+      },
+    ],
+    ['a scheme of its own', { redirect_uris: ['cursor://x/y', REDIRECT] }],
+    ['nulls', { client_name: null, jwks: null, jwks_uri: null, contacts: null }],
+  ]
+  for (const [name, metadata] of registrations) {
+    const first = await register(app, { redirect_uris: [REDIRECT], ...metadata })
+    t.equal(first.statusCode, 201, name)
+    const {
+      client_id,
+      registration_access_token,
+      client_secret,
+      client_secret_expires_at,
+      ...said
+    } = first.json()
+    const { get, put } = manage(app, client_id, registration_access_token)
+    t.strictSame((await put(first.json())).json(), (await get()).json(), `${name}: all of it`)
+    t.match((await get()).json(), said, `${name}: nothing changed`)
+    t.equal((await put((await get()).json())).statusCode, 200, `${name}: as it is read`)
+    t.equal(
+      (await put({ client_id, redirect_uris: [REDIRECT], ...metadata })).statusCode,
+      200,
+      `${name}: as it was registered`,
+    )
+  }
+})
+
+t.test('what the operator changed on a client that registered itself stays', async (t) => {
+  const clock = new TestClock()
+  const app = await open(t, {}, clock)
+  const { client_id, registration_access_token } = (
+    await register(app, { client_name: 'Tool', redirect_uris: [REDIRECT] })
+  ).json()
+  await app.registration.updateClient(client_id, {
+    scope: 'openid',
+    client_name: 'The operator’s name',
+  })
+  await app.registration.updateClient(client_id, { refresh_reuse_grace: 30 })
+  const { put } = manage(app, client_id, registration_access_token)
+  const answer = await put({
+    client_id,
+    client_name: 'Another',
+    redirect_uris: [`${REDIRECT}/new`],
+  })
+  t.match(answer.json(), { client_name: 'The operator’s name', redirect_uris: [`${REDIRECT}/new`] })
+  t.match(await app.store.clients.find(client_id), { scope: 'openid', refresh_reuse_grace: 30 })
+
+  clock.advance(10_000_000)
+  const now = clock.now()
+  await app.store.clients.removeUnused({ origin: 'dynamic', before: now, now, limit: 10 })
+  t.ok(await app.store.clients.find(client_id), 'and the client is kept')
+})

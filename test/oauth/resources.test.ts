@@ -1,6 +1,6 @@
 import { decodeJwt } from 'jose'
 import t, { type Test } from 'tap'
-import type { NewResource } from '../../plugins/core/registry/registration.ts'
+import type { NewClient, NewResource } from '../../plugins/core/registry/registration.ts'
 import {
   type Api,
   authorize,
@@ -296,3 +296,41 @@ t.test('what cannot be registered as a resource', async (t) => {
   }
   await createApi(app, { uri: 'urn:example:api', scopes: [] })
 })
+
+t.test(
+  'RFC 6749 section 6: a refresh may repeat the words that the authorization request lost',
+  async (t) => {
+    const app = await build(t)
+    await createApi(app, { uri: MAIL, scopes: ['mail:read', 'mail:send'] })
+    const limited = { scope: 'openid email mail:read' }
+    const agent = await createAgent(app)
+    const good: [name: string, given: Partial<NewClient>, asked: string, granted: string][] = [
+      ['an unknown word', {}, 'openid email address', 'openid email'],
+      ['a word of no server', {}, 'email https://x.example/y', 'email'],
+      ['offline access and more', {}, 'openid offline phone mail:read', 'openid mail:read'],
+      ['beyond what the client may have', limited, 'openid email profile', 'openid email'],
+      ['an API’s word beyond that', limited, 'email mail:read mail:send', 'email mail:read'],
+    ]
+    for (const [name, given, asked, granted] of good) {
+      const site = await createSite(app, given)
+      const tokens = await signIn(app, site, agent, { scope: asked })
+      t.equal(tokens.scope, granted, name)
+      const again = await refresh(app, site, tokens.refresh_token, { scope: asked })
+      t.match([again.statusCode, again.json().scope], [200, granted], name)
+    }
+
+    const site = await createSite(app)
+    const refusals: [name: string, granted: string, asked: string][] = [
+      ['an identity scope that was not granted', 'openid', 'openid email'],
+      ['an API’s scope beside none', 'email', 'email mail:read'],
+      ['another scope of the same API', 'mail:read', 'mail:read mail:send'],
+      ['nothing but unknown words', 'email', 'phone address'],
+    ]
+    for (const [name, scope, asked] of refusals) {
+      const { refresh_token } = await signIn(app, site, agent, { scope })
+      const refused = await refresh(app, site, refresh_token, { scope: asked })
+      t.match([refused.statusCode, refused.json().error], [400, 'invalid_scope'], name)
+      t.equal((await refresh(app, site, refresh_token)).json().scope, scope, `${name}: still good`)
+    }
+  },
+)

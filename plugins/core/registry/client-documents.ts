@@ -56,19 +56,22 @@ export class ClientDocuments {
     }
     const said = readDocument(client_id, body)
     const known = await this.#store.clients.find(client_id)
-    const client: Client = {
+    const client = {
       ...said,
       client_id,
-      origin: 'document',
+      origin: 'document' as const,
       scope: null,
-      refresh_reuse_grace: known?.refresh_reuse_grace ?? null,
+      refresh_reuse_grace: null,
       created_at: known?.created_at ?? this.#clock.now(),
       disabled_at: known?.disabled_at ?? null,
     }
-    if (known === undefined || !Value.Equal({ ...known }, { ...known, ...client })) {
-      await this.#store.clients.saveDocument(client)
+    if (
+      known !== undefined &&
+      Value.Equal(known, { ...known, ...client, ...known.operator_change })
+    ) {
+      return known
     }
-    return client
+    return await this.#store.clients.saveDocument(client)
   }
 
   #assertAcceptable(client_id: string): void {

@@ -73,6 +73,7 @@ export class Registration {
       scope: registeredScope(given.scope ?? null),
       refresh_reuse_grace: given.refresh_reuse_grace ?? null,
       origin: registered.origin,
+      operator_change: null,
       created_at: this.#app.clock.now(),
       disabled_at: null,
     }
@@ -87,13 +88,21 @@ export class Registration {
     return { client, client_secret }
   }
 
-  /** @throws {OAuthError} as `createClient` does, and not_found */
-  async updateClient(client_id: string, change: ClientChange): Promise<Client> {
+  /**
+   * @param by the client itself (RFC 7592), which cannot change what the operator has changed
+   * @throws {OAuthError} as `createClient` does, and not_found
+   */
+  async updateClient(
+    client_id: string,
+    change: ClientChange,
+    by: 'operator' | 'client' = 'operator',
+  ): Promise<Client> {
     const client = found(await this.#app.store.clients.find(client_id), client_id)
     registeredMetadata({ ...client, ...change })
     assertTokenTerms(change)
     if (change.scope !== undefined) registeredScope(change.scope)
-    const update = this.#app.store.clients.update(client_id, change, this.#app.clock.now())
+    const now = this.#app.clock.now()
+    const update = this.#app.store.clients.update(client_id, change, now, by)
     return found(await update, client_id)
   }
 
@@ -259,7 +268,10 @@ export function registeredMetadata(
   } = given
   assertGrantTypes(grant_types, token_endpoint_auth_method)
   if (grant_types.includes('authorization_code') && redirect_uris.length === 0) {
-    throw new OAuthError('invalid_redirect_uri', 'A redirect URI is required')
+    throw new OAuthError(
+      'invalid_redirect_uri',
+      'A redirect URI is required that is https, or http on localhost or a loopback address',
+    )
   }
   assertRedirectUris(redirect_uris)
   const client_name = given.client_name ?? hostOf(redirect_uris[0])
@@ -288,11 +300,21 @@ export function registeredMetadata(
 
 /**
  * What a client that nobody here knows may have of what it says: to act for itself is the operator's
- * to allow, and grant types that we do not have are left out (RFC 7591 section 2).
+ * to allow. Grant types that we do not have and redirect URIs with a scheme of their own are left out,
+ * which the answer tells (RFC 7591 sections 2 and 3.2.1).
  */
 export function strangersMetadata(given: ClientMetadata): ReturnType<typeof registeredMetadata> {
   const grant_types = given.grant_types?.filter((type) => STRANGERS_GRANT_TYPES.includes(type))
-  return registeredMetadata({ ...given, grant_types })
+  const redirect_uris = given.redirect_uris?.filter((uri) => !hasPrivateScheme(uri))
+  return registeredMetadata({ ...given, grant_types, redirect_uris })
+}
+
+/**
+ * Whether a redirect URI has a scheme that an application claims for itself (RFC 8252 section 7.1).
+ * Nothing is redirected there, since any application may claim the same scheme.
+ */
+function hasPrivateScheme(uri: string): boolean {
+  return URL.canParse(uri) && !['http:', 'https:'].includes(new URL(uri).protocol)
 }
 
 const STRANGERS_GRANT_TYPES = ['authorization_code', 'refresh_token']
@@ -301,6 +323,9 @@ const GRANT_TYPES = ['authorization_code', 'refresh_token', 'client_credentials'
 function assertGrantTypes(grant_types: string[], token_endpoint_auth_method: string): void {
   if (grant_types.length === 0 || grant_types.some((type) => !GRANT_TYPES.includes(type))) {
     throw invalidMetadata(`grant_types can be ${GRANT_TYPES.join(', ')}`)
+  }
+  if (grant_types.every((type) => type === 'refresh_token')) {
+    throw invalidMetadata('refresh_token needs a grant type that gives refresh tokens beside it')
   }
   if (grant_types.includes('client_credentials') && token_endpoint_auth_method === 'none') {
     throw invalidMetadata('A public client may not use client_credentials')

@@ -49,11 +49,13 @@ export async function findTarget(
  * The part of a grant that a token request asks for: a narrower scope, fewer resources (RFC 6749
  * section 6, RFC 8707 section 2.2). A token for some of the resources has only their scopes.
  * @param granted with the resources that are still registered
+ * @param isKnown which words can be granted at all; the others are left out, as at /authorize
  * @throws {OAuthError} invalid_target, invalid_scope
  */
 export function narrowTarget(
   granted: { scope: string; resource: string | null; resources: Resource[] },
   { scope, resource }: Wish,
+  isKnown: (word: string) => boolean = () => true,
 ): Target {
   let { resources } = granted
   if (resource !== undefined) {
@@ -63,12 +65,26 @@ export function narrowTarget(
   }
   if (granted.resource !== null && resources.length === 0) throw notGranted()
 
-  const words = scopeWords(scope ?? granted.scope)
+  const words = scopeWords(scope ?? granted.scope).filter(isKnown)
   const grantedWords = scopeWords(granted.scope)
   if (words.some((word) => !grantedWords.includes(word))) {
     throw new OAuthError('invalid_scope', `The scope was granted as ${granted.scope}`)
   }
   return { scope: scopeWithin(words, IDENTITY_SCOPES, resources), resources }
+}
+
+/**
+ * Which words of a scope can be granted to a client at all: those of this server and of every
+ * registered resource, within what the client may ask for.
+ */
+export async function knownScopes(
+  store: Pick<Store, 'resources'>,
+  registered: string | null,
+): Promise<(word: string) => boolean> {
+  const resources = await store.resources.list()
+  const known = new Set([...IDENTITY_SCOPES, ...resources.flatMap(({ scopes }) => scopes)])
+  const may = registered === null ? undefined : scopeWords(registered)
+  return (word) => known.has(word) && (may?.includes(word) ?? true)
 }
 
 /** The `aud` of a token: one string for one resource; undefined when it is for this server. */

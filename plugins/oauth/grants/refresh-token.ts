@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import type { RefreshTokenRequest, TokenResponse } from '../../../schemas/token.ts'
 import type { Client } from '../../core/core.ts'
 import { OAuthError } from '../../core/http/errors.ts'
-import { narrowTarget } from '../../core/registry/resources.ts'
+import { knownScopes, narrowTarget } from '../../core/registry/resources.ts'
 import { expiry, tokenResponse } from './token-response.ts'
 
 /**
@@ -20,6 +20,9 @@ export async function refresh(
   const presented = app.tokens.openRefreshToken(request.refresh_token)
   if (presented === undefined) throw unusable()
 
+  // Many clients repeat the scope of their first request; what it lost there is left out here too.
+  const isKnown =
+    request.scope === undefined ? undefined : await knownScopes(app.store, client.scope)
   const { REFRESH_TOKEN_TTL, REFRESH_REUSE_GRACE } = app.settings
   const now = app.clock.now()
   const rotation = await app.store.grants.rotate({
@@ -28,7 +31,7 @@ export async function refresh(
     now,
     expiresAt: (created_at) => expiry(app.settings, now, REFRESH_TOKEN_TTL, created_at),
     grace: client.refresh_reuse_grace ?? REFRESH_REUSE_GRACE,
-    check: (grant, resources) => void narrowTarget({ ...grant, resources }, request),
+    check: (grant, resources) => void narrowTarget({ ...grant, resources }, request, isKnown),
   })
   if (rotation.outcome === 'replayed') {
     const { grant_id } = rotation
@@ -38,7 +41,7 @@ export async function refresh(
   if (rotation.outcome !== 'rotated') throw unusable()
 
   const { grant, generation } = rotation
-  const target = narrowTarget({ ...grant, ...rotation }, request)
+  const target = narrowTarget({ ...grant, ...rotation }, request, isKnown)
   return await tokenResponse(app, client, grant, { ...target, generation })
 }
 

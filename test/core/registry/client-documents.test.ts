@@ -290,3 +290,40 @@ t.test('CIMD: identifiers that are given here are no URLs', async (t) => {
   })
   t.notMatch(client.client_id, /^https?:/)
 })
+
+t.test('CIMD: what the operator did to a client stays, whatever its document says', async (t) => {
+  const { app, clock, client_id, serve, ask } = await setUp(t)
+  await ask()
+  await app.registration.updateClient(client_id, { scope: 'email' })
+  await app.registration.updateClient(client_id, { client_name: 'The operator’s name' })
+  await app.policies.changeClient(client_id, { refused_models: ['gpt-*'] })
+  const stays = async (name: string) => {
+    t.equal((await ask()).statusCode, 200, name)
+    const client = await app.store.clients.find(client_id)
+    t.match(
+      client,
+      { scope: 'email', client_name: 'The operator’s name', origin: 'document' },
+      name,
+    )
+    t.same((await app.policies.ofClient(client_id)).refused_models, ['gpt-*'], name)
+  }
+  await stays('at its next use')
+  clock.advance(86_401)
+  serve({ client_name: 'Another name' })
+  await stays('when the document says something else')
+
+  clock.advance(86_401)
+  const now = clock.now()
+  await app.store.clients.removeUnused({ origin: 'document', before: now, now, limit: 10 })
+  await stays('after a day without use')
+})
+
+t.test('CIMD: a client with a policy alone is kept', async (t) => {
+  const { app, clock, client_id, ask } = await setUp(t)
+  await ask()
+  await app.policies.changeClient(client_id, { refused_models: ['gpt-*'] })
+  clock.advance(86_401)
+  const now = clock.now()
+  await app.store.clients.removeUnused({ origin: 'document', before: now, now, limit: 10 })
+  t.same((await app.policies.ofClient(client_id)).refused_models, ['gpt-*'])
+})
