@@ -99,3 +99,14 @@ t.test('a new database can be opened twice at once by one process', async (t) =>
   const site = await createSite(one)
   t.ok(await other.store.clients.find(site.client_id), 'what one writes the other reads')
 })
+
+t.test(
+  'a query that is executed outside an act fails, and does not answer with nothing',
+  async (t) => {
+    await t.rejects(
+      db.selectFrom('clients').selectAll().execute(),
+      /yield what compile\(\) returns/,
+    )
+    await t.rejects(db.deleteFrom('clients').executeTakeFirst(), /yield what compile\(\) returns/)
+  },
+)
