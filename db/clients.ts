@@ -20,6 +20,11 @@ export interface Client {
   id_token_signed_response_alg: string
   /** REFRESH_REUSE_GRACE for this client, in seconds; null for the server's. */
   refresh_reuse_grace: number | null
+  /**
+   * Whether a used refresh token may come again from networks that the sign-in is known by; null
+   * for what the kind of client has.
+   */
+  refresh_reuse: 'strict' | 'known-networks' | null
   /** The only scopes that it may ask for; null when that is not limited. */
   scope: string | null
   /** RFC 7517 section 5. */
@@ -79,6 +84,7 @@ function fromRow(row: ClientRow): Client {
     jwks: row.jwks === null ? null : JSON.parse(row.jwks),
     application_type: row.application_type as Client['application_type'],
     origin: row.origin as Client['origin'],
+    refresh_reuse: row.refresh_reuse as Client['refresh_reuse'],
     operator_change: row.operator_change === null ? null : JSON.parse(row.operator_change),
   }
 }

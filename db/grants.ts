@@ -1,5 +1,13 @@
 import type { AuthorizationRequest } from './authorization-requests.ts'
 import { reads as requests } from './authorization-requests.ts'
+import {
+  mayComeAgain,
+  parseHistory,
+  type ReusePolicy,
+  recordCopies,
+  recordUse,
+  startHistory,
+} from './refresh-history.ts'
 import { findGranted, type Resource } from './resources.ts'
 import { type Act, all, db, one, statement } from './statement.ts'
 import type { GrantRow } from './tables.ts'
@@ -14,6 +22,8 @@ export interface Redemption {
   expiresAt: (created_at: number) => number
   /** The number of the first refresh token; null for a client that gets none. */
   refresh_generation: number | null
+  /** Which of the grant's refresh tokens may come again. */
+  reuse: (grant_id: string) => ReusePolicy
   /** Throws for a parameter that does not fit the request; then nothing happens. */
   check: (request: AuthorizationRequest, resources: Resource[]) => void
 }
@@ -37,8 +47,7 @@ export interface Rotation {
   now: number
   /** When a grant of this age (`created_at`, epoch seconds) ends unless it is refreshed again. */
   expiresAt: (created_at: number) => number
-  /** For how many seconds a rotated token still gets its one successor again. */
-  grace: number
+  reuse: ReusePolicy
   /** Throws for a scope or resource that the grant does not have; then nothing happens. */
   check: (grant: Grant, resources: Resource[]) => void
 }
@@ -47,7 +56,10 @@ export type RotationOutcome =
   | {
       outcome: 'rotated'
       grant: Grant
+      /** The number of the newest refresh token. */
       generation: number
+      /** Whether it is to be recorded that several copies of one client share the sign-in. */
+      hasCopies: boolean
       /** Those that the grant names and that are still registered. */
       resources: Resource[]
     }
@@ -74,6 +86,7 @@ const grantColumns = [
   'expires_at',
   'refresh_generation',
   'refreshed_at',
+  'refresh_history',
   'revoked_at',
 ] as const satisfies (keyof Grant)[]
 
@@ -97,10 +110,15 @@ const startTokens = statement<{
   grant_id: string
   expires_at: number
   refresh_generation: number | null
+  refresh_history: string | null
 }>()((p) =>
   db
     .updateTable('grants')
-    .set({ expires_at: p.expires_at, refresh_generation: p.refresh_generation })
+    .set({
+      expires_at: p.expires_at,
+      refresh_generation: p.refresh_generation,
+      refresh_history: p.refresh_history,
+    })
     .where('grant_id', '=', p.grant_id)
     .where('revoked_at', 'is', null)
     .returning(grantColumns),
@@ -112,15 +130,28 @@ const rotate = statement<{
   next: number
   now: number
   expires_at: number
+  refresh_history: string | null
 }>()((p) =>
   db
     .updateTable('grants')
-    .set({ refresh_generation: p.next, refreshed_at: p.now, expires_at: p.expires_at })
+    .set({
+      refresh_generation: p.next,
+      refreshed_at: p.now,
+      expires_at: p.expires_at,
+      refresh_history: p.refresh_history,
+    })
     .where('grant_id', '=', p.grant_id)
     // A database that was restored from a backup knows less than the tokens that are about.
     .where('refresh_generation', '<=', p.generation)
     .where('revoked_at', 'is', null)
     .returning('grant_id'),
+)
+
+const saveHistory = statement<{ grant_id: string; refresh_history: string }>()((p) =>
+  db
+    .updateTable('grants')
+    .set({ refresh_history: p.refresh_history })
+    .where('grant_id', '=', p.grant_id),
 )
 
 const revoke = statement<{ grant_id: string; now: number }>()((p) =>
@@ -164,6 +195,28 @@ const revokeToken = statement<{ jti: string; expires_at: number }>()((p) =>
     .onConflict((conflict) => conflict.doNothing()),
 )
 
+/** What becomes of a refresh token that was used already: the newest one, or the grant's end. */
+function* reuseToken(
+  { grant_id, generation, now, reuse }: Rotation,
+  resources: Resource[],
+): Act<RotationOutcome> {
+  const grant = yield* one(grantById({ grant_id }))
+  const newest = grant?.refresh_generation ?? null
+  if (grant === undefined || grant.revoked_at !== null || newest === null) {
+    return { outcome: 'invalid' }
+  }
+  const { refreshed_at } = grant
+  const use = { generation, newest, refreshed_at, now, reuse }
+  if (!mayComeAgain(parseHistory(grant.refresh_history), use)) {
+    yield revoke({ grant_id, now })
+    return { outcome: 'replayed', grant_id }
+  }
+  const refresh_history = recordCopies(grant.refresh_history, now)
+  if (refresh_history !== undefined) yield saveHistory({ grant_id, refresh_history })
+  const hasCopies = refresh_history !== undefined
+  return { outcome: 'rotated', grant, generation: newest, hasCopies, resources }
+}
+
 export const reads = {
   *find(grant_id: string): Act<Grant | undefined> {
     return yield* one(grantById({ grant_id }))
@@ -199,7 +252,7 @@ export const writes = {
    * revokes the grant (RFC 6749 section 4.1.2).
    */
   *redeemCode(redemption: Redemption): Act<RedemptionOutcome> {
-    const { request_id, client_id, now, expiresAt, refresh_generation, check } = redemption
+    const { request_id, client_id, now, expiresAt, refresh_generation, reuse, check } = redemption
     const request = yield* requests.find(request_id)
     if (request === undefined || request.client_id !== client_id) return { outcome: 'invalid' }
     const { grant_id, code_expires_at, granted_at, grant_revoked_at } = request
@@ -217,36 +270,39 @@ export const writes = {
       yield revoke({ grant_id, now })
       return { outcome: 'replayed', grant_id }
     }
-    const grant = yield* one(startTokens({ grant_id, expires_at, refresh_generation }))
+    const refresh_history = startHistory(reuse(grant_id))
+    const grant = yield* one(
+      startTokens({ grant_id, expires_at, refresh_generation, refresh_history }),
+    )
     if (grant === undefined) return { outcome: 'invalid' }
     return { outcome: 'redeemed', request, grant, resources }
   },
 
   /**
    * Exchanges refresh token number `generation` for the next one. Of callers that race, one
-   * succeeds; a later use revokes the grant, unless it comes within the grace and gets the same
-   * successor again (RFC 9700 section 4.14.2).
+   * succeeds; a later use revokes the grant (RFC 9700 section 4.14.2), unless the token may come
+   * again and gets the newest one.
    */
   *rotate(rotation: Rotation): Act<RotationOutcome> {
-    const { grant_id, client_id, generation, now, expiresAt, grace, check } = rotation
+    const { grant_id, client_id, generation, now, expiresAt, reuse, check } = rotation
     const grant = yield* one(grantById({ grant_id }))
     if (grant === undefined || grant.client_id !== client_id) return { outcome: 'invalid' }
-    const { refresh_generation, refreshed_at } = grant
-    if (grant.revoked_at !== null || refresh_generation === null) return { outcome: 'invalid' }
+    if (grant.revoked_at !== null || grant.refresh_generation === null)
+      return { outcome: 'invalid' }
     const expires_at = expiresAt(grant.created_at)
     if (grant.expires_at <= now || expires_at <= now) return { outcome: 'invalid' }
     const resources = yield* findGranted(grant.resource)
     check(grant, resources)
     const next = generation + 1
-    const rotated = yield* one(rotate({ grant_id, generation, next, now, expires_at }))
+    const refresh_history = recordUse(grant.refresh_history, { generation, now, reuse })
+    const rotated = yield* one(
+      rotate({ grant_id, generation, next, now, expires_at, refresh_history }),
+    )
     if (rotated !== undefined) {
-      return { outcome: 'rotated', grant: { ...grant, expires_at }, generation: next, resources }
+      const changed = { ...grant, expires_at }
+      return { outcome: 'rotated', grant: changed, generation: next, hasCopies: false, resources }
     }
-    if (next === refresh_generation && refreshed_at !== null && now < refreshed_at + grace) {
-      return { outcome: 'rotated', grant, generation: next, resources }
-    }
-    yield revoke({ grant_id, now })
-    return { outcome: 'replayed', grant_id }
+    return yield* reuseToken(rotation, resources)
   },
 
   /** Ends a grant and everything that hangs from it. Tells whether it was alive. */

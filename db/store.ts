@@ -27,6 +27,7 @@ export type {
 export type { Client, ClientChange } from './clients.ts'
 export type { Event } from './events.ts'
 export type { Grant } from './grants.ts'
+export type { ReusePolicy } from './refresh-history.ts'
 export type { RemoteDocument } from './remote-documents.ts'
 export type { Resource, ResourceChange } from './resources.ts'
 export type { LiveSecret } from './secrets.ts'

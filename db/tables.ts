@@ -30,6 +30,8 @@ export interface ClientRow {
   token_endpoint_auth_method: string
   id_token_signed_response_alg: string
   refresh_reuse_grace: number | null
+  /** `strict` or `known-networks`; null for what the kind of client has. */
+  refresh_reuse: string | null
   /** The only scopes that it may ask for; null when that is not limited. */
   scope: string | null
   /** JSON Web Key Set of its public keys, as text. */
@@ -136,6 +138,8 @@ export interface GrantRow {
   /** The number of the refresh token that is good now; null while there is none. */
   refresh_generation: number | null
   refreshed_at: number | null
+  /** JSON, see refresh-history.ts; null where used refresh tokens never come again. */
+  refresh_history: string | null
   revoked_at: number | null
   /** When the sweep looks whether it has expired; before or when it does. */
   expiry_check_at: number
@@ -214,7 +218,7 @@ export interface ApprovalRow {
 export interface EventRow {
   event_id: string
   at: number
-  event: 'sign_in' | 'approval' | 'revocation' | 'agent' | 'key' | 'policy'
+  event: 'sign_in' | 'approval' | 'refresh' | 'revocation' | 'agent' | 'key' | 'policy'
   /** What came of it: one word, for a refusal the error code. */
   outcome: string
   agent_id: string | null

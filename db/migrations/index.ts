@@ -6,6 +6,7 @@ import * as registeredClients from './0004-registered-clients.ts'
 import * as agentPolicies from './0005-agent-policies.ts'
 import * as fewerPages from './0006-fewer-pages.ts'
 import * as operatorChange from './0012-operator-change.ts'
+import * as refreshHistory from './0016-refresh-history.ts'
 
 /** Every migration there ever was, in order. One that has been released never changes. */
 export const migrations: Record<string, Migration> = {
@@ -16,4 +17,5 @@ export const migrations: Record<string, Migration> = {
   '0005-agent-policies': agentPolicies,
   '0006-fewer-pages': fewerPages,
   '0012-operator-change': operatorChange,
+  '0016-refresh-history': refreshHistory,
 }

@@ -44,6 +44,7 @@ export type {
   Client,
   Grant,
   Resource,
+  ReusePolicy,
 } from '../../db/store.ts'
 
 declare module 'fastify' {

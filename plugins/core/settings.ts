@@ -70,7 +70,14 @@ export const Settings = Type.Object({
     minimum: 0,
     maximum: MAX_REUSE_GRACE,
     default: 0,
-    description: 'How long a rotated refresh token gets its one successor again; 0 is strict',
+    description: 'How long a used refresh token gets the newest one; 0 is strict',
+  }),
+  PUBLIC_REFRESH_REUSE_GRACE: Type.Integer({
+    minimum: 0,
+    maximum: 2_592_000,
+    default: 3600,
+    description:
+      'How long an older refresh token of a host with several processes gets the newest one, from networks that the sign-in is known by; 0 is strict',
   }),
   ACCESS_TOKEN_ALG: Type.Union(
     SIGNING_ALGS.map((alg) => Type.Literal(alg)),

@@ -18,6 +18,8 @@ export type GrantHandler<R extends TokenRequest> = (
   >,
   client: Client,
   request: R,
+  /** The caller's network address. */
+  address: string,
 ) => Promise<TokenResponse>
 
 const grants: {
@@ -93,7 +95,7 @@ const token: FastifyPluginAsyncTypebox = async (app) => {
         throw new OAuthError('unauthorized_client', `This client may not use ${grant_type}`)
       }
       const grant = grants[grant_type] as GrantHandler<TokenRequest>
-      const response = await grant(app, client, request.body)
+      const response = await grant(app, client, request.body, request.ip)
       reply.header('cache-control', 'no-store')
       return response
     },

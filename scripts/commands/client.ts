@@ -7,6 +7,7 @@ import { ID_TOKEN_SIGNING_ALGS } from '../../schemas/openid.ts'
 import { type ModelOptions, toModelPolicy, withModelOptions } from './agent-security.ts'
 import { facts, print, table, time, withCore } from './session.ts'
 
+const REUSE = '--refresh-reuse <rule>'
 const REUSE_GRACE = '--refresh-reuse-grace <seconds>'
 
 interface CreateOptions {
@@ -15,6 +16,7 @@ interface CreateOptions {
   public?: true
   idTokenSignedResponseAlg?: string
   refreshReuseGrace?: number
+  refreshReuse?: Client['refresh_reuse']
   jwksUri?: string
   jwksFile?: string
   grantType?: string[]
@@ -36,7 +38,8 @@ export function addClientCommands(program: Command): void {
     .option('--redirect-uri <uri...>', 'where sign-ins return to, exactly', [])
     .option('--public', 'it cannot keep a secret (a native or single-page application)')
     .addOption(idTokenAlg())
-    .option(REUSE_GRACE, 'for how long a rotated refresh token gets its successor again', seconds)
+    .option(REUSE_GRACE, 'for how long a used refresh token gets the newest one', seconds)
+    .addOption(refreshReuse())
     .option(
       '--jwks-uri <uri>',
       'it authenticates with the keys at this https URL, without a secret',
@@ -58,6 +61,7 @@ export function addClientCommands(program: Command): void {
           scope: options.scope && words(options.scope).join(' '),
           id_token_signed_response_alg: options.idTokenSignedResponseAlg,
           refresh_reuse_grace: options.refreshReuseGrace,
+          refresh_reuse: options.refreshReuse,
           jwks_uri: options.jwksUri,
           jwks: options.jwksFile && JSON.parse(readFileSync(options.jwksFile, 'utf8')),
         }),
@@ -99,9 +103,10 @@ export function addClientCommands(program: Command): void {
     .option('--grant-type <type...>', 'all grant types that it has from now on')
     .option('--scope <scope...>', 'the only scopes that it may ask for, from now on')
     .option(REUSE_GRACE, "as for create, or `server` for the server's own", secondsOrServer)
+    .addOption(refreshReuse())
     .action(async (client_id: string, options: UpdateOptions, command) => {
       const { name, redirectUri, grantType, scope } = options
-      const { idTokenSignedResponseAlg, refreshReuseGrace } = options
+      const { idTokenSignedResponseAlg, refreshReuseGrace, refreshReuse } = options
       if (Object.keys(options).length === 0) {
         command.error('error: nothing to change, see --help for what can be')
       }
@@ -114,6 +119,7 @@ export function addClientCommands(program: Command): void {
           ...(idTokenSignedResponseAlg !== undefined && {
             id_token_signed_response_alg: idTokenSignedResponseAlg,
           }),
+          ...(refreshReuse !== undefined && { refresh_reuse: refreshReuse }),
           ...(refreshReuseGrace !== undefined && {
             refresh_reuse_grace: refreshReuseGrace === 'server' ? null : refreshReuseGrace,
           }),
@@ -212,6 +218,13 @@ function secondsOrServer(text: string): number | 'server' {
   return text === 'server' ? text : seconds(text)
 }
 
+function refreshReuse(): Option {
+  return new Option(
+    REUSE,
+    'whether a used refresh token may come again from networks that the sign-in is known by',
+  ).choices(['strict', 'known-networks'])
+}
+
 function idTokenAlg(): Option {
   return new Option(
     '--id-token-signed-response-alg <alg>',
@@ -239,6 +252,7 @@ function described(client: Client & { client_secret?: string }, note?: string): 
   const text = facts({
     ...client,
     jwks: client.jwks && JSON.stringify(client.jwks),
+    operator_change: client.operator_change && JSON.stringify(client.operator_change),
     created_at: time(client.created_at),
     disabled_at: client.disabled_at && time(client.disabled_at),
   })

@@ -85,12 +85,16 @@ t.test('an answer that is given again does not begin the grace anew', async (t) 
   t.equal(await next(scene, scene.tokens.refresh_token), 'invalid_grant')
 })
 
-t.test('the use of the successor ends the grace of its predecessor', async (t) => {
+t.test('a grace holds for several generations, each from its own use', async (t) => {
   const scene = await setUp(t, { REFRESH_REUSE_GRACE: 10 })
   const second = await next(scene, scene.tokens.refresh_token)
+  scene.clock.advance(5)
   const third = await next(scene, second)
   t.equal(await next(scene, second), third, 'the successor has a grace of its own')
-  t.equal(await next(scene, scene.tokens.refresh_token), 'invalid_grant', 'two generations old')
+  t.equal(await next(scene, scene.tokens.refresh_token), third, 'two generations old')
+  scene.clock.advance(5)
+  t.equal(await next(scene, second), third, 'the second is still within its grace')
+  t.equal(await next(scene, scene.tokens.refresh_token), 'invalid_grant', 'the first is not')
   t.equal(await next(scene, third), 'invalid_grant')
 })
 

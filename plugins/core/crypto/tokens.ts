@@ -174,6 +174,11 @@ export class Tokens {
     }
   }
 
+  /** A hash of the network that a grant's token was used from, which tells nothing without our key. */
+  hashNetwork(grant_id: string, network: string): string {
+    return this.#vault.fingerprint('network', `${grant_id} ${network}`).slice(0, 16)
+  }
+
   /** The authorization code of a request. */
   sealCode(request_id: string): string {
     return this.#vault.seal('ac_', Buffer.from(request_id))

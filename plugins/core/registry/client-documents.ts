@@ -62,6 +62,7 @@ export class ClientDocuments {
       origin: 'document' as const,
       scope: null,
       refresh_reuse_grace: null,
+      refresh_reuse: null,
       created_at: known?.created_at ?? this.#clock.now(),
       disabled_at: known?.disabled_at ?? null,
     }

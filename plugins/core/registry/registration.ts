@@ -29,6 +29,8 @@ export interface NewClient extends Partial<Pick<Client, 'application_type' | 'jw
   id_token_signed_response_alg?: string
   /** In seconds; null for the server's REFRESH_REUSE_GRACE. */
   refresh_reuse_grace?: number | null
+  /** Whether a used refresh token may come again; null for what the kind of client has. */
+  refresh_reuse?: Client['refresh_reuse']
   /** The only scopes that it may ask for, and those that it can have for itself. */
   scope?: string | null
 }
@@ -72,6 +74,7 @@ export class Registration {
       ...registeredMetadata({ ...given, grant_types }),
       scope: registeredScope(given.scope ?? null),
       refresh_reuse_grace: given.refresh_reuse_grace ?? null,
+      refresh_reuse: given.refresh_reuse ?? null,
       origin: registered.origin,
       operator_change: null,
       created_at: this.#app.clock.now(),

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
-import type { Event } from '../../../db/store.ts'
+import type { Event, Grant } from '../../../db/store.ts'
 import { OAuthError } from '../http/errors.ts'
 
 export type NewEvent = Pick<Event, 'event' | 'outcome'> &
@@ -56,6 +56,16 @@ export class Audit {
     if (grant === undefined) return
     const { agent_id, client_id, model } = grant
     const event = { event: 'revocation', outcome: 'revoked' } as const
+    await this.record({ ...event, agent_id, client_id, model, address, detail })
+  }
+
+  /** Records that a used refresh token came again and got the newest one. */
+  async recordCopies(
+    { agent_id, client_id, model }: Pick<Grant, 'agent_id' | 'client_id' | 'model'>,
+    address: string,
+  ): Promise<void> {
+    const detail = 'Several copies of one client share this sign-in'
+    const event = { event: 'refresh', outcome: 'several_copies' } as const
     await this.record({ ...event, agent_id, client_id, model, address, detail })
   }
 

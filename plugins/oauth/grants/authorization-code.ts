@@ -3,6 +3,7 @@ import type { AuthorizationCodeRequest, TokenResponse } from '../../../schemas/t
 import type { AuthorizationRequest, Client, Resource } from '../../core/core.ts'
 import { OAuthError } from '../../core/http/errors.ts'
 import { narrowTarget } from '../../core/registry/resources.ts'
+import { reusePolicy } from './refresh-reuse.ts'
 import { expiry, tokenResponse } from './token-response.ts'
 
 /**
@@ -16,6 +17,7 @@ export async function redeemAuthorizationCode(
   >,
   client: Client,
   { code, code_verifier, redirect_uri, resource }: AuthorizationCodeRequest,
+  address: string,
 ): Promise<TokenResponse> {
   if (code_verifier === undefined) {
     throw new OAuthError('invalid_grant', 'code_verifier is required')
@@ -33,6 +35,7 @@ export async function redeemAuthorizationCode(
     now,
     expiresAt: (created_at) => expiry(app.settings, now, idle, created_at),
     refresh_generation: refreshable ? 0 : null,
+    reuse: (grant_id) => reusePolicy(app, client, grant_id, address),
     check,
   })
   if (redemption.outcome === 'replayed') {

@@ -3,12 +3,13 @@ import type { RefreshTokenRequest, TokenResponse } from '../../../schemas/token.
 import type { Client } from '../../core/core.ts'
 import { OAuthError } from '../../core/http/errors.ts'
 import { knownScopes, narrowTarget } from '../../core/registry/resources.ts'
+import { reusePolicy } from './refresh-reuse.ts'
 import { expiry, tokenResponse } from './token-response.ts'
 
 /**
  * Exchanges a refresh token for its successor and an access token (RFC 6749 section 6). Use of one
- * that was exchanged already revokes the grant (RFC 9700 section 4.14.2), except within
- * REFRESH_REUSE_GRACE or the client's own grace, when it gets the same successor again. The scope
+ * that was exchanged already revokes the grant (RFC 9700 section 4.14.2), except where `reusePolicy`
+ * lets it come again: then it gets the newest refresh token and an access token of its own. The scope
  * and the resources may narrow for the access token; the successor keeps the whole of them (RFC 8707
  * section 2.2).
  */
@@ -16,6 +17,7 @@ export async function refresh(
   app: Pick<FastifyInstance, 'audit' | 'clock' | 'log' | 'settings' | 'store' | 'tokens'>,
   client: Client,
   request: RefreshTokenRequest,
+  address: string,
 ): Promise<TokenResponse> {
   const presented = app.tokens.openRefreshToken(request.refresh_token)
   if (presented === undefined) throw unusable()
@@ -23,14 +25,14 @@ export async function refresh(
   // Many clients repeat the scope of their first request; what it lost there is left out here too.
   const isKnown =
     request.scope === undefined ? undefined : await knownScopes(app.store, client.scope)
-  const { REFRESH_TOKEN_TTL, REFRESH_REUSE_GRACE } = app.settings
+  const { REFRESH_TOKEN_TTL } = app.settings
   const now = app.clock.now()
   const rotation = await app.store.grants.rotate({
     ...presented,
     client_id: client.client_id,
     now,
     expiresAt: (created_at) => expiry(app.settings, now, REFRESH_TOKEN_TTL, created_at),
-    grace: client.refresh_reuse_grace ?? REFRESH_REUSE_GRACE,
+    reuse: reusePolicy(app, client, presented.grant_id, address),
     check: (grant, resources) => void narrowTarget({ ...grant, resources }, request, isKnown),
   })
   if (rotation.outcome === 'replayed') {
@@ -41,6 +43,7 @@ export async function refresh(
   if (rotation.outcome !== 'rotated') throw unusable()
 
   const { grant, generation } = rotation
+  if (rotation.hasCopies) await app.audit.recordCopies(grant, address)
   const target = narrowTarget({ ...grant, ...rotation }, request, isKnown)
   return await tokenResponse(app, client, grant, { ...target, generation })
 }
