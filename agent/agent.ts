@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { html } from 'ghtml'
 import { signAssertion } from './assertion.ts'
 import { type Credentials, credentialsFromEnvironment } from './credentials.ts'
-import { SignInError, type SignInErrorCode } from './errors.ts'
+import { type PendingApproval, SignInError, type SignInErrorCode } from './errors.ts'
 import type { Page } from './page.ts'
 
 /** How long the issuer may take for an answer, in milliseconds. */
@@ -31,14 +31,20 @@ export interface SignInOptions {
   site: Site
   /** Instead of the agent's. */
   model?: string
-  /** Asks the owner for the six digits that approve the sign-in, which stay good for some seconds. */
-  onApproval?: (approval: { expires_in: number; message: string }) => string | Promise<string>
+  /**
+   * Asks the owner for the six digits that approve the sign-in, which stay good for some seconds. It
+   * is not called where no digits were sent, and the issuer's operator answers.
+   */
+  onApproval?: (approval: PendingApproval) => string | Promise<string>
   signal?: AbortSignal
 }
 
 export interface PageSignInOptions extends SignInOptions {
-  /** The digits themselves, for a page whose sign-in said `approval_required` before. */
-  approval_code?: string
+  /**
+   * The digits themselves, for a page whose sign-in said `approval_required` before. A number stands
+   * for its six digits; null and an empty string are as if left out.
+   */
+  approval_code?: string | number | null
 }
 
 export interface SignedInPage {
@@ -120,30 +126,38 @@ export function createAgent({
     const { site, signal } = options
     assertSite(request, site)
     const { request_id, client_id, redirect_host } = request
-    const named = options.model ?? model
-    const verify = async (code: string) =>
-      await post('/api/agent/verify-2fa', signal, { request_id, code, model: named })
-    if (options.approval_code !== undefined) {
-      return asSignedIn(await verify(options.approval_code), request)
+    const known = await findCredentials()
+    const send = async (approval_code?: PageSignInOptions['approval_code']) =>
+      await post('/api/agent/authenticate', signal, {
+        request_id,
+        model: options.model ?? model,
+        ...(await prove(known, request)),
+        deliver: 'agent',
+        expected_client_id: client_id,
+        expected_redirect_host: redirect_host,
+        ...(isGiven(approval_code) && { approval_code }),
+      })
+    let answer = await send(options.approval_code)
+    if (answer.requires_2fa === true) {
+      const approval = asApproval(answer)
+      const code = approval.mailed_at === null ? undefined : await options.onApproval?.(approval)
+      if (isGiven(code)) answer = await send(code)
     }
-    const answer = await post('/api/agent/authenticate', signal, {
-      request_id,
-      model: named,
-      ...(await prove(request)),
-      deliver: 'agent',
-      expected_client_id: client_id,
-      expected_redirect_host: redirect_host,
-    })
     if (answer.requires_2fa !== true) return asSignedIn(answer, request)
-    const message = String(answer.message)
-    const code = await options.onApproval?.({ expires_in: Number(answer.expires_in), message })
-    if (code === undefined) throw new SignInError('approval_required', message)
-    return asSignedIn(await verify(code), request)
+    const approval = asApproval(answer)
+    throw new SignInError('approval_required', approval.message, { approval })
   }
 
-  async function prove({ request_id, client_id }: Request): Promise<Record<string, string>> {
+  async function findCredentials(): Promise<Credentials> {
     const given = typeof credentials === 'function' ? await credentials() : credentials
-    const known = given ?? (await credentialsFromEnvironment())
+    return given ?? (await credentialsFromEnvironment())
+  }
+
+  /** Anew for each call: an assertion is good once. */
+  async function prove(
+    known: Credentials,
+    { request_id, client_id }: Request,
+  ): Promise<Record<string, string>> {
     const { agent_id } = known
     if ('agent_secret' in known) return { agent_id, agent_secret: known.agent_secret }
     const facts = { issuer, agent_id, request_id, client_id }
@@ -263,6 +277,19 @@ function asSignedIn(answer: Record<string, unknown>, request: Request): SignedIn
     redirect_to,
     ...(form_post !== undefined && { form_post: asMembers(form_post) }),
   }
+}
+
+function asApproval({ expires_in, message, mailed_at }: Record<string, unknown>): PendingApproval {
+  return {
+    expires_in: Number(expires_in),
+    message: String(message),
+    mailed_at: typeof mailed_at === 'number' ? mailed_at : null,
+  }
+}
+
+/** Models and adapters send null or an empty string for what they leave out. */
+function isGiven<T>(value: T | null | undefined): value is T {
+  return value !== undefined && value !== null && value !== ''
 }
 
 function asMembers(value: unknown): Record<string, string> {

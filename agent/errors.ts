@@ -25,13 +25,29 @@ export type SignInErrorCode =
   /** The library was set up wrongly. */
   | 'configuration'
 
+/** What the issuer says of an approval that it waits for. */
+export interface PendingApproval {
+  /** For how many seconds it can be given. */
+  expires_in: number
+  message: string
+  /** When the owner was mailed a code, in epoch seconds; null when there is none to be typed. */
+  mailed_at: number | null
+}
+
 /** A sign-in that did not happen. Its message names no secret, code or token. */
 export class SignInError extends Error {
   override name = 'SignInError'
   readonly code: SignInErrorCode
+  /** With `approval_required`. */
+  readonly approval: PendingApproval | undefined
 
-  constructor(code: SignInErrorCode, message: string, options?: ErrorOptions) {
+  constructor(
+    code: SignInErrorCode,
+    message: string,
+    { approval, ...options }: ErrorOptions & { approval?: PendingApproval } = {},
+  ) {
     super(message, options)
     this.code = code
+    this.approval = approval
   }
 }

@@ -15,5 +15,5 @@ export {
   readKey,
   type SecretCredentials,
 } from './credentials.ts'
-export { SignInError, type SignInErrorCode } from './errors.ts'
+export { type PendingApproval, SignInError, type SignInErrorCode } from './errors.ts'
 export { type CdpSession, cdpPage, type Page } from './page.ts'

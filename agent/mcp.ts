@@ -40,10 +40,17 @@ const SignInInput = Type.Object(
       }),
     ),
     approval_code: Type.Optional(
-      Type.String({
-        pattern: '^[0-9]{6}$',
-        description: 'The six digits from your user, only after an answer that asked you for them',
-      }),
+      Type.Union(
+        [
+          Type.String({ pattern: '^(\\s*(\\d\\s*){6}|\\s*)$', maxLength: 32 }),
+          Type.Integer({ minimum: 0, maximum: 999_999 }),
+          Type.Null(),
+        ],
+        {
+          description:
+            'The six digits from your user, only after an answer that asked you for them; else leave it out',
+        },
+      ),
     ),
   },
   { additionalProperties: false },
@@ -87,13 +94,14 @@ serveStdio(() => {
       } catch (error) {
         // What is not our own error may quote anything, so the model is not told.
         if (!(error instanceof SignInError)) return say('Not signed in: something broke', true)
-        const { code, message } = error
+        const { code, message, approval } = error
         // A host says what it can with each request, or, before MCP 2026-07-28, once.
         const envelope: Record<string, ClientCapabilities | undefined> = { ...mcpReq.envelope }
         const known =
           envelope[CLIENT_CAPABILITIES_META_KEY] ?? server.server.getClientCapabilities()
         const isAsked = mcpReq.inputResponses !== undefined
-        if (code === 'approval_required' && known?.elicitation !== undefined && !isAsked) {
+        const isMailed = code === 'approval_required' && approval?.mailed_at !== null
+        if (isMailed && known?.elicitation !== undefined && !isAsked) {
           return inputRequired({ inputRequests: { [APPROVAL]: askUser(message) } })
         }
         return say(`Not signed in (${code}): ${message}`, true)

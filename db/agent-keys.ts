@@ -1,3 +1,5 @@
+import { endCompromised } from './agent-sign-ins.ts'
+import { endApprovalsOfAgent } from './approvals.ts'
 import { recordEvent } from './events.ts'
 import { type Act, all, db, one, statement } from './statement.ts'
 import type { AgentKeyRow, EventRow } from './tables.ts'
@@ -47,7 +49,11 @@ export const writes = {
     return { outcome: 'added' }
   },
 
-  *remove(agent_id: string, kid: string, event: EventRow): Act<boolean> {
+  /**
+   * Lets a key prove nothing any more; what was asked for, perhaps with it, ends. Where it is
+   * `compromised`, every grant and what was remembered end too.
+   */
+  *remove(agent_id: string, kid: string, compromised: boolean, event: EventRow): Act<boolean> {
     const row = yield* one(
       db
         .deleteFrom('agent_keys')
@@ -56,8 +62,11 @@ export const writes = {
         .returning('kid')
         .compile(),
     )
-    if (row !== undefined) yield* recordEvent(event)
-    return row !== undefined
+    if (row === undefined) return false
+    if (compromised) yield* endCompromised(agent_id, event.at)
+    else yield* endApprovalsOfAgent(agent_id)
+    yield* recordEvent(event)
+    return true
   },
 
   /**

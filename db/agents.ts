@@ -1,5 +1,8 @@
 import { type AgentKey, listKeys } from './agent-keys.ts'
-import { findAgentPolicy } from './policies.ts'
+import { endCompromised, endSignIns } from './agent-sign-ins.ts'
+import { endApprovalsOfAgent } from './approvals.ts'
+import { allowsSecret } from './policies.ts'
+import { forgetApprovalsOfAgent } from './remembered-approvals.ts'
 import {
   addSecret,
   findLiveSecrets,
@@ -17,14 +20,6 @@ const agentById = statement<{ agent_id: string }>()((p) =>
   db.selectFrom('agents').selectAll().where('agent_id', '=', p.agent_id),
 )
 
-const endGrants = statement<{ agent_id: string; now: number }>()((p) =>
-  db
-    .updateTable('grants')
-    .set({ revoked_at: p.now })
-    .where('agent_id', '=', p.agent_id)
-    .where('revoked_at', 'is', null),
-)
-
 export const reads = {
   *find(agent_id: string): Act<Agent | undefined> {
     return yield* one(agentById({ agent_id }))
@@ -37,8 +32,7 @@ export const reads = {
   ): Act<(Agent & { secrets: LiveSecret[] }) | undefined> {
     const agent = yield* one(agentById({ agent_id }))
     if (agent === undefined) return undefined
-    const { secret } = yield* findAgentPolicy(agent_id)
-    const secrets = secret === 'forbid' ? [] : yield* findLiveSecrets(agent_id, now)
+    const secrets = (yield* allowsSecret(agent_id)) ? yield* findLiveSecrets(agent_id, now) : []
     return { ...agent, secrets }
   },
 
@@ -61,8 +55,12 @@ export const writes = {
     yield* addSecret(secret)
   },
 
-  /** Changes what is named. Disabling ends every grant of the agent with it. */
+  /**
+   * Changes what is named. Disabling ends every grant and open approval of the agent with it; for
+   * another e-mail address nothing has been approved yet.
+   */
   *update(agent_id: string, change: AgentChange, now: number): Act<Agent | undefined> {
+    const before = yield* one(agentById({ agent_id }))
     const agent = yield* one(
       db
         .updateTable('agents')
@@ -72,7 +70,11 @@ export const writes = {
         .compile(),
     )
     if (agent !== undefined && typeof change.disabled_at === 'number') {
-      yield endGrants({ agent_id, now })
+      yield* endSignIns(agent_id, now)
+    }
+    if (agent?.email !== before?.email) {
+      yield* endApprovalsOfAgent(agent_id)
+      yield* forgetApprovalsOfAgent(agent_id)
     }
     return agent
   },
@@ -86,9 +88,14 @@ export const writes = {
     return row !== undefined
   },
 
-  /** Where the old secret is `compromised`, every grant ends with it. */
+  /**
+   * What was asked for with a secret that is good no more ends with it. Where the old one is
+   * `compromised`, every grant and what was remembered end too.
+   */
   *replaceSecret(secret: SecretRow, endOld: number, compromised: boolean): Act<void> {
+    const { owner_id: agent_id, created_at: now } = secret
     yield* replaceSecret(secret, endOld)
-    if (compromised) yield endGrants({ agent_id: secret.owner_id, now: secret.created_at })
+    if (compromised) yield* endCompromised(agent_id, now)
+    else if (endOld <= now) yield* endApprovalsOfAgent(agent_id)
   },
 }

@@ -1,3 +1,4 @@
+import { endApprovalsOfClient } from './approvals.ts'
 import {
   addSecret,
   findLiveSecrets,
@@ -145,6 +146,32 @@ const markInUse = statement<{ client_id: string; now: number }>()((p) =>
   db.updateTable('clients').set({ in_use_at: p.now }).where('client_id', '=', p.client_id),
 )
 
+/** A sign-in that an owner wants to be remembered keeps its client. */
+const rememberedClient = statement<{ client_id: string }>()((p) =>
+  db
+    .selectFrom('remembered_approvals')
+    .select('grant_id')
+    .where('client_id', '=', p.client_id)
+    .limit(1),
+)
+
+/** What owners are shown of a client, or rely on: a stranger's must not change unnoticed. */
+const SHOWN = [
+  'client_name',
+  'redirect_uris',
+  'token_endpoint_auth_method',
+  'jwks',
+  'jwks_uri',
+] as const
+
+/** Ends what owners approved of a client that the operator did not register and that has changed. */
+function* endWhenChanged(before: ClientRow | undefined, after: Partial<ClientRow>): Act<void> {
+  if (before === undefined || before.origin === 'operator') return
+  if (SHOWN.some((name) => after[name] !== undefined && after[name] !== before[name])) {
+    yield* endApprovalsOfClient(before.client_id)
+  }
+}
+
 const deleteClient = statement<{ client_id: string }>()((p) =>
   db.deleteFrom('clients').where('client_id', '=', p.client_id).returning('client_id'),
 )
@@ -213,6 +240,7 @@ export const writes = {
     }
     const { created_at, disabled_at, operator_change } = fromRow(known)
     const client = { ...said, ...operator_change, created_at, disabled_at }
+    yield* endWhenChanged(known, toRow(client))
     yield db
       .updateTable('clients')
       .set(toRow(client))
@@ -239,6 +267,7 @@ export const writes = {
     const keeps =
       by === 'operator' && origin !== 'operator' && Object.keys(changedByOperator).length > 0
     const disables = typeof change.disabled_at === 'number'
+    yield* endWhenChanged(known, toColumns(change))
     const row = yield* one(
       db
         .updateTable('clients')
@@ -279,7 +308,8 @@ export const writes = {
         operator_change ??
         (yield* one(clientPolicy({ client_id }))) ??
         (yield* one(livingGrant({ client_id, now }))) ??
-        (yield* one(livingRequest({ client_id, now })))
+        (yield* one(livingRequest({ client_id, now }))) ??
+        (yield* one(rememberedClient({ client_id })))
       if (alive === undefined) yield* removeClient(client_id)
       else yield markInUse({ client_id, now })
     }

@@ -5,6 +5,7 @@ import {
   type ModelPolicy,
 } from '../schemas/policy.ts'
 import { recordEvent } from './events.ts'
+import { isRemembered, listRemembered, type ShownRequest } from './remembered-approvals.ts'
 import { type Act, all, db, one, statement } from './statement.ts'
 import type { EventRow } from './tables.ts'
 
@@ -42,18 +43,23 @@ const addSite = statement<{ agent_id: string; site: string; created_at: number }
 
 export function* findAgentPolicy(agent_id: string): Act<AgentPolicy> {
   const row = yield* one(agentPolicy({ agent_id }))
-  if (row === undefined) return DEFAULT_AGENT_POLICY
+  const allowed_sites = (yield* all(agentSites({ agent_id }))).map(({ site }) => site)
+  if (row === undefined) return { ...DEFAULT_AGENT_POLICY, allowed_sites }
   const { sites, deliver, secret } = row
-  const rows = sites === 'any' ? [] : yield* all(agentSites({ agent_id }))
   return {
     sites,
-    allowed_sites: rows.map(({ site }) => site),
+    allowed_sites,
     remember_sites: row.remember_sites === 1,
     deliver,
     secret,
     allowed_models: JSON.parse(row.allowed_models),
     refused_models: JSON.parse(row.refused_models),
   }
+}
+
+/** Whether an agent may prove itself by its secret. */
+export function* allowsSecret(agent_id: string): Act<boolean> {
+  return (yield* one(agentPolicy({ agent_id })))?.secret !== 'forbid'
 }
 
 export function* findClientPolicy(client_id: string): Act<ModelPolicy> {
@@ -65,24 +71,27 @@ export function* findClientPolicy(client_id: string): Act<ModelPolicy> {
   }
 }
 
-/** Lets an agent sign in to a site from now on. */
-export function* allowSite(agent_id: string, site: string, now: number): Act<void> {
-  yield addSite({ agent_id, site, created_at: now })
-}
-
 export const reads = {
   ofAgent: findAgentPolicy,
   ofClient: findClientPolicy,
 
-  /** The two that decide over a sign-in, and whether the operator registered the client. */
+  /** What an agent's owner approved and wanted to be remembered. */
+  remembered: listRemembered,
+
+  /**
+   * The two that decide over a sign-in, whether the operator registered the client, and whether all
+   * that the request shows was approved before.
+   */
   *ofSignIn(
     agent_id: string,
-    client_id: string,
-  ): Act<{ agent: AgentPolicy; client: ModelPolicy; registered: boolean }> {
+    request: ShownRequest,
+  ): Act<{ agent: AgentPolicy; client: ModelPolicy; registered: boolean; remembered: boolean }> {
+    const { client_id } = request
     return {
       agent: yield* findAgentPolicy(agent_id),
       client: yield* findClientPolicy(client_id),
       registered: (yield* one(clientOrigin({ client_id })))?.origin === 'operator',
+      remembered: yield* isRemembered(agent_id, request),
     }
   },
 }
@@ -110,10 +119,26 @@ export const writes = {
       .compile()
     if (change.allowed_sites !== undefined) {
       yield db.deleteFrom('agent_sites').where('agent_id', '=', agent_id).compile()
-      for (const site of new Set(allowed_sites)) yield* allowSite(agent_id, site, event.at)
+      for (const site of new Set(allowed_sites)) {
+        yield addSite({ agent_id, site, created_at: event.at })
+      }
     }
     yield* recordEvent(event)
     return yield* findAgentPolicy(agent_id)
+  },
+
+  /** Forgets what was approved of a client. Tells whether there was anything. */
+  *forget(agent_id: string, client_id: string, event: EventRow): Act<boolean> {
+    const forgotten = yield* all(
+      db
+        .deleteFrom('remembered_approvals')
+        .where('agent_id', '=', agent_id)
+        .where('client_id', '=', client_id)
+        .returning('grant_id')
+        .compile(),
+    )
+    if (forgotten.length > 0) yield* recordEvent(event)
+    return forgotten.length > 0
   },
 
   /** Changes what is named. Undefined for a client that is unknown. */

@@ -14,6 +14,9 @@ export interface Tables {
   agent_sites: { agent_id: string; site: string; created_at: number }
   client_policies: ModelPolicyRow & { client_id: string }
   approvals: ApprovalRow
+  approval_askings: ApprovalAskingRow
+  approval_guesses: ApprovalGuessesRow
+  remembered_approvals: RememberedApprovalRow
   events: EventRow
   client_assertions: { client_id: string; jti: string; expires_at: number }
   remote_documents: RemoteDocumentRow
@@ -204,14 +207,54 @@ export interface ApprovalRow {
   deliver: 'agent' | null
   /** How the agent proved itself. */
   method: string
-  /** The code's HMAC under a key that the database does not hold. */
-  code_hash: string
+  /** The code's HMAC under a key that the database does not hold; null where no code was made. */
+  code_hash: string | null
+  /** How many codes the agent may still try with its proof. */
   tries_left: number
-  status: 'pending' | 'approved' | 'denied' | 'used'
-  /** 1 when the site is allowed from then on, else 0. */
+  /** How many codes may still be tried without proof. */
+  unproved_tries_left: number
+  /** `ended` with the agent's sign-ins, or with a change of the client. */
+  status: 'pending' | 'approved' | 'denied' | 'used' | 'ended'
+  /** 1 when what was shown is remembered, else 0. */
   remember: number
+  /** When the mail server accepted the code; until then it is good for nothing. */
+  mailed_at: number | null
+  /** Until when somebody is sending the mail. */
+  mailing_until: number | null
+  /** How often the mail may still be tried. */
+  mails_left: number
   created_at: number
   expires_at: number
+}
+
+/** That an owner was asked and has not agreed (yet). */
+export interface ApprovalAskingRow {
+  asking_id: string
+  agent_id: string
+  request_id: string
+  asked_at: number
+}
+
+/** How many wrong codes were tried for an agent since a time. */
+export interface ApprovalGuessesRow {
+  agent_id: string
+  /** 1 for those that came with the agent's proof, else 0. */
+  proved: number
+  since: number
+  wrong: number
+}
+
+/** What an owner was shown and agreed to for the future. */
+export interface RememberedApprovalRow {
+  /** Of the sign-in that it was approved with. */
+  grant_id: string
+  agent_id: string
+  client_id: string
+  redirect_host: string
+  scope: string
+  /** As on the request: a JSON array of the normal URIs of the resources, or null. */
+  resource: string | null
+  created_at: number
 }
 
 /** One line of the audit trail. */

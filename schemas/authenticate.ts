@@ -1,6 +1,30 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { FormPost } from './check-status.ts'
 
+/**
+ * Six digits, as people and models write them: spaces are free, a number stands for its six digits
+ * with zeros in front, and null or an empty string for nothing.
+ */
+export const ApprovalCode = Type.Union(
+  [
+    Type.String({ maxLength: 32, pattern: '^(\\s*(\\d\\s*){6}|\\s*)$' }),
+    Type.Integer({ minimum: 0, maximum: 999_999 }),
+    Type.Null(),
+  ],
+  { description: 'The six digits that the owner gave the agent, in an approval that was asked' },
+)
+export type ApprovalCode = Static<typeof ApprovalCode>
+
+/** The six digits; undefined when none were given. */
+export function toDigits(code: ApprovalCode | undefined): string | undefined {
+  if (code === undefined || code === null) return undefined
+  return (
+    String(code)
+      .replace(/\s/g, '')
+      .padStart(typeof code === 'number' ? 6 : 0, '0') || undefined
+  )
+}
+
 export const AuthenticateBody = Type.Object({
   request_id: Type.String({ minLength: 1 }),
   agent_id: Type.Optional(Type.String({ minLength: 1 })),
@@ -34,6 +58,7 @@ export const AuthenticateBody = Type.Object({
       description: 'The host (and port, unless the usual one) of that site’s redirect URI',
     }),
   ),
+  approval_code: Type.Optional(ApprovalCode),
 })
 export type AuthenticateBody = Static<typeof AuthenticateBody>
 
@@ -52,6 +77,10 @@ export const ApprovalRequired = Type.Object({
   success: Type.Literal(false),
   requires_2fa: Type.Literal(true),
   expires_in: Type.Integer({ description: 'Seconds that the owner has to answer' }),
+  mailed_at: Type.Union([Type.Integer(), Type.Null()], {
+    description:
+      'When the owner was mailed a code, in epoch seconds; null when there is none, and the operator answers',
+  }),
   message: Type.String(),
 })
 export type ApprovalRequired = Static<typeof ApprovalRequired>

@@ -38,7 +38,7 @@ export const AgentPolicy = Type.Composite(
         description: 'By client_id or by redirect host',
       }),
       remember_sites: Type.Boolean({
-        description: 'Whether a site that the owner approved is allowed from then on',
+        description: 'Whether what the owner approved is allowed from then on, and nothing more',
       }),
       deliver: Type.Union([Type.Literal('any'), Type.Literal('agent')], {
         description: 'Whether the code may go to nobody but the agent',

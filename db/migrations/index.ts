@@ -5,6 +5,7 @@ import * as resources from './0003-resources.ts'
 import * as registeredClients from './0004-registered-clients.ts'
 import * as agentPolicies from './0005-agent-policies.ts'
 import * as fewerPages from './0006-fewer-pages.ts'
+import * as rememberedApprovals from './0008-remembered-approvals.ts'
 import * as operatorChange from './0012-operator-change.ts'
 import * as refreshHistory from './0016-refresh-history.ts'
 
@@ -16,6 +17,7 @@ export const migrations: Record<string, Migration> = {
   '0004-registered-clients': registeredClients,
   '0005-agent-policies': agentPolicies,
   '0006-fewer-pages': fewerPages,
+  '0008-remembered-approvals': rememberedApprovals,
   '0012-operator-change': operatorChange,
   '0016-refresh-history': refreshHistory,
 }

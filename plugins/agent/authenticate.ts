@@ -5,6 +5,7 @@ import {
   ApprovalRequired,
   AuthenticateBody,
   AuthenticateResponse,
+  toDigits,
 } from '../../schemas/authenticate.ts'
 import { redirectHost } from '../../schemas/client.ts'
 import {
@@ -19,8 +20,9 @@ import { AGENT_KEY_ALGS } from '../core/registry/agent-keys.ts'
  * POST /api/agent/authenticate: an agent proves itself and so authenticates an authorization
  * request, which only one agent can do, once. The waiting browser is sent on at the same moment,
  * unless the agent asks that the code goes to it alone: then a stranger's browser gains nothing by
- * having opened the request. Where its owner has to be asked first, it waits for that. Whatever is
- * refused leaves the request pending.
+ * having opened the request. Where its owner has to be asked first, it waits for that, and comes
+ * again with the owner's code or when the operator has answered. Whatever is refused leaves the
+ * request pending.
  */
 const authenticate: FastifyPluginAsyncTypebox = async (app) => {
   app.metadata.advertise({
@@ -43,18 +45,20 @@ const authenticate: FastifyPluginAsyncTypebox = async (app) => {
       config: {
         errorMembers: { success: false },
         answers: {
-          400: 'A member is missing or malformed (`invalid_request`)',
+          400: 'A member is missing or malformed (`invalid_request`), or the approval_code is wrong (`invalid_grant`)',
           401: 'The agent did not prove itself (`invalid_credentials`)',
-          403: 'Another site than the agent expected, or one that its policy or owner refuses (`access_denied`)',
+          403: 'Another site than the agent expected, or one that its policy or owner refuses, or too many codes were wrong (`access_denied`)',
           404: 'The request_id is unknown or has expired (`invalid_request`)',
-          409: 'The request was authenticated already (`invalid_request`)',
-          429: 'Too many failures; `Retry-After` tells when to try again (`temporarily_unavailable`)',
+          409: 'The request was authenticated already, or its approval was asked for another model (`invalid_request`)',
+          429: 'Too many failures, or too many approvals asked; `Retry-After` tells when to try again (`temporarily_unavailable`)',
+          503: 'The mail to the owner could not be sent (`temporarily_unavailable`)',
         },
       },
     },
     async (request, reply): Promise<AuthenticateResponse | ApprovalRequired> => {
       const { request_id, model, deliver = null } = request.body
       const { ip: address } = request
+      const code = toDigits(request.body.approval_code)
       reply.header('cache-control', 'no-store')
 
       const credentials = readAgentCredentials(request.body)
@@ -70,18 +74,20 @@ const authenticate: FastifyPluginAsyncTypebox = async (app) => {
         const decision = await app.policies.decide(signIn, pending)
         if (decision === 'allowed') return 'allowed'
         const { remember } = decision.ask
-        return (
-          (await app.approvals.ask({ ...signIn, method, remember, address }, pending)) ?? 'approved'
-        )
+        return await app.approvals.ask({ ...signIn, method, remember, address }, pending, code)
       })
       if (typeof permission === 'object') return permission
 
-      const amr = permission === 'approved' ? `${method} approval` : method
+      const amr = permission === 'allowed' ? method : `${method} approval`
       const authentication = app.agentSignIn.prepare({ ...signIn, amr }, address)
+      if (permission === 'allowed') {
+        const result = await app.store.authorizationRequests.authenticate(authentication)
+        return app.agentSignIn.conclude(authentication, result)
+      }
       const result =
-        permission === 'approved'
-          ? await app.store.approvals.authenticateApproved(authentication)
-          : await app.store.authorizationRequests.authenticate(authentication)
+        permission === 'code' && code !== undefined
+          ? await app.approvals.verify(authentication, code, { client_id, method })
+          : await app.approvals.authenticate(authentication)
       return app.agentSignIn.conclude(authentication, result)
     },
   )

@@ -39,6 +39,7 @@ import { RequestWatch } from './sign-in/request-watch.ts'
 /** What the endpoints receive from the store, which they reach through `app.store` alone. */
 export type {
   Agent,
+  Approval,
   AuthorizationRequest,
   AuthorizationRequestState,
   Client,

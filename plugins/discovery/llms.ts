@@ -59,10 +59,9 @@ better, to a tool that you use, so that you never see the secret.
      the request is for another one, nothing happens and the answer is 403.
    - "deliver": "agent": the callback URL comes in this answer alone, and the browser gets nothing.
    Instead of agent_secret you may send "agent_assertion", a JWT that your registered key signed.
-   When the answer has "requires_2fa": true, your owner was asked. Wait for the code of six digits that
-   the owner gives you, then
-   POST ${issuer}/api/agent/verify-2fa
-   {"request_id": "req_...", "code": "123456", "model": "the model that you are"}
+   When the answer has "requires_2fa": true, your owner was asked. Its "message" says how. Wait for the
+   code of six digits that the owner gives you, then send the same again with "approval_code": "123456".
+   If "mailed_at" is null there is no code: do not make one up, wait and send the same again.
 4. What comes next:
    - With a browser, wait: the page goes on to the website by itself. You are signed in there.
    - Without one, GET the redirect_to of the answer. It is the website's callback and works once.
@@ -73,12 +72,13 @@ better, to a tool that you use, so that you never see the secret.
 ## When it fails
 
 The answer has "error" and a sentence in "error_description".
-- 400: a member is missing or malformed; the sentence names it.
+- 400: a member is missing or malformed; the sentence names it. With "invalid_grant" the approval_code
+  is wrong: ask your owner, never guess.
 - 401: the agent_id or agent_secret is wrong. Do not guess, ask your operator.
 - 403: another website than you expected, or your operator or owner does not allow it. Stop there.
 - 404: the request_id is unknown or has expired. Start again from the website.
 - 409: the request was authenticated already. There is nothing left to do.
-- 429: there were too many failures. Wait for the seconds that Retry-After says.
+- 429: there were too many failures or questions to your owner. Wait for the seconds that Retry-After says.
 
 ## Never
 

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { type Command, Option } from 'commander'
-import type { Event } from '../../db/store.ts'
+import type { Event, RememberedApproval } from '../../db/store.ts'
 import { OAuthError } from '../../plugins/core/http/errors.ts'
 import type { AgentPolicy, ModelPolicy } from '../../schemas/policy.ts'
-import { seconds } from './client.ts'
+import { compromised, seconds } from './client.ts'
 import { facts, print, table, time, withCore } from './session.ts'
 
 /** What says how an agent proves itself, what it may do, and what it did. */
@@ -43,9 +43,10 @@ export function addAgentSecurityCommands(agent: Command): void {
     // Some key identifiers start with a dash.
     .allowUnknownOption()
     .description('let a key prove nothing any more')
+    .addOption(compromised())
     .addHelpText('after', '\nExample:\n  auth-agent agent remove-key agent_mZ4k… NzbLs…')
-    .action(async (agent_id: string, kid: string, _options, command) => {
-      await withCore((app) => app.agentKeys.remove(agent_id, kid))
+    .action(async (agent_id: string, kid: string, options: { compromised?: true }, command) => {
+      await withCore((app) => app.agentKeys.remove(agent_id, kid, options.compromised))
       print(command, { agent_id, kid, removed: true }, () => `Removed ${kid}.`)
     })
 
@@ -61,13 +62,17 @@ export function addAgentSecurityCommands(agent: Command): void {
           'ask',
         ]),
       )
-      .option('--allow-site <sites...>', 'the list, by client_id or redirect host; none empties it')
+      .option(
+        '--allow-site <sites...>',
+        'the sites that you allow, by client_id or redirect host; none empties the list',
+      )
       .addOption(
         new Option(
           '--remember <yes|no>',
-          'whether a site that was approved joins the list',
+          'whether what its owner approves is allowed from then on',
         ).choices(['yes', 'no']),
       )
+      .option('--forget-site <client_id>', 'forget what its owner approved of a website')
       .addOption(
         new Option('--deliver <to>', 'whether codes go to the agent alone').choices([
           'any',
@@ -85,13 +90,21 @@ export function addAgentSecurityCommands(agent: Command): void {
     .action(async (agent_id: string, options: PolicyOptions, command) => {
       const change = toPolicy(options)
       const policy = await withCore(async (app) => {
-        if (Object.keys(change).length > 0) return app.policies.changeAgent(agent_id, change)
         if ((await app.store.agents.find(agent_id)) === undefined) {
           throw new OAuthError('not_found', `There is no ${agent_id}`)
         }
-        return app.policies.ofAgent(agent_id)
+        if (options.forgetSite) await app.policies.forget(agent_id, options.forgetSite)
+        if (Object.keys(change).length > 0) await app.policies.changeAgent(agent_id, change)
+        return {
+          ...(await app.policies.ofAgent(agent_id)),
+          remembered_approvals: (await app.policies.remembered(agent_id)).map(rememberedRow),
+        }
       })
-      print(command, { agent_id, ...policy }, facts)
+      print(command, { agent_id, ...policy }, ({ remembered_approvals, ...rest }) =>
+        [facts(rest), table(remembered_approvals.map(shown), 'No approval is remembered.')].join(
+          '\n\n',
+        ),
+      )
     })
 
   agent
@@ -128,6 +141,7 @@ interface PolicyOptions extends ModelOptions {
   sites?: AgentPolicy['sites']
   allowSite?: string[]
   remember?: 'yes' | 'no'
+  forgetSite?: string
   deliver?: AgentPolicy['deliver']
   secret?: AgentPolicy['secret']
 }
@@ -157,6 +171,16 @@ function readJwk(file: string): Record<string, unknown> {
     // Said below.
   }
   throw new OAuthError('invalid_request', `${file} holds no JSON Web Key`)
+}
+
+function rememberedRow(approval: RememberedApproval) {
+  const { client_id, redirect_host, scope, resource, created_at } = approval
+  const resources: string[] = resource === null ? [] : JSON.parse(resource)
+  return { client_id, redirect_host, scope, resources, created_at }
+}
+
+function shown({ created_at, ...approval }: ReturnType<typeof rememberedRow>) {
+  return { ...approval, remembered: time(created_at) }
 }
 
 function row({ at, event, outcome, client_id, model, method, address, detail }: Event) {

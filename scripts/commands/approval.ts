@@ -19,35 +19,45 @@ export function addApprovalCommands(program: Command): void {
 
   approval
     .command('approve <request_id>')
-    .description('let the agent sign in; it authenticates again, or with the code that is shown')
+    .description('let the agent sign in, which it does when it authenticates again')
+    .addOption(whichAgent())
     .addOption(
       new Option(
         '--remember <yes|no>',
-        'whether the site is allowed from then on, else as the policy says',
+        'whether this is allowed from then on without asking, else as the policy says',
       ).choices(['yes', 'no']),
     )
     .addHelpText('after', '\nExample:\n  auth-agent approval approve req_8sK2… --remember no')
-    .action(async (request_id: string, { remember }: { remember?: 'yes' | 'no' }, command) => {
-      const approved = await withCore((app) =>
-        app.approvals.approve(request_id, remember && remember === 'yes'),
+    .action(async (request_id: string, { remember, agent }: AnswerOptions, command) => {
+      const { agent_id, status } = await withCore((app) =>
+        app.approvals.approve(request_id, remember && remember === 'yes', agent),
       )
-      const { agent_id, status } = approved.approval
-      print(command, { request_id, agent_id, status, code: approved.code }, facts)
+      print(command, { request_id, agent_id, status }, facts)
     })
 
   approval
     .command('deny <request_id>')
     .description('refuse it')
+    .addOption(whichAgent())
     .addHelpText('after', '\nExample:\n  auth-agent approval deny req_8sK2…')
-    .action(async (request_id: string, _options, command) => {
-      const { agent_id, status } = await withCore((app) => app.approvals.deny(request_id))
+    .action(async (request_id: string, { agent }: AnswerOptions, command) => {
+      const { agent_id, status } = await withCore((app) => app.approvals.deny(request_id, agent))
       print(command, { request_id, agent_id, status }, facts)
     })
 }
 
+interface AnswerOptions {
+  agent?: string
+  remember?: 'yes' | 'no'
+}
+
+function whichAgent(): Option {
+  return new Option('--agent <agent_id>', 'which agent, where several wait for the same request')
+}
+
 function row(open: OpenApproval) {
-  const { request_id, agent_id, email, client_name, redirect_uri, model, expires_at } = open
+  const { request_id, agent_id, email, client_name, redirect_uri, model } = open
   const host = redirectHost(redirect_uri)
-  const expires = time(expires_at)
-  return { request_id, agent_id, owner: email, site: client_name, host, model, expires }
+  const [mailed, expires] = [time(open.mailed_at), time(open.expires_at)]
+  return { request_id, agent_id, owner: email, site: client_name, host, model, mailed, expires }
 }

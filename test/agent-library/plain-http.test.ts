@@ -301,11 +301,48 @@ t.test(
     await t.rejects(agent.signIn(page, { site, approval_code: guess }), {
       code: 'wrong_approval_code',
     })
+    const mailed = mails.length
+    for (const approval_code of [undefined, '', null]) {
+      await t.rejects(agent.signIn(page, { site, approval_code }), {
+        code: 'approval_required',
+        message: /a code was sent by mail at 20\d\d-\d\d-\d\d \d\d:\d\d UTC/,
+        approval: { mailed_at: Number, expires_in: Number },
+      })
+    }
+    t.equal(mails.length, mailed, 'no second mail is sent, and none is claimed')
     t.same(went, [])
-    await agent.signIn(page, { site, approval_code: digits() })
+    await agent.signIn(page, { site, approval_code: Number(digits()) })
     t.match(went, [/code=ac_/])
   },
 )
+
+t.test('where no digits were sent nobody is asked for them', async (t) => {
+  const credentials = await makeCredentials(t)
+  await app.policies.changeAgent(credentials.agent_id, { sites: 'ask', remember_sites: false })
+  const agent = createAgent({ issuer, credentials, model })
+  const { url } = makeSignIn()
+  const facts = await app.inject({ url, headers: { accept: 'application/json' } })
+  const went: string[] = []
+  const page: Page = {
+    url: () => url,
+    evaluate: async () => facts.json(),
+    goto: async (to) => went.push(to),
+  }
+  const onApproval = () => {
+    throw new Error('somebody was asked')
+  }
+  const options = { site: { client_id }, onApproval }
+  for (const approval_code of [undefined, '123456']) {
+    await t.rejects(agent.signIn(page, { ...options, approval_code }), {
+      code: 'approval_required',
+      message: /the operator of this server answers/,
+      approval: { mailed_at: null },
+    })
+  }
+  await app.approvals.approve(facts.json().request_id)
+  await agent.signIn(page, options)
+  t.match(went, [/code=ac_/])
+})
 
 t.test('no redirect of the issuer’s address is followed', async (t) => {
   const evil = await listen(t, () => ({ status: 200 }))

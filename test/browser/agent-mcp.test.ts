@@ -158,8 +158,11 @@ t.test('The tool for language models', { skip }, async (t) => {
     const request_id = await pressButton()
     const asked = await tool.signIn({ site })
     t.match(asked, { isError: true, told: /approval_required/ })
-    const guessed = await tool.signIn({ site, approval_code: '000000' })
-    t.match(guessed, { isError: true, told: /Not signed in/ })
+    for (const approval_code of ['000000', 123456, '', ' ', null]) {
+      const guessed = await tool.signIn({ site, approval_code })
+      t.match(guessed, { isError: true, told: /Not signed in \(approval_required\)/ })
+      t.match(guessed.told, /operator of this server answers/, 'no mail is claimed')
+    }
     t.equal(await statusOf(app, request_id), 'pending')
     await app.policies.changeAgent(agent.agent_id, { sites: 'any' })
   })
@@ -226,6 +229,8 @@ t.test('The tool for language models', { skip }, async (t) => {
       { site: 1 },
       { site, request_id: 'req_a b' },
       { site, approval_code: '12345' },
+      { site, approval_code: 1_000_000 },
+      { site, approval_code: true },
       { site, agent_secret: 'ags_a' },
       { site, issuer: 'https://evil.example' },
     ]) {

@@ -49,3 +49,66 @@ t.test('a database of the first version, filled, is brought up to date without l
     now.close()
   }
 })
+
+t.test(
+  'of the sites of an agent, an upgrade keeps what only an operator can have typed',
+  async (t) => {
+    const file = join(makeFolder(t), 'data.db')
+    const old = new Database(file)
+    const kysely = new Kysely<unknown>({ dialect: new SqliteDialect({ database: old }) })
+    const provider = { getMigrations: async () => migrations }
+    await new Migrator({ db: kysely, provider }).migrateTo('0006-fewer-pages')
+    const stranger = 'https://client.example/client.json'
+    for (const [client_id, origin] of [
+      ['client_operator', 'operator'],
+      ['client_dynamic', 'dynamic'],
+      [stranger, 'document'],
+    ]) {
+      old
+        .prepare(
+          `INSERT INTO clients (client_id, client_name, redirect_uris, grant_types,
+          token_endpoint_auth_method, id_token_signed_response_alg, origin, created_at)
+        VALUES (?, 'Site', '[]', '[]', 'none', 'RS256', ?, 1)`,
+        )
+        .run(client_id, origin)
+    }
+    const sites = ['client_operator', 'client_dynamic', 'client_gone', stranger, 'shop.example']
+    for (const [agent_id, policy] of [
+      ['agent_asks', 'ask'],
+      ['agent_registered', 'registered'],
+      ['agent_list', 'list'],
+      ['agent_without', undefined],
+    ] as const) {
+      old.prepare("INSERT INTO agents VALUES (?, 'o@x.example', NULL, 1, NULL)").run(agent_id)
+      if (policy !== undefined) {
+        old
+          .prepare("INSERT INTO agent_policies VALUES (?, ?, 1, 'any', 'allow', '[]', '[]')")
+          .run(agent_id, policy)
+      }
+      for (const site of sites) {
+        old.prepare('INSERT INTO agent_sites VALUES (?, ?, 1)').run(agent_id, site)
+      }
+    }
+    old.exec(`INSERT INTO authorization_requests (request_id, client_id, redirect_uri, scope,
+      response_mode, code_challenge, created_at, expires_at)
+    VALUES ('req_1', 'client_operator', 'https://shop.example/', 'openid', 'query', 'x', 1, 9);
+    INSERT INTO approvals VALUES
+      ('req_1', 'agent_asks', 'model', NULL, 'agent_secret', 'hash', 4, 'pending', 1, 1, 9)`)
+    await kysely.destroy()
+
+    const store = await openStore(`sqlite:${file}`)
+    t.teardown(() => store.close())
+    const kept = async (agent_id: string) => (await store.policies.ofAgent(agent_id)).allowed_sites
+    t.same(await kept('agent_asks'), ['client_operator', 'shop.example'])
+    t.same(await kept('agent_registered'), ['client_operator', 'shop.example'])
+    t.same(await kept('agent_list'), [...sites].sort(), 'nobody would be asked there')
+    t.same(await kept('agent_without'), [], 'nobody has typed anything')
+    t.match(await store.approvals.find('req_1', 'agent_asks'), {
+      status: 'pending',
+      tries_left: 4,
+      code_hash: null,
+      mailed_at: null,
+      mails_left: 3,
+    })
+  },
+)

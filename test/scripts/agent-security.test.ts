@@ -80,7 +80,11 @@ t.test('the operator answers for owners while the server runs', async (t) => {
     '--remember',
     'no',
   )
-  t.match(approved, { agent_id: agent.agent_id, status: 'approved', code: /^\d{6}$/ })
+  t.same(approved, {
+    request_id: yes.request_id,
+    agent_id: agent.agent_id,
+    status: 'approved',
+  })
   const twice = await run(environment, 'approval', 'deny', yes.request_id)
   t.match(twice, { code: 1, err: /No approval/ })
   t.equal((await authenticate(app, yes.request_id, agent)).statusCode, 200)
@@ -91,6 +95,60 @@ t.test('the operator answers for owners while the server runs', async (t) => {
   t.match(trail[0], { event: 'sign_in', outcome: 'access_denied', address: '127.0.0.1' })
   const refuse = ['client', 'policy', site.client_id, '--refuse-model', 'bad-*']
   t.match(await json(environment, ...refuse), { refused_models: ['bad-*'] })
+})
+
+t.test('what an owner approved is shown, and forgotten by client', async (t) => {
+  const environment = fresh(t)
+  const app = await buildApp({ DATABASE_URL: environment.DATABASE_URL, LOG_LEVEL: 'silent' })
+  t.teardown(() => app.close())
+  const site = await createSite(app)
+  const { client_id } = site
+  const agent = await createAgent(app)
+  const other = await createAgent(app)
+  const { agent_id } = agent
+  const allow = ['--sites', 'ask', '--allow-site', 'shop.example']
+  for (const each of [agent, other]) {
+    await json(environment, 'agent', 'policy', each.agent_id, ...allow)
+  }
+  const { request_id } = await open(app, site, { scope: 'openid email' })
+  for (const each of [agent, other]) await authenticate(app, request_id, each)
+  const ambiguous = await run(environment, 'approval', 'approve', request_id)
+  t.match(ambiguous, { code: 1, err: /Several agents wait/ })
+  await json(environment, 'approval', 'approve', request_id, '--agent', agent_id)
+  t.equal((await authenticate(app, request_id, agent)).statusCode, 200)
+
+  const shown = await json(environment, 'agent', 'policy', agent_id)
+  t.match(shown, {
+    allowed_sites: ['shop.example'],
+    remembered_approvals: [
+      { client_id, redirect_host: 'site.example', scope: 'openid email', resources: [] },
+    ],
+  })
+  const text = (await run(environment, 'agent', 'policy', agent_id)).out
+  t.match(text, /site\.example +openid email/)
+  const forget = ['agent', 'policy', agent_id, '--forget-site', client_id]
+  t.match(await json(environment, ...forget), {
+    allowed_sites: ['shop.example'],
+    remembered_approvals: [],
+  })
+  t.match(await run(environment, ...forget), { code: 1, err: /Nothing is remembered of client_/ })
+  t.match((await run(environment, 'agent', 'policy', agent_id)).out, /No approval is remembered/)
+})
+
+t.test('a key that others may have is removed with all that it gave', async (t) => {
+  const environment = fresh(t)
+  const app = await buildApp({ DATABASE_URL: environment.DATABASE_URL, LOG_LEVEL: 'silent' })
+  t.teardown(() => app.close())
+  const site = await createSite(app)
+  const agent = await createAgent(app)
+  const { agent_id } = agent
+  const made = await json(environment, 'agent', 'add-key', agent_id, '--generate')
+  const more = await json(environment, 'agent', 'add-key', agent_id, '--generate')
+  await authenticate(app, (await open(app, site)).request_id, agent)
+  await json(environment, 'agent', 'remove-key', agent_id, more.kid)
+  t.match(await app.store.grants.list({ agent_id }), [{ revoked_at: null }])
+  await json(environment, 'agent', 'remove-key', agent_id, made.kid, '--compromised')
+  t.match(await app.store.grants.list({ agent_id }), [{ revoked_at: Number }])
 })
 
 /** One public key in 64 has a thumbprint that starts with a dash. */

@@ -77,6 +77,20 @@ export class Throttle {
     this.#count(this.#networks, network)
   }
 
+  /**
+   * Counts an attempt as failed before it is looked at, so that no more are looked at than may fail;
+   * the answer takes that back, for one that did not.
+   * @throws {OAuthError} temporarily_unavailable (429) when there were too many already
+   */
+  async countAttempt(attempt: Attempt): Promise<() => void> {
+    await this.countFailure(attempt)
+    const network = networkOf(attempt.address)
+    const counted = [this.#identities.get(`${network} ${attempt.id}`), this.#networks.get(network)]
+    return () => {
+      for (const failures of counted) if (failures !== undefined) failures.count -= 1
+    }
+  }
+
   #refusal(failures: Failures | undefined, limit: number): OAuthError | undefined {
     if (failures === undefined || failures.count < limit) return undefined
     const seconds = failures.until - this.#clock.now()

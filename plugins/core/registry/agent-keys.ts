@@ -54,10 +54,13 @@ export class AgentKeys {
     return { key, private_jwk: { ...(await exportJWK(privateKey)), kid, alg, use: 'sig' } }
   }
 
-  /** @throws {OAuthError} not_found */
-  async remove(agent_id: string, kid: string): Promise<void> {
+  /**
+   * @param compromised whether all that the key gave access to ends with it
+   * @throws {OAuthError} not_found
+   */
+  async remove(agent_id: string, kid: string, compromised = false): Promise<void> {
     const event = this.#event(agent_id, 'removed', kid)
-    if (await this.#app.store.agentKeys.remove(agent_id, kid, event)) return
+    if (await this.#app.store.agentKeys.remove(agent_id, kid, compromised, event)) return
     throw new OAuthError('not_found', `${agent_id} has no key ${kid}`)
   }
 

@@ -14,15 +14,39 @@ import type { Vault } from '../crypto/vault.ts'
 import { OAuthError } from '../http/errors.ts'
 import type { SignIn } from './policies.ts'
 
-/** How many codes may be tried for one approval. */
+/** How many codes may be tried for one approval: with the agent's proof, and as many without. */
 const TRIES = 5
-/** How many approvals an agent may ask for in this many seconds without one being given. */
-const UNANSWERED = { limit: 5, within: 3600 }
+/** How many approvals an agent may ask for in this many seconds without a yes. */
+const ASKINGS = { limit: 5, within: 3600 }
+/**
+ * How many wrong codes there may be for one agent. Those without proof have a bound of their own, so
+ * that whoever knows a request_id cannot use up the agent's.
+ */
+const GUESSES = { limit: 20, within: 86_400 }
+const UNPROVED_GUESSES = { limit: 10, within: 86_400 }
+/** How often the mail of one approval is tried, and for how long nobody else tries meanwhile. */
+const MAILS = 3
+const MAILING = 60
+
+/** What the owner is asked to agree to, and for whom. */
+interface Asking extends SignIn {
+  request_id: string
+  method: string
+  remember: boolean
+  address: string
+}
+
+/** What goes on record of a wrong code beside what the authentication says. */
+interface VerifiedFacts {
+  client_id: string
+  /** How the agent proved itself. */
+  method: string
+}
 
 /**
  * The owner's approval of a sign-in: a six-digit code that goes to the owner by mail, or the answer
  * of the operator on the command line. An approval is for one request, agent and model, lives as
- * long as the request, and is used once.
+ * long as the request, and is used once. A code is good only once the mail server has accepted it.
  */
 export class Approvals {
   readonly #app: Pick<
@@ -40,30 +64,22 @@ export class Approvals {
   }
 
   /**
-   * Asks the owner, once; undefined when the approval is there.
-   * @throws {OAuthError} access_denied when it was denied; invalid_request (409) when the request
-   *   waits for another approval; temporarily_unavailable when the owner was asked too often
+   * Asks the owner, unless that was done: then tells how it stands. `approved` when the operator has
+   * agreed; `code` when a code was mailed earlier and the agent brings one, which is not looked at
+   * here.
+   * @throws {OAuthError} access_denied when it was denied or too many codes were wrong;
+   *   invalid_request (409) when it was asked for another model; temporarily_unavailable when the
+   *   owner was asked too often or the mail could not be sent
    */
   async ask(
-    {
-      request_id,
-      agent_id,
-      model,
-      deliver,
-      method,
-      remember,
-      address,
-    }: SignIn & {
-      request_id: string
-      method: string
-      remember: boolean
-      address: string
-    },
+    { request_id, agent_id, model, deliver, method, remember, address }: Asking,
     request: AuthorizationRequest,
-  ): Promise<ApprovalRequired | undefined> {
+    code?: string,
+  ): Promise<ApprovalRequired | 'approved' | 'code'> {
     const now = this.#app.clock.now()
-    const code = newCode()
     const { client_id } = request
+    const newest = newCode()
+    const { works } = this.#app.mailer
     const asked = await this.#app.store.approvals.ask(
       {
         request_id,
@@ -71,14 +87,18 @@ export class Approvals {
         model,
         deliver,
         method,
-        code_hash: this.#hash(request_id, code),
+        code_hash: works ? this.#hash({ request_id, agent_id }, newest) : null,
         tries_left: TRIES,
+        unproved_tries_left: TRIES,
         status: 'pending',
         remember: remember ? 1 : 0,
+        mailed_at: null,
+        mailing_until: works ? now + MAILING : null,
+        mails_left: MAILS - 1,
         created_at: now,
         expires_at: request.expires_at,
       },
-      { limit: UNANSWERED.limit, since: now - UNANSWERED.within },
+      { askings: ASKINGS, guesses: GUESSES },
       this.#app.audit.toRow({
         event: 'approval',
         outcome: 'asked',
@@ -91,66 +111,123 @@ export class Approvals {
     )
     switch (asked.outcome) {
       case 'approved':
-        return undefined
+        return 'approved'
       case 'denied':
-        throw new OAuthError('access_denied', 'The owner denied this sign-in')
+        throw denied()
       case 'exhausted':
         throw exhausted()
-      case 'another_agent':
-        throw conflict('The request waits for the approval of another agent')
       case 'another_model':
-        throw conflict('The approval was asked for another model')
+        throw new OAuthError('invalid_request', 'The approval was asked for another model', {
+          status: 409,
+        })
       case 'too_many':
         throw new OAuthError('temporarily_unavailable', 'The owner was asked too often', {
           status: 429,
           headers: { 'retry-after': String(Math.max(1, asked.retry_at - now)) },
         })
-      case 'asked':
-        await this.#mail(asked.approval, code, request)
-    }
-    return {
-      status: 'requires_2fa',
-      success: false,
-      requires_2fa: true,
-      expires_in: asked.approval.expires_at - now,
-      message: this.#app.mailer.works
-        ? 'The owner has to approve this site: a code was sent by mail'
-        : 'The owner has to approve this site: the operator of this server answers',
+      case 'mail': {
+        await this.#mail(asked.approval, newest, request)
+        const mailed_at = this.#app.clock.now()
+        return approvalRequired({ ...asked.approval, mailed_at }, now, 'a code was sent by mail')
+      }
+      case 'waiting':
+        if (code !== undefined && asked.approval.mailed_at !== null) return 'code'
+        if (asked.blocked_until !== null) {
+          const how = `too many codes for this agent were wrong, so until ${utc(asked.blocked_until)} only the operator of this server can answer`
+          return approvalRequired({ ...asked.approval, mailed_at: null }, now, how)
+        }
+        return approvalRequired(asked.approval, now, this.#tellStanding(asked.approval, now))
     }
   }
 
-  find(request_id: string): Promise<Approval | undefined> {
-    return this.#app.store.approvals.find(request_id)
+  find(request_id: string, agent_id: string): Promise<Approval | undefined> {
+    return this.#app.store.approvals.find(request_id, agent_id)
+  }
+
+  /** Those of a request, of every agent that asked. */
+  listOfRequest(request_id: string): Promise<Approval[]> {
+    return this.#app.store.approvals.listOfRequest(request_id)
+  }
+
+  /** Signs in an agent that has proved itself and whose sign-in the operator approved. */
+  authenticate(authentication: Authentication): Promise<AuthenticationOutcome> {
+    return this.#app.store.approvals.authenticateApproved(authentication)
   }
 
   /**
-   * Signs in with the code that the owner was sent.
-   * @throws {OAuthError} invalid_grant for a wrong code; access_denied when the approval was denied
-   *   or too many codes were wrong
+   * Signs in with the code that the owner was sent, brought with the agent's proof.
+   * @throws {OAuthError} invalid_grant for a code that is wrong or was never sent; access_denied when
+   *   the approval was denied or too many codes were wrong
    */
-  async verify(authentication: Authentication, code: string): Promise<AuthenticationOutcome> {
-    const { request_id } = authentication
-    const given = Buffer.from(this.#hash(request_id, code))
-    const verified = await this.#app.store.approvals.verify(authentication, ({ code_hash }) =>
-      timingSafeEqual(given, Buffer.from(code_hash)),
-    )
-    if (verified.outcome === 'verified') return verified.result
-    if (verified.outcome === 'not_open') {
-      const approval = await this.find(request_id)
-      if (approval?.status === 'denied') {
-        throw new OAuthError('access_denied', 'The owner denied this sign-in')
-      }
-      if (approval?.tries_left === 0) throw exhausted()
-      throw new OAuthError('invalid_grant', 'The approval was used already or has expired')
-    }
+  verify(
+    authentication: Authentication,
+    code: string,
+    facts: VerifiedFacts,
+  ): Promise<AuthenticationOutcome> {
+    return this.#verify(authentication, code, facts, true)
+  }
+
+  /**
+   * The same without proof, as older libraries do. Such codes are counted by themselves, and those
+   * of one network are not looked at after too many failures.
+   * @throws {OAuthError} as `verify` does; temporarily_unavailable (429)
+   */
+  async verifyUnproved(
+    authentication: Authentication,
+    code: string,
+    facts: VerifiedFacts,
+  ): Promise<AuthenticationOutcome> {
     const { agent_id, event } = authentication
-    await this.#app.throttle.countFailure({ id: agent_id, address: event.address ?? '' })
-    const { tries_left } = verified
-    if (tries_left === 0) throw exhausted()
-    throw new OAuthError(
-      'invalid_grant',
-      `The code is wrong, ${tries_left === 1 ? '1 try is' : `${tries_left} tries are`} left`,
+    const forgive = await this.#app.throttle.countAttempt({
+      id: `verify-2fa ${agent_id}`,
+      address: event.address ?? '',
+    })
+    const result = await this.#verify(authentication, code, facts, false)
+    forgive()
+    return result
+  }
+
+  async #verify(
+    authentication: Authentication,
+    code: string,
+    facts: VerifiedFacts,
+    proved: boolean,
+  ): Promise<AuthenticationOutcome> {
+    const { agent_id, model, event } = authentication
+    const { address } = event
+    const given = Buffer.from(this.#hash(authentication, code))
+    const verified = await this.#app.store.approvals.verify(
+      authentication,
+      { proved, guesses: GUESSES, unprovedGuesses: UNPROVED_GUESSES },
+      ({ code_hash }) => code_hash !== null && timingSafeEqual(given, Buffer.from(code_hash)),
+      this.#app.audit.toRow({
+        event: 'approval',
+        outcome: 'invalid_grant',
+        ...facts,
+        agent_id,
+        model,
+        address,
+        detail: proved ? 'A wrong code' : 'A wrong code, without proof',
+      }),
     )
+    switch (verified.outcome) {
+      case 'verified':
+        return verified.result
+      case 'wrong': {
+        const { tries_left } = verified
+        if (tries_left === 0) throw proved ? exhausted() : proofNeeded()
+        throw new OAuthError(
+          'invalid_grant',
+          `The code is wrong, ${tries_left === 1 ? '1 try is' : `${tries_left} tries are`} left`,
+        )
+      }
+      case 'blocked':
+        throw blocked(verified.blocked_until)
+      case 'unproved_blocked':
+        throw proofNeeded()
+      case 'not_open':
+        throw whyNotOpen(verified.approval, proved)
+    }
   }
 
   /** Those that wait for an answer. */
@@ -159,62 +236,80 @@ export class Approvals {
   }
 
   /**
-   * The operator's yes. The agent may sign in now, or with the code that is answered here.
-   * @param remember whether the site is allowed from then on; by default as the policy says
-   * @throws {OAuthError} not_found when nothing waits for an answer
+   * The operator's yes: the agent signs in when it authenticates again.
+   * @param remember whether what is shown is allowed from then on; by default as the policy says
+   * @param agent_id which agent is meant, where several wait for the same request
+   * @throws {OAuthError} not_found when nothing waits for an answer; invalid_request when several do
    */
-  async approve(
-    request_id: string,
-    remember?: boolean,
-  ): Promise<{ approval: Approval; code: string }> {
-    const code = newCode()
-    const approval = await this.#answer(request_id, {
+  approve(request_id: string, remember?: boolean, agent_id?: string): Promise<Approval> {
+    return this.#answer(request_id, agent_id, {
       status: 'approved',
-      code_hash: this.#hash(request_id, code),
-      tries_left: TRIES,
       ...(remember !== undefined && { remember: remember ? 1 : 0 }),
     })
-    return { approval, code }
   }
 
   /**
    * The operator's no.
-   * @throws {OAuthError} not_found when nothing waits for an answer
+   * @throws {OAuthError} as `approve` does
    */
-  deny(request_id: string): Promise<Approval> {
-    return this.#answer(request_id, { status: 'denied' })
+  deny(request_id: string, agent_id?: string): Promise<Approval> {
+    return this.#answer(request_id, agent_id, { status: 'denied' })
   }
 
   async #answer(
     request_id: string,
+    agent_id: string | undefined,
     answer: Pick<Approval, 'status'> & Partial<Approval>,
   ): Promise<Approval> {
-    const request = await this.#app.store.authorizationRequests.find(request_id)
-    const approval = await this.#app.store.approvals.answer(
-      request_id,
-      answer,
-      this.#app.clock.now(),
-      this.#app.audit.toRow({
-        event: 'approval',
-        outcome: answer.status,
-        client_id: request?.client_id,
-      }),
+    const now = this.#app.clock.now()
+    const [open, another] = (await this.listOfRequest(request_id)).filter(
+      (each) =>
+        each.status === 'pending' &&
+        each.expires_at > now &&
+        (agent_id === undefined || each.agent_id === agent_id),
     )
+    if (another !== undefined) {
+      throw new OAuthError('invalid_request', `Several agents wait for ${request_id}: name one`)
+    }
+    const request = await this.#app.store.authorizationRequests.find(request_id)
+    const approval =
+      open &&
+      (await this.#app.store.approvals.answer(
+        open,
+        answer,
+        now,
+        this.#app.audit.toRow({
+          event: 'approval',
+          outcome: answer.status,
+          client_id: request?.client_id,
+        }),
+      ))
     if (approval === undefined) {
       throw new OAuthError('not_found', `No approval of ${request_id} waits for an answer`)
     }
     return approval
   }
 
-  /** What could not be asked for leaves nothing behind. */
+  /** How an approval stands that was asked before, for the agent and its user. */
+  #tellStanding({ mailed_at, mailing_until, mails_left }: Approval, now: number): string {
+    if (mailed_at !== null) return `a code was sent by mail at ${utc(mailed_at)}`
+    if (!this.#app.mailer.works) return 'the operator of this server answers'
+    if (mailing_until !== null && mailing_until > now) return 'the code is being sent by mail'
+    return mails_left === 0
+      ? 'no mail could be sent, so the operator of this server answers'
+      : 'no mail could be sent yet, ask again in a minute'
+  }
+
+  /** A code whose mail was not accepted is good for nothing; the mail may be tried again. */
   async #mail(approval: Approval, code: string, request: AuthorizationRequest): Promise<void> {
-    if (!this.#app.mailer.works) return
-    const { request_id, agent_id, model, created_at, expires_at, remember } = approval
+    const { agent_id, model, created_at, expires_at, remember } = approval
     const agent = await this.#app.store.agents.find(agent_id)
     const client = await this.#app.store.clients.find(request.client_id)
-    if (agent === undefined || client === undefined) return
+    if (agent === undefined || client === undefined) {
+      throw new OAuthError('invalid_request', 'The agent or the website is gone', { status: 404 })
+    }
     const host = redirectHost(request.redirect_uri)
-    const minutes = Math.ceil((expires_at - created_at) / 60)
+    const minutes = Math.ceil((expires_at - this.#app.clock.now()) / 60)
     try {
       await this.#app.mailer.send({
         to: agent.email,
@@ -235,13 +330,14 @@ signed in. If it happens again, have the agent disabled at ${this.#app.settings.
 `,
       })
     } catch (error) {
-      await this.#app.store.approvals.withdraw(request_id)
+      await this.#app.store.approvals.recordMail(approval, null)
       throw error
     }
+    await this.#app.store.approvals.recordMail(approval, this.#app.clock.now())
   }
 
-  #hash(request_id: string, code: string): string {
-    return this.#vault.fingerprint('approval', `${request_id} ${code}`)
+  #hash({ request_id, agent_id }: Pick<Approval, 'request_id' | 'agent_id'>, code: string): string {
+    return this.#vault.fingerprint('approval', `${request_id} ${agent_id} ${code}`)
   }
 }
 
@@ -253,10 +349,61 @@ function nameOf({ name, agent_id }: Agent): string {
   return name === null ? `Your agent ${agent_id}` : `Your agent ${name} (${agent_id})`
 }
 
+function approvalRequired(
+  { mailed_at, expires_at }: Approval,
+  now: number,
+  how: string,
+): ApprovalRequired {
+  return {
+    status: 'requires_2fa',
+    success: false,
+    requires_2fa: true,
+    expires_in: expires_at - now,
+    mailed_at,
+    message: `The owner has to approve this site: ${how}`,
+  }
+}
+
+function whyNotOpen(approval: Approval | undefined, proved: boolean): OAuthError {
+  if (approval === undefined) {
+    return new OAuthError('invalid_request', 'No approval was asked for this request')
+  }
+  const { status, mailed_at, tries_left, unproved_tries_left } = approval
+  if (status === 'denied') return denied()
+  if (status === 'ended') {
+    return new OAuthError('invalid_grant', 'The approval has ended: authenticate again')
+  }
+  if (status !== 'used' && mailed_at === null) {
+    return new OAuthError('invalid_grant', 'The owner was sent no code: the operator answers')
+  }
+  if (proved && tries_left === 0) return exhausted()
+  if (!proved && unproved_tries_left === 0) return proofNeeded()
+  return new OAuthError('invalid_grant', 'The approval was used already or has expired')
+}
+
+function denied(): OAuthError {
+  return new OAuthError('access_denied', 'The owner denied this sign-in')
+}
+
 function exhausted(): OAuthError {
   return new OAuthError('access_denied', 'Too many wrong codes, start the sign-in again')
 }
 
-function conflict(text: string): OAuthError {
-  return new OAuthError('invalid_request', text, { status: 409 })
+function proofNeeded(): OAuthError {
+  return new OAuthError(
+    'access_denied',
+    "Too many wrong codes without proof: send the code with the agent's proof, as approval_code",
+  )
+}
+
+function blocked(until: number): OAuthError {
+  return new OAuthError(
+    'access_denied',
+    `Too many wrong codes for this agent: until ${utc(until)} only the operator of this server can approve`,
+  )
+}
+
+/** Epoch seconds as people read them. */
+function utc(seconds: number): string {
+  return `${new Date(seconds * 1000).toISOString().slice(0, 16).replace('T', ' ')} UTC`
 }

@@ -1,7 +1,7 @@
 import type { TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import type { FastifyInstance } from 'fastify'
-import type { AuthorizationRequest } from '../../../db/store.ts'
+import type { AuthorizationRequest, RememberedApproval } from '../../../db/store.ts'
 import { redirectHost } from '../../../schemas/client.ts'
 import { AgentPolicy, allowsModel, ModelPolicy } from '../../../schemas/policy.ts'
 import { OAuthError } from '../http/errors.ts'
@@ -26,6 +26,21 @@ export class Policies {
 
   ofClient(client_id: string): Promise<ModelPolicy> {
     return this.#app.store.policies.ofClient(client_id)
+  }
+
+  /** What the owner of an agent approved and wanted to be remembered. */
+  remembered(agent_id: string): Promise<RememberedApproval[]> {
+    return this.#app.store.policies.remembered(agent_id)
+  }
+
+  /**
+   * Forgets what was approved of a client: the owner is asked about it again.
+   * @throws {OAuthError} not_found when nothing is remembered of it
+   */
+  async forget(agent_id: string, client_id: string): Promise<void> {
+    const event = this.#event({ forgotten: client_id }, { agent_id, client_id })
+    if (await this.#app.store.policies.forget(agent_id, client_id, event)) return
+    throw new OAuthError('not_found', `Nothing is remembered of ${client_id}`)
   }
 
   /**
@@ -71,11 +86,12 @@ export class Policies {
    */
   async decide(
     { agent_id, model, deliver }: SignIn,
-    { client_id, redirect_uri }: Pick<AuthorizationRequest, 'client_id' | 'redirect_uri'>,
+    request: Pick<AuthorizationRequest, 'client_id' | 'redirect_uri' | 'scope' | 'resource'>,
   ): Promise<'allowed' | { ask: { remember: boolean } }> {
-    const { agent, client, registered } = await this.#app.store.policies.ofSignIn(
+    const { client_id, redirect_uri } = request
+    const { agent, client, registered, remembered } = await this.#app.store.policies.ofSignIn(
       agent_id,
-      client_id,
+      request,
     )
     if (!allowsModel(agent, model)) {
       throw refused(`The agent may not sign in with the model ${model}`)
@@ -88,6 +104,7 @@ export class Policies {
     if (
       agent.sites === 'any' ||
       (agent.sites === 'registered' && registered) ||
+      remembered ||
       agent.allowed_sites.some((site) => [client_id, host].includes(site))
     ) {
       return 'allowed'

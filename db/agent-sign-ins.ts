@@ -1,0 +1,20 @@
+import { endApprovalsOfAgent } from './approvals.ts'
+import { forgetApprovalsOfAgent } from './remembered-approvals.ts'
+import { type Act, db } from './statement.ts'
+
+/** Ends every sign-in of an agent, and those that it has asked approval for. */
+export function* endSignIns(agent_id: string, now: number): Act<void> {
+  yield db
+    .updateTable('grants')
+    .set({ revoked_at: now })
+    .where('agent_id', '=', agent_id)
+    .where('revoked_at', 'is', null)
+    .compile()
+  yield* endApprovalsOfAgent(agent_id)
+}
+
+/** Ends all that somebody with a stolen secret or key may have, and may have had approved. */
+export function* endCompromised(agent_id: string, now: number): Act<void> {
+  yield* endSignIns(agent_id, now)
+  yield* forgetApprovalsOfAgent(agent_id)
+}
