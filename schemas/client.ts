@@ -28,6 +28,8 @@ export const ClientMetadataDocument = Type.Composite([
     client_id: Type.String(),
     client_name: Type.String(),
     redirect_uris: Type.Array(Type.String({ maxLength: 2048 }), { minItems: 1, maxItems: 50 }),
+    /** What clients publish that are made for several servers; an unknown shape says nothing. */
+    token_endpoint_auth_methods_supported: Type.Optional(Type.Unknown()),
   }),
 ])
 export type ClientMetadataDocument = Static<typeof ClientMetadataDocument>

@@ -40,6 +40,8 @@ export function normalHostPattern(text: string): string | undefined {
   const [, wildcard = '', rest = ''] = text.match(/^(\*\.)?(.*)$/s) ?? []
   const host = normalHost(rest)
   if (host === undefined || rest.replace(/^\[.*\]/, '').includes(':')) return undefined
+  // Nothing is below an address.
+  if (wildcard !== '' && /^\[|^[\d.]+$/.test(host)) return undefined
   return wildcard + host
 }
 

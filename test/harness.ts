@@ -8,8 +8,8 @@ import { generate } from 'selfsigned'
 import type { Test } from 'tap'
 import { type BuildOptions, buildApp } from '../plugins/app.ts'
 import type { Clock } from '../plugins/core/clock.ts'
+import type { Network } from '../plugins/core/registry/fetch-document.ts'
 import type { NewClient, NewResource } from '../plugins/core/registry/registration.ts'
-import type { Network } from '../plugins/core/registry/remote-documents.ts'
 import type { Settings } from '../plugins/core/settings.ts'
 import type { AgentPolicy } from '../schemas/policy.ts'
 import type { TokenResponse } from '../schemas/token.ts'
@@ -23,6 +23,10 @@ export class TestClock implements Clock {
   /** In seconds. */
   advance(seconds: number): void {
     this.#now += seconds
+  }
+  /** Sets it back, as an administrator or a virtual machine does. In seconds. */
+  goBack(seconds: number): void {
+    this.#now -= seconds
   }
 }
 
@@ -199,10 +203,7 @@ export async function startWeb(t: Test): Promise<Web> {
     network: {
       ca: cert,
       allowsAddress: (address) => address === '127.0.0.1',
-      lookup: (_host, options, callback) => {
-        if (options.all) callback(null, [{ address: '127.0.0.1', family: 4 }])
-        else callback(null, '127.0.0.1', 4)
-      },
+      lookup: async () => ['127.0.0.1'],
     },
     url: (host, path) => `https://${host}:${port}${path}`,
     serve,

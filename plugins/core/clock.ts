@@ -5,3 +5,11 @@ export interface Clock {
 }
 
 export const systemClock: Clock = { now: () => Math.floor(Date.now() / 1000) }
+
+/**
+ * Whether less than `seconds` have passed since a time. One in the future is never recent: the clock
+ * was set back since, and nobody knows how long ago that was.
+ */
+export function isRecent(time: number, seconds: number, now: number): boolean {
+  return time <= now && now < time + seconds
+}

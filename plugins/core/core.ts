@@ -26,8 +26,9 @@ import { startMaintenance } from './maintenance.ts'
 import { AgentKeys } from './registry/agent-keys.ts'
 import { ClientDocuments } from './registry/client-documents.ts'
 import { Clients } from './registry/clients.ts'
+import type { Network } from './registry/fetch-document.ts'
 import { Registration } from './registry/registration.ts'
-import { type Network, RemoteDocuments } from './registry/remote-documents.ts'
+import { RemoteDocuments } from './registry/remote-documents.ts'
 import type { Settings } from './settings.ts'
 import { type AgentSignIn, createAgentSignIn } from './sign-in/agent-sign-in.ts'
 import { Approvals } from './sign-in/approvals.ts'
@@ -116,7 +117,7 @@ export default fp<CoreOptions>(
     app.decorate('secrets', new Secrets(clock))
     app.decorate('throttle', new Throttle(app.secrets, clock, settings))
     app.decorate('tokens', new Tokens(keys, vault, clock, settings))
-    const remoteDocuments = new RemoteDocuments(store, clock, network)
+    const remoteDocuments = new RemoteDocuments(store, clock, app.log, network)
     app.addHook('onClose', () => remoteDocuments.close())
     app.decorate('remoteDocuments', remoteDocuments)
     const clientDocuments = new ClientDocuments(store, remoteDocuments, clock, settings)

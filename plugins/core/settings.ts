@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
 import { type Static, Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
-import { isLoopback } from '../../schemas/uri.ts'
+import { isLoopback, normalHostPattern } from '../../schemas/uri.ts'
 
 /** Every algorithm that tokens can be signed with. */
 export const SIGNING_ALGS = ['ES256', 'RS256', 'EdDSA']
@@ -160,9 +160,17 @@ export function completeSettings(given: Partial<Settings>): Settings {
     const problem = mailProblem(settings)
     if (problem) problems.set('SMTP_URL', problem)
   }
-  const stranger = settings.TRUST_PROXY?.split(',').find((part) => !isNetwork(part.trim()))
-  if (stranger !== undefined) {
-    problems.set('TRUST_PROXY', `TRUST_PROXY=${settings.TRUST_PROXY}: ${stranger} is no address`)
+  const strangers = settings.TRUST_PROXY?.split(',').filter((part) => !isNetwork(part.trim())) ?? []
+  if (strangers.length > 0) {
+    problems.set(
+      'TRUST_PROXY',
+      `TRUST_PROXY=${settings.TRUST_PROXY}: ${listed(strangers)}: not an address or a network`,
+    )
+  }
+  for (const name of HOST_LISTS) {
+    const { bad } = readHostList(settings[name])
+    if (bad.length === 0) continue
+    problems.set(name, `${name}=${settings[name]}: ${listed(bad)}: ${HOST_LIST_RULE}`)
   }
   if (problems.size > 0) throw new SettingsError([...problems.values()])
   return settings
@@ -180,6 +188,25 @@ export function readEnvironment(environment: NodeJS.ProcessEnv = process.env): S
   if (given.ISSUER === undefined && given.PORT && Value.Check(Settings.properties.PORT, given.PORT))
     given.ISSUER = new URL(`http://localhost:${given.PORT}`).origin
   return completeSettings(given)
+}
+
+const HOST_LISTS = ['CLIENT_ID_METADATA_ALLOWED_HOSTS', 'CLIENT_ID_METADATA_DENIED_HOSTS'] as const
+const HOST_LIST_RULE = 'must be a host without scheme, port and path, or *. and a domain'
+
+/**
+ * The patterns of a list of hosts, separated by commas, in their normal form, and the entries that
+ * are not patterns.
+ */
+export function readHostList(text = ''): { patterns: string[]; bad: string[] } {
+  const entries = text === '' ? [] : text.split(',').map((entry) => entry.trim())
+  return {
+    patterns: entries.flatMap((entry) => normalHostPattern(entry) ?? []),
+    bad: entries.filter((entry) => normalHostPattern(entry) === undefined),
+  }
+}
+
+function listed(entries: string[]): string {
+  return entries.map((entry) => `"${entry.trim()}"`).join(', ')
 }
 
 /** The 32 bytes that ENCRYPTION_KEY or its file spells, or undefined. */
@@ -221,7 +248,7 @@ function isNetwork(text: string): boolean {
   const [address = '', bits, ...rest] = text.split('/')
   const most = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1
   if (most < 0 || rest.length > 0) return false
-  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= most)
+  return bits === undefined || (/^[1-9]\d{0,2}$/.test(bits) && Number(bits) <= most)
 }
 
 function shown(name: string, value: unknown): string {

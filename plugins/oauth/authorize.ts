@@ -93,7 +93,7 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
       exposeHeadRoute: false,
     },
     async (request, reply) => {
-      const { client, redirect_uri } = await findClient(request.query)
+      const { client, redirect_uri } = await findClient(request.query, request.ip)
       let target: Target
       let hinted_agent_id: string | null
       try {
@@ -225,11 +225,11 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
   }
 
   /** Who asks and where the answer may go. What is wrong here is shown and never redirected. */
-  async function findClient(query: Record<string, unknown>) {
+  async function findClient(query: Record<string, unknown>, address: string) {
     const { client_id, redirect_uri } = query
     if (typeof client_id !== 'string')
       throw new OAuthError('invalid_request', problem('client_id', client_id))
-    const client = await app.clients.find(client_id)
+    const client = await app.clients.find(client_id, address)
     if (client === undefined || client.disabled_at !== null) {
       throw unknownClient()
     }

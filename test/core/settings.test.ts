@@ -60,8 +60,75 @@ t.test('proxies are addresses, networks or their names', async (t) => {
   for (const TRUST_PROXY of ['10.0.0.1', '10.0.0.0/8, ::1', 'loopback', 'fd00::/8']) {
     t.equal(completeSettings({ TRUST_PROXY }).TRUST_PROXY, TRUST_PROXY)
   }
-  for (const TRUST_PROXY of ['true', '10.0.0.0/33', '10.0.0.256', 'loopback,', 'example.com']) {
+  for (const TRUST_PROXY of [
+    'true',
+    '10.0.0.0/33',
+    '10.0.0.256',
+    'loopback,',
+    'example.com',
+    '10.0.0.0/0',
+    '::/0',
+  ]) {
     t.throws(() => completeSettings({ TRUST_PROXY }), SettingsError, TRUST_PROXY)
+  }
+})
+
+t.test('a list of hosts with an entry that is not a host stops the start', async (t) => {
+  const names = ['CLIENT_ID_METADATA_ALLOWED_HOSTS', 'CLIENT_ID_METADATA_DENIED_HOSTS'] as const
+  const bad = [
+    '*',
+    '*.',
+    '.',
+    '.x',
+    '*x.example',
+    '*.*.example',
+    'a.*.example',
+    'https://x',
+    '//x',
+    'x/',
+    'x:443',
+    'x:8443',
+    '*.x:443',
+    '[::1]:443',
+    'user@x',
+    'a b',
+    'a..b',
+    'x?',
+    'x#',
+    'x%2e',
+    '*.10.0.0.1',
+    '*.[::1]',
+    'http:x',
+    '\u200b',
+    ',',
+    'x,',
+  ]
+  for (const name of names) {
+    for (const entry of bad) {
+      const both = `good.example,${entry}`
+      for (const value of [entry, both]) {
+        t.throws(() => completeSettings({ [name]: value }), { message: new RegExp(name) }, value)
+      }
+    }
+    for (const value of ['x.example', '*.x', 'X.example., bücher.example', '10.0.0.1,[::1]', '']) {
+      t.doesNotThrow(() => completeSettings({ [name]: value }), value)
+    }
+  }
+  try {
+    completeSettings({
+      CLIENT_ID_METADATA_ALLOWED_HOSTS: 'x.example, https://one , y.example, two:443',
+      CLIENT_ID_METADATA_DENIED_HOSTS: '*',
+      TRUST_PROXY: '10.0.0.1, three, four',
+    })
+    t.fail('they are bad')
+  } catch (error) {
+    const { message } = error as Error
+    t.match(
+      message,
+      /CLIENT_ID_METADATA_ALLOWED_HOSTS=.*: "https:\/\/one", "two:443": must be a host/,
+    )
+    t.match(message, /CLIENT_ID_METADATA_DENIED_HOSTS=.*: "\*": must be a host/)
+    t.match(message, /TRUST_PROXY=.*: "three", "four": not an address or a network/)
   }
 })
 

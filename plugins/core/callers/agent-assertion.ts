@@ -16,6 +16,8 @@ import { AGENT_KEY_ALGS } from '../registry/agent-keys.ts'
 const MAX_LIFETIME = 60
 /** By how much the agent's clock may differ from ours, in seconds. */
 const CLOCK_SKEW = 10
+/** Text without control characters and halves of characters, which every database stores as it is. */
+const JTI = /^[^\p{Cc}\p{Cs}]{8,255}$/u
 /** The explicit type (RFC 8725 section 3.11); a token made for another purpose is none. */
 const TYPES = [undefined, 'JWT', 'agent-assertion+jwt']
 
@@ -24,18 +26,26 @@ const TYPES = [undefined, 'JWT', 'agent-assertion+jwt']
  * @throws {OAuthError} invalid_request when it is no assertion
  */
 export function readSubject(assertion: string): string {
+  const { alg, typ, sub } = decode(assertion)
+  if (!AGENT_KEY_ALGS.includes(alg ?? '')) {
+    throw malformed(`must be signed with ${AGENT_KEY_ALGS.join(' or ')}`)
+  }
+  if (!TYPES.includes(typ)) throw malformed('must have the typ agent-assertion+jwt')
+  if (typeof sub !== 'string' || sub === '') throw malformed('must have the agent_id as its sub')
+  return sub
+}
+
+function decode(assertion: string) {
   try {
     const { alg, typ } = decodeProtectedHeader(assertion)
     const { sub } = decodeJwt(assertion)
-    if (!AGENT_KEY_ALGS.includes(alg ?? '')) {
-      throw malformed(`must be signed with ${AGENT_KEY_ALGS.join(' or ')}`)
-    }
-    if (!TYPES.includes(typ)) throw malformed('must have the typ agent-assertion+jwt')
-    if (typeof sub !== 'string' || sub === '') throw malformed('must have the agent_id as its sub')
-    return sub
+    return { alg, typ, sub }
   } catch (error) {
-    if (error instanceof OAuthError) throw error
-    throw malformed('is not a signed JWT')
+    // jose reports a header that is not JSON as a TypeError.
+    if (error instanceof errors.JOSEError || error instanceof TypeError) {
+      throw malformed('is not a signed JWT')
+    }
+    throw error
   }
 }
 
@@ -118,7 +128,12 @@ export class AgentAssertions {
    * @throws {OAuthError} invalid_credentials for a second use
    */
   async use({ sub, jti, exp }: AssertionClaims): Promise<void> {
-    const first = await this.#app.store.agentKeys.useAssertion(sub, jti, exp + CLOCK_SKEW)
+    const first = await this.#app.store.agentKeys.useAssertion(
+      sub,
+      jti,
+      // A NumericDate may have a fraction (RFC 7519 section 2), a row has whole seconds.
+      Math.ceil(exp) + CLOCK_SKEW,
+    )
     if (!first) throw refused('was used before, its jti is good once')
   }
 
@@ -129,7 +144,7 @@ export class AgentAssertions {
     const { aud, exp, iat, jti } = claims
     if (Array.isArray(aud)) throw refused('must have the issuer, and nobody else, as its aud')
     if (exp - iat > MAX_LIFETIME) throw refused(`may be good for at most ${MAX_LIFETIME} seconds`)
-    if (typeof jti !== 'string' || jti.length < 8 || jti.length > 255) {
+    if (typeof jti !== 'string' || !JTI.test(jti)) {
       throw refused('must have a jti of 8 to 255 characters')
     }
     if (claims.request_id !== request.request_id) throw refused('is for another request_id')

@@ -1,10 +1,17 @@
 import { Value } from '@sinclair/typebox/value'
 import type { FastifyInstance } from 'fastify'
-import { createLocalJWKSet, decodeJwt, errors, type JSONWebKeySet, jwtVerify } from 'jose'
+import {
+  createLocalJWKSet,
+  decodeJwt,
+  errors,
+  type JSONWebKeySet,
+  type JWTPayload,
+  jwtVerify,
+} from 'jose'
 import type { Client } from '../../../db/store.ts'
 import { JsonWebKeySet } from '../../../schemas/client.ts'
 import { OAuthError } from '../http/errors.ts'
-import { RemoteDocumentError } from '../registry/remote-documents.ts'
+import { RemoteDocumentError } from '../registry/fetch-document.ts'
 
 /** RFC 7523 section 2.2. */
 export const CLIENT_ASSERTION_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
@@ -19,85 +26,111 @@ const CLOCK_SKEW = 30
 const REFETCH_AFTER = 30
 const KEY_SET_BYTES = 64 * 1024
 
+/** Text without control characters and halves of characters, which every database stores as it is. */
+const JTI = /^[^\p{Cc}\p{Cs}]{1,255}$/u
+
 /** The client that an assertion names, before anything of it is believed. */
 export function clientOfAssertion(client_assertion: string): string | undefined {
+  let sub: unknown
   try {
-    return decodeJwt(client_assertion).sub
-  } catch {
-    return undefined
+    sub = decodeJwt(client_assertion).sub
+  } catch (error) {
+    if (error instanceof errors.JOSEError) return undefined
+    throw error
   }
+  return typeof sub === 'string' && sub !== '' ? sub : undefined
 }
 
 /**
  * Checks that a client signed an assertion for this server, which works once (RFC 7523 section 3,
  * OpenID Connect Core section 9, `private_key_jwt`). Its audience is the issuer or the token
  * endpoint and nobody else.
- * @throws {OAuthError} invalid_client
+ * @param address of whoever sent it
+ * @throws {OAuthError} invalid_client; temporarily_unavailable when its keys cannot be fetched now
  */
 export async function verifyClientAssertion(
   app: Pick<FastifyInstance, 'clock' | 'metadata' | 'remoteDocuments' | 'settings' | 'store'>,
   client: Client,
   client_assertion: string,
+  address: string,
 ): Promise<void> {
   const { client_id } = client
   const now = app.clock.now()
-  const { jti, exp } = await verify().catch((error) => {
-    throw error instanceof OAuthError ? error : refused(error)
+  const audience = [app.settings.ISSUER, app.metadata.url('/token')]
+  const { jti, exp, aud } = await verify().catch((error) => {
+    const known = error instanceof errors.JOSEError || error instanceof RemoteDocumentError
+    throw known ? refused(whyNot(error), error) : error
   })
-  if (exp > now + MAX_LIFETIME + CLOCK_SKEW) throw refused('It lives too long')
-  if (!(await app.store.clientAssertions.use(client_id, jti, exp + CLOCK_SKEW))) {
+  // An assertion that names others as well could be passed on to us by them.
+  if (Array.isArray(aud) && aud.some((one) => !audience.includes(one))) {
+    throw refused('It is meant for others too')
+  }
+  if (typeof jti !== 'string' || !JTI.test(jti)) {
+    throw refused('Its jti must have 1 to 255 characters')
+  }
+  if (exp === undefined || exp > now + MAX_LIFETIME + CLOCK_SKEW) throw refused('It lives too long')
+  // A NumericDate may have a fraction (RFC 7519 section 2), a row has whole seconds.
+  if (!(await app.store.clientAssertions.use(client_id, jti, Math.ceil(exp) + CLOCK_SKEW))) {
     throw refused('It was used before')
   }
 
-  async function verify(): Promise<{ jti: string; exp: number }> {
-    const audience = [app.settings.ISSUER, app.metadata.url('/token')]
-    const options = {
-      algorithms: CLIENT_ASSERTION_ALGORITHMS,
-      issuer: client_id,
-      subject: client_id,
-      audience,
-      requiredClaims: ['exp', 'jti'],
-      clockTolerance: CLOCK_SKEW,
-      currentDate: new Date(now * 1000),
-    }
-    const { payload } = await jwtVerify(
-      client_assertion,
-      createLocalJWKSet(await clientKeys(0)),
-      options,
-    ).catch(async (error) => {
+  async function verify(): Promise<JWTPayload> {
+    try {
+      return await verifyWith(await clientKeys(0))
+    } catch (error) {
       if (!(error instanceof errors.JWKSNoMatchingKey) || client.jwks_uri === null) throw error
-      const fresh = await clientKeys(now - REFETCH_AFTER)
-      return await jwtVerify(client_assertion, createLocalJWKSet(fresh), options)
-    })
-    const { jti, exp, aud } = payload
-    // An assertion that names others as well could be passed on to us by them.
-    if (Array.isArray(aud) && aud.some((one) => !audience.includes(one))) {
-      throw refused('It is meant for others too')
+      return await verifyWith(await clientKeys(now - REFETCH_AFTER))
     }
-    if (typeof jti !== 'string' || jti === '' || jti.length > 255 || exp === undefined) {
-      throw refused('Its jti must have 1 to 255 characters')
+  }
+
+  async function verifyWith(keySet: JSONWebKeySet): Promise<JWTPayload> {
+    try {
+      const { payload } = await jwtVerify(client_assertion, createLocalJWKSet(keySet), {
+        algorithms: CLIENT_ASSERTION_ALGORITHMS,
+        issuer: client_id,
+        subject: client_id,
+        audience,
+        requiredClaims: ['exp', 'jti'],
+        clockTolerance: CLOCK_SKEW,
+        currentDate: new Date(now * 1000),
+      })
+      return payload
+    } catch (error) {
+      // jose reports a key that it cannot import or use as a TypeError, WebCrypto as a DOMException.
+      if (error instanceof TypeError || error instanceof DOMException) {
+        throw refused('Its key cannot be used', error)
+      }
+      throw error
     }
-    return { jti, exp }
   }
 
   async function clientKeys(notBefore: number): Promise<JSONWebKeySet> {
     if (client.jwks_uri === null) return { keys: client.jwks?.keys ?? [] } as JSONWebKeySet
-    const text = await app.remoteDocuments.read(client.jwks_uri, KEY_SET_BYTES, notBefore)
-    const keySet: unknown = JSON.parse(text)
-    if (!Value.Check(JsonWebKeySet, keySet)) throw refused('jwks_uri has no key set')
-    return keySet as JSONWebKeySet
+    const asked = { address, notBefore }
+    const text = await app.remoteDocuments.read(client.jwks_uri, KEY_SET_BYTES, asked)
+    const keySet = readKeySet(text)
+    if (keySet === undefined) throw refused('The jwks_uri has no key set')
+    return keySet
   }
 }
 
-function refused(reason: unknown): OAuthError {
-  const why =
-    typeof reason === 'string'
-      ? reason
-      : reason instanceof errors.JOSEError || reason instanceof RemoteDocumentError
-        ? reason.message
-        : 'Its key cannot be used'
+function readKeySet(text: string): JSONWebKeySet | undefined {
+  let keySet: unknown
+  try {
+    keySet = JSON.parse(text)
+  } catch {
+    return undefined
+  }
+  return Value.Check(JsonWebKeySet, keySet) ? (keySet as JSONWebKeySet) : undefined
+}
+
+function whyNot(error: errors.JOSEError | RemoteDocumentError): string {
+  return error instanceof RemoteDocumentError ? `The jwks_uri ${error.message}` : error.message
+}
+
+function refused(why: string, cause?: unknown): OAuthError {
   return new OAuthError('invalid_client', `The client_assertion is refused: ${why}`, {
     headers: { 'www-authenticate': 'Basic realm="auth-agent", charset="UTF-8"' },
-    cause: reason,
+    cause,
   })
 }

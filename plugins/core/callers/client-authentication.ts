@@ -34,15 +34,11 @@ export function createClientAuthentication(
       request.headers.authorization,
       request.body,
     )
-    const client = await app.clients.findWithSecrets(client_id)
     const { client_assertion } = request.body
     if (client_assertion !== undefined) {
-      if (client?.token_endpoint_auth_method !== 'private_key_jwt') {
-        throw invalidClient('Unknown client, or one without keys')
-      }
-      await verifyClientAssertion(app, client, client_assertion)
-      return assertEnabled(client)
+      return assertEnabled(await findProved(client_id, client_assertion, request.ip))
     }
+    const client = await findClient(client_id, request.ip)
     if (client?.token_endpoint_auth_method === 'none' && client_secret === undefined) {
       return assertEnabled(client)
     }
@@ -59,6 +55,40 @@ export function createClientAuthentication(
       throw invalidClient('Unknown client or wrong secret')
     }
     return assertEnabled(client)
+  }
+
+  /** RFC 6749 section 5.2: a client that cannot be used is one that did not authenticate. */
+  async function findClient(client_id: string, address: string) {
+    try {
+      return await app.clients.findWithSecrets(client_id, address)
+    } catch (error) {
+      if (!(error instanceof OAuthError) || error.code !== 'invalid_client') throw error
+      throw invalidClient(error.message, error)
+    }
+  }
+
+  /** The client that signed an assertion. A failure counts as a wrong secret does. */
+  async function findProved(
+    client_id: string,
+    client_assertion: string,
+    address: string,
+  ): Promise<Client> {
+    const named = clientOfAssertion(client_assertion)
+    const client = named === client_id ? await findClient(client_id, address) : undefined
+    try {
+      if (named === undefined) throw invalidClient('The client_assertion is not a JWT of a client')
+      if (named !== client_id) throw invalidClient('client_id differs from the client_assertion')
+      if (client?.token_endpoint_auth_method !== 'private_key_jwt') {
+        throw invalidClient('Unknown client, or one without keys')
+      }
+      await verifyClientAssertion(app, client, client_assertion, address)
+      return client
+    } catch (error) {
+      if (error instanceof OAuthError && error.code === 'invalid_client') {
+        await app.throttle.countFailure({ id: client_id, address })
+      }
+      throw error
+    }
   }
 }
 
@@ -111,12 +141,10 @@ function readAssertion(authorization: string | undefined, body: ClientCredential
       `client_assertion_type must be ${CLIENT_ASSERTION_TYPE}`,
     )
   }
-  const named = clientOfAssertion(client_assertion)
-  if (named === undefined) throw invalidClient('The client_assertion is not a JWT of a client')
-  if (client_id !== undefined && client_id !== named) {
-    throw invalidClient('client_id differs from the client_assertion')
+  return {
+    client_id: client_id ?? clientOfAssertion(client_assertion) ?? '',
+    client_secret: undefined,
   }
-  return { client_id: named, client_secret: undefined }
 }
 
 /** RFC 6749 section 2.3.1: both halves are form-urlencoded; ours read the same with and without. */
@@ -146,8 +174,9 @@ function assertEnabled(client: Client): Client {
 }
 
 /** RFC 9110 section 15.5.2 wants a challenge with every 401. */
-export function invalidClient(description: string): OAuthError {
+export function invalidClient(description: string, cause?: unknown): OAuthError {
   return new OAuthError('invalid_client', description, {
     headers: { 'www-authenticate': 'Basic realm="auth-agent", charset="UTF-8"' },
+    cause,
   })
 }

@@ -49,12 +49,12 @@ function forbiddenMember(): OAuthError {
 }
 
 /** The members that have a value; named as they were sent, `__proto__` too. */
-function withoutEmpty<T>(members: Record<string, T>): Record<string, T> {
+export function withoutEmpty<T>(members: Record<string, T>): Record<string, T> {
   return Object.fromEntries(
     Object.entries(members).filter(([, value]) => value !== '' && value !== null),
   )
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
+export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -1,11 +1,14 @@
 import { Value } from '@sinclair/typebox/value'
 import type { Client, Store } from '../../../db/store.ts'
 import { ClientMetadataDocument } from '../../../schemas/client.ts'
+import { matchesHostPattern, parseUri } from '../../../schemas/uri.ts'
 import type { Clock } from '../clock.ts'
 import { OAuthError } from '../http/errors.ts'
-import type { Settings } from '../settings.ts'
+import { isObject, withoutEmpty } from '../http/parameters.ts'
+import { readHostList, type Settings } from '../settings.ts'
+import { RemoteDocumentError } from './fetch-document.ts'
 import { strangersMetadata } from './registration.ts'
-import { RemoteDocumentError, type RemoteDocuments } from './remote-documents.ts'
+import type { RemoteDocuments } from './remote-documents.ts'
 
 /** What the draft recommends as the largest document, in bytes. */
 const DOCUMENT_BYTES = 5 * 1024
@@ -32,8 +35,8 @@ export class ClientDocuments {
     this.#documents = documents
     this.#clock = clock
     this.#enabled = settings.CLIENT_ID_METADATA_DOCUMENTS === 'on'
-    this.#allowed = hostList(settings.CLIENT_ID_METADATA_ALLOWED_HOSTS)
-    this.#denied = hostList(settings.CLIENT_ID_METADATA_DENIED_HOSTS)
+    this.#allowed = readHostList(settings.CLIENT_ID_METADATA_ALLOWED_HOSTS).patterns
+    this.#denied = readHostList(settings.CLIENT_ID_METADATA_DENIED_HOSTS).patterns
   }
 
   /** Whether a client with this id is one of those. */
@@ -43,16 +46,18 @@ export class ClientDocuments {
 
   /**
    * The client that the document at this URL describes, as fresh as HTTP caching wants it.
-   * @throws {OAuthError} invalid_client, with what its publisher can do about it
+   * @param address of whoever asks
+   * @throws {OAuthError} invalid_client, with what its publisher can do about it;
+   *   temporarily_unavailable when too many are being fetched
    */
-  async read(client_id: string): Promise<Client> {
+  async read(client_id: string, address: string): Promise<Client> {
     this.#assertAcceptable(client_id)
     let body: string
     try {
-      body = await this.#documents.read(client_id, DOCUMENT_BYTES)
+      body = await this.#documents.read(client_id, DOCUMENT_BYTES, { address })
     } catch (error) {
       if (!(error instanceof RemoteDocumentError)) throw error
-      throw unusable(error.message, error)
+      throw unusable(`its document ${error.message}`, error)
     }
     const said = readDocument(client_id, body)
     const known = await this.#store.clients.find(client_id)
@@ -76,13 +81,14 @@ export class ClientDocuments {
   }
 
   #assertAcceptable(client_id: string): void {
-    if (!this.#enabled) throw unusable('Metadata documents are switched off here')
+    if (!this.#enabled) throw unusable('metadata documents are switched off here')
     const problem = clientIdProblem(client_id)
     if (problem !== undefined) throw unusable(problem)
     const { hostname } = new URL(client_id)
-    const named = (patterns: string[]) => patterns.some((pattern) => matchesHost(hostname, pattern))
+    const named = (patterns: string[]) =>
+      patterns.some((pattern) => matchesHostPattern(hostname, pattern))
     if (named(this.#denied) || (this.#allowed.length > 0 && !named(this.#allowed))) {
-      throw unusable(`Clients of ${hostname} are not accepted here`)
+      throw unusable('clients of its host are not accepted here')
     }
   }
 }
@@ -97,45 +103,63 @@ export function clientIdProblem(client_id: string): string | undefined {
   if (client_id.includes('#')) return 'it must have no fragment'
   if (url.username || url.password) return 'it must have no user'
   if (/\/(\.|%2e){1,2}(?=[/?]|$)/i.test(client_id)) return 'it must have no dot segments'
-  if (url.href !== client_id) return `it must be in its normal form, ${url.href}`
+  if (parseUri(client_id) === undefined) return 'it must be in the normal form of URLs'
   return undefined
 }
 
-/** Section 4 of the draft. */
+/** Section 4 of the draft. Refusals quote nothing that the document says. */
 function readDocument(client_id: string, body: string): ReturnType<typeof strangersMetadata> {
-  let document: unknown
-  try {
-    document = JSON.parse(body)
-  } catch {
-    throw unusable('the document is not JSON')
+  const metadata = parseDocument(body)
+  if (metadata.client_id !== client_id) throw unusable('its document is of another client_id')
+  const token_endpoint_auth_method = authenticationMethod(metadata)
+  if (!AUTHENTICATION_METHODS.includes(token_endpoint_auth_method)) {
+    throw unusable('its token_endpoint_auth_method must be none or private_key_jwt')
   }
-  if (typeof document === 'object' && document !== null && 'client_secret' in document) {
-    throw unusable('the document must have no client_secret')
+  try {
+    return strangersMetadata({ ...metadata, token_endpoint_auth_method })
+  } catch (error) {
+    if (!(error instanceof OAuthError)) throw error
+    const why = error.code === 'invalid_redirect_uri' ? REDIRECT_URIS : error.message
+    throw unusable(`its document is not acceptable: ${why}`, error)
+  }
+}
+
+/** Beside these the draft knows shared secrets, which a public document cannot have. */
+const AUTHENTICATION_METHODS = ['none', 'private_key_jwt']
+
+const REDIRECT_URIS =
+  'redirect_uris must be https, or http on localhost or a loopback address, in the normal form of URLs, without user, fragment or wildcard'
+
+/** What is null or empty counts as left out, as in a registration (RFC 7591 section 2). */
+function parseDocument(body: string): ClientMetadataDocument {
+  let json: unknown
+  try {
+    json = JSON.parse(body)
+  } catch (error) {
+    throw unusable('its document is not JSON', error)
+  }
+  const document = isObject(json) ? withoutEmpty(json) : json
+  if (isObject(document) && 'client_secret' in document) {
+    throw unusable('its document must have no client_secret')
   }
   const [error] = Value.Errors(ClientMetadataDocument, document)
-  if (error !== undefined)
-    throw unusable(`${error.path.slice(1) || 'the document'}: ${error.message}`)
-  const metadata = document as ClientMetadataDocument
-  if (metadata.client_id !== client_id) {
-    throw unusable(`the document says client_id ${metadata.client_id}`)
-  }
-  const { token_endpoint_auth_method = 'none' } = metadata
-  if (!['none', 'private_key_jwt'].includes(token_endpoint_auth_method)) {
-    throw unusable(`token_endpoint_auth_method ${token_endpoint_auth_method} needs a shared secret`)
-  }
-  return strangersMetadata({ ...metadata, token_endpoint_auth_method })
+  if (error === undefined) return document as ClientMetadataDocument
+  const member = error.path.split('/')[1]
+  throw unusable(
+    member === undefined
+      ? 'its document must be a JSON object'
+      : `the ${member} of its document is missing or malformed`,
+  )
 }
 
-/** Names of hosts, separated by commas; `*.example.com` stands for all below example.com. */
-function hostList(text: string | undefined): string[] {
-  return (text ?? '')
-    .split(',')
-    .map((host) => host.trim().toLowerCase())
-    .filter((host) => host !== '')
-}
-
-function matchesHost(hostname: string, pattern: string): boolean {
-  return pattern.startsWith('*.') ? hostname.endsWith(pattern.slice(1)) : hostname === pattern
+/** The method that it names, or one of those that it says it has, preferably with its keys. */
+function authenticationMethod(metadata: ClientMetadataDocument): string {
+  const { token_endpoint_auth_method, token_endpoint_auth_methods_supported: supported } = metadata
+  if (token_endpoint_auth_method !== undefined) return token_endpoint_auth_method
+  if (!Array.isArray(supported) || supported.length === 0) return 'none'
+  const hasKeys = metadata.jwks !== undefined || metadata.jwks_uri !== undefined
+  const preferred = hasKeys ? [...AUTHENTICATION_METHODS].reverse() : AUTHENTICATION_METHODS
+  return preferred.find((method) => supported.includes(method)) ?? String(supported[0])
 }
 
 function unusable(why: string, cause?: unknown): OAuthError {

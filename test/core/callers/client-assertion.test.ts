@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import Database from 'better-sqlite3'
 import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose'
 import t, { type Test } from 'tap'
 import {
@@ -260,4 +261,155 @@ t.test('RFC 7591 section 2: keys that cannot be registered', async (t) => {
     const creation = createSite(app, { token_endpoint_auth_method: method, ...given })
     await t.rejects(creation, { code: 'invalid_client_metadata' }, name)
   }
+})
+
+t.test('RFC 7523 section 3: a key that cannot be used is the client’s fault', async (t) => {
+  const key = await makeKey('one')
+  const { app, site, claims, assert } = await setUp(t, key)
+  const { x } = key.jwk
+  const weak = { kty: 'RSA', kid: 'one', n: 'AQAB', e: 'AQAB' }
+  for (const jwk of [
+    { kty: 'EC', kid: 'one', crv: 'P-256', x },
+    { kty: 'EC', kid: 'one', crv: 'P-256', x: 'AAAA', y: 'AAAA' },
+    { kty: 'EC', kid: 'one', crv: 'P-999', x, y: x },
+    { kty: 'nothing', kid: 'one' },
+    { ...key.jwk, key_ops: ['sign'] },
+    { ...key.jwk, ext: 'x', use: 'enc' },
+    { ...key.jwk, kid: 7 },
+    weak,
+  ] as Record<string, unknown>[]) {
+    await app.store.clients.update(site.client_id, { jwks: { keys: [jwk] } }, 0)
+    const alg = jwk === weak ? 'RS256' : 'ES256'
+    const [, ...rest] = (await key.sign(claims())).split('.')
+    const header = Buffer.from(JSON.stringify({ alg, kid: 'one' })).toString('base64url')
+    const answer = await assert([header, ...rest].join('.'))
+    t.match([answer.statusCode, answer.json().error], [401, 'invalid_client'], JSON.stringify(jwk))
+  }
+})
+
+t.test('RFC 6749 section 5.2: a database that is locked is no fault of the client', async (t) => {
+  const DATABASE_URL = `sqlite:${t.testdir()}/auth-agent.db`
+  const key = await makeKey('one')
+  const web = await startWeb(t)
+  const app = await build(t, { DATABASE_URL }, { clock, network: web.network })
+  web.serveJson('/jwks', { keys: [key.jwk] })
+  const given = { token_endpoint_auth_method: 'private_key_jwt' }
+  const sites = [
+    await createSite(app, { ...given, jwks_uri: web.url('site.example', '/jwks') }),
+    await createSite(app, { ...given, jwks: { keys: [key.jwk] } }),
+  ]
+  const other = new Database(DATABASE_URL.slice('sqlite:'.length))
+  other.exec('BEGIN IMMEDIATE')
+  for (const { client_id } of sites) {
+    const answers = await Promise.all(
+      ['/token', '/introspect', '/revoke'].map(async (url) =>
+        post(app, url, undefined, {
+          token: 'x',
+          grant_type: 'refresh_token',
+          refresh_token: 'x',
+          client_assertion_type: CLIENT_ASSERTION_TYPE,
+          client_assertion: await key.sign(goodClaims(client_id, app.settings.ISSUER)),
+        }),
+      ),
+    )
+    for (const answer of answers) {
+      t.match([answer.statusCode, answer.json().error], [503, 'temporarily_unavailable'])
+      t.ok(answer.headers['retry-after'])
+    }
+  }
+  other.exec('ROLLBACK')
+  other.close()
+})
+
+for (const url of ['/token', '/introspect', '/revoke']) {
+  t.test(`RFC 7523 section 5: failed assertions are slowed down at ${url}`, async (t) => {
+    const [key, stranger] = await Promise.all([makeKey('one'), makeKey('one')])
+    const settings = { THROTTLE_FAILURES: 3, THROTTLE_WINDOW: 60 }
+    const app = await build(t, settings, { clock })
+    const site = await createSite(app, {
+      token_endpoint_auth_method: 'private_key_jwt',
+      jwks: { keys: [key.jwk] },
+    })
+    const secretive = await createSite(app)
+    const attempt = async (client_assertion: string, client_id?: string) =>
+      await post(app, url, undefined, {
+        token: 'x',
+        grant_type: 'refresh_token',
+        refresh_token: 'x',
+        client_assertion_type: CLIENT_ASSERTION_TYPE,
+        client_assertion,
+        client_id,
+      })
+    const claims = (change: JWTPayload = {}) => ({
+      ...goodClaims(site.client_id, app.settings.ISSUER),
+      ...change,
+    })
+    const failures: [string, () => Promise<string>, string?][] = [
+      ['another key', () => stranger.sign(claims()), site.client_id],
+      ['an expired one', () => key.sign(claims({ exp: clock.now() - 60 })), site.client_id],
+      ['no JWT', async () => 'nothing', site.client_id],
+      ['no sub', () => key.sign(claims({ sub: undefined })), site.client_id],
+      ['an unknown client', () => key.sign(claims({ sub: 'client_x' })), 'client_x'],
+      ['a client without keys', () => key.sign(claims({ sub: secretive.client_id }))],
+      ['nobody', async () => 'nothing'],
+    ]
+    for (const [name, make, client_id] of failures) {
+      clock.advance(60)
+      for (let times = 0; times < 3; times += 1) {
+        t.equal((await attempt(await make(), client_id)).statusCode, 401, name)
+      }
+      const throttled = await attempt(await make(), client_id)
+      t.equal(throttled.statusCode, 429, name)
+      t.equal(throttled.headers['retry-after'], '60', name)
+      const good = await attempt(await key.sign(claims()))
+      t.notOk([401, 429].includes(good.statusCode), `${name}: the client itself is let through`)
+    }
+  })
+}
+
+t.test('RFC 7591 section 2: keys at jwks_uri may start with a byte order mark', async (t) => {
+  const web = await startWeb(t)
+  const app = await build(t, {}, { clock, network: web.network })
+  const key = await makeKey('one')
+  web.serve('/jwks', (_request, response) => {
+    response.writeHead(200, { 'content-type': 'Application/JWK-Set+JSON ; charset=utf-8' })
+    response.end(`\ufeff${JSON.stringify({ keys: [key.jwk] })}`)
+  })
+  const { client_id } = await createSite(app, {
+    token_endpoint_auth_method: 'private_key_jwt',
+    jwks_uri: web.url('site.example', '/jwks'),
+  })
+  const answer = await post(app, '/revoke', undefined, {
+    token: 'x',
+    client_assertion_type: CLIENT_ASSERTION_TYPE,
+    client_assertion: await key.sign(goodClaims(client_id, app.settings.ISSUER)),
+  })
+  t.equal(answer.statusCode, 200, answer.body)
+})
+
+t.test('a clock that was set back does not hide the keys that a client rotated', async (t) => {
+  const clock = new TestClock()
+  const web = await startWeb(t)
+  const app = await build(t, {}, { clock, network: web.network })
+  const [old, next] = await Promise.all([makeKey('old'), makeKey('next')])
+  const { client_id } = await createSite(app, {
+    token_endpoint_auth_method: 'private_key_jwt',
+    jwks_uri: web.url('site.example', '/jwks'),
+  })
+  const attempt = async (key: Key) => {
+    const now = clock.now()
+    const claims = { ...goodClaims(client_id, app.settings.ISSUER), iat: now, exp: now + 60 }
+    return await post(app, '/revoke', undefined, {
+      token: 'x',
+      client_assertion_type: CLIENT_ASSERTION_TYPE,
+      client_assertion: await key.sign(claims),
+    })
+  }
+  web.serveJson('/jwks', { keys: [old.jwk] }, { 'cache-control': 'max-age=86400' })
+  t.equal((await attempt(old)).statusCode, 200)
+  clock.goBack(7200)
+  web.serveJson('/jwks', { keys: [next.jwk] }, { 'cache-control': 'max-age=86400' })
+  t.equal((await attempt(next)).statusCode, 200, 'the new key is seen')
+  t.equal((await attempt(old)).statusCode, 401, 'and the old one is gone')
+  t.equal(web.requests('/jwks'), 2, 'after one fetch')
 })

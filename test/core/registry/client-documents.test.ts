@@ -1,7 +1,7 @@
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import t, { type Test } from 'tap'
 import { CLIENT_ASSERTION_TYPE } from '../../../plugins/core/callers/client-assertion.ts'
-import type { Network } from '../../../plugins/core/registry/remote-documents.ts'
+import type { Network } from '../../../plugins/core/registry/fetch-document.ts'
 import type { Settings } from '../../../plugins/core/settings.ts'
 import {
   type Answer,
@@ -91,6 +91,11 @@ t.test('CIMD section 3: client_id URLs that are refused, unfetched', async (t) =
     'an encoded dot segment': `${url}/a/%2e%2e${PATH}`,
     'a single dot': `${url}/.${PATH}`,
     'another spelling': `${url.replace('client', 'CLIENT')}${PATH}`,
+    'a dot at the end of the host': `${url.replace('.example', '.example.')}${PATH}`,
+    'IDN as it is written': `${url.replace('client', 'bücher')}${PATH}`,
+    'a backslash': `${url}\\@evil.example${PATH}`,
+    'a character that needs encoding': `${url}${PATH}?x=|`,
+    'white space': ` ${url}${PATH}`,
     'no URL': 'https://',
     'too long': `${url}/${'x'.repeat(2048)}`,
   })) {
@@ -127,10 +132,14 @@ t.test('CIMD section 4: documents that are refused', async (t) => {
     ],
   ]
   for (const [name, answer] of answers) {
-    web.serve(PATH, answer)
-    const page = await ask()
+    // Each at a URL of its own, so that no copy or failure of another is in the way.
+    const query = `?${encodeURIComponent(name)}`
+    web.serve(PATH + query, answer)
+    const page = await ask(client_id + query)
     t.equal(page.statusCode, 400, name)
+    t.match(page.body, 'The client_id cannot be used', name)
     t.notOk(page.headers.location, name)
+    t.equal(web.requests(PATH + query), 1, name)
   }
 
   const changes: [string, Record<string, unknown>][] = [
@@ -149,21 +158,25 @@ t.test('CIMD section 4: documents that are refused', async (t) => {
     ['no grant that we have', { grant_types: ['client_credentials'] }],
   ]
   for (const [name, change] of changes) {
-    // Each at a URL of its own, so that no copy of another is in the way.
     const query = `?${encodeURIComponent(name)}`
     web.serveJson(PATH + query, { ...document, client_id: client_id + query, ...change })
-    t.equal((await ask(client_id + query)).statusCode, 400, name)
+    const page = await ask(client_id + query)
+    t.equal(page.statusCode, 400, name)
+    t.match(page.body, 'The client_id cannot be used', name)
     t.equal(web.requests(PATH + query), 1, name)
   }
   web.serveJson(`${PATH}?good`, { ...document, client_id: `${client_id}?good` })
   t.equal((await ask(`${client_id}?good`)).statusCode, 200)
 })
 
-t.test('CIMD section 6: errors are not cached', async (t) => {
-  const { web, ask, serve } = await setUp(t)
+t.test('CIMD section 6: an error is not kept for longer than a minute', async (t) => {
+  const { web, clock, ask, serve } = await setUp(t)
   web.serve(PATH, (_request, response) => response.writeHead(500).end())
   t.equal((await ask()).statusCode, 400)
   serve()
+  t.equal((await ask()).statusCode, 400)
+  t.equal(web.requests(PATH), 1)
+  clock.advance(60)
   t.equal((await ask()).statusCode, 200)
 })
 
@@ -326,4 +339,189 @@ t.test('CIMD: a client with a policy alone is kept', async (t) => {
   const now = clock.now()
   await app.store.clients.removeUnused({ origin: 'document', before: now, now, limit: 10 })
   t.same((await app.policies.ofClient(client_id)).refused_models, ['gpt-*'])
+})
+
+t.test('RFC 7591 section 2: members that are null or empty count as left out', async (t) => {
+  const { web, ask, document, client_id } = await setUp(t)
+  const members = [
+    'client_secret',
+    'grant_types',
+    'response_types',
+    'token_endpoint_auth_method',
+    'token_endpoint_auth_methods_supported',
+    'application_type',
+    'id_token_signed_response_alg',
+    'jwks',
+    'jwks_uri',
+    'logo_uri',
+    'something_else',
+  ]
+  for (const member of members) {
+    for (const value of [null, '']) {
+      const query = `?${member}=${value}`
+      web.serveJson(PATH + query, {
+        ...document,
+        client_id: client_id + query,
+        [member]: value,
+      })
+      t.equal((await ask(client_id + query)).statusCode, 200, `${member}: ${value}`)
+    }
+  }
+  for (const member of ['client_id', 'client_name', 'redirect_uris']) {
+    const query = `?without-${member}`
+    const own = { ...document, client_id: client_id + query }
+    web.serveJson(PATH + query, { ...own, [member]: null })
+    t.equal((await ask(client_id + query)).statusCode, 400, member)
+  }
+})
+
+t.test('CIMD section 4: documents as they are served in the wild', async (t) => {
+  const { web, ask, document, client_id } = await setUp(t)
+  const rows: [string, Record<string, string | string[]>, ((text: string) => string)?][] = [
+    ['a byte order mark', {}, (text) => `\ufeff${text}`],
+    ['white space around it', {}, (text) => `\n\t ${text} \n`],
+    ['Identity', { 'content-encoding': 'Identity' }],
+    ['IDENTITY, identity', { 'content-encoding': ['IDENTITY', 'identity'] }],
+    ['an empty Content-Encoding', { 'content-encoding': '' }],
+    ['a media type in capitals', { 'content-type': 'APPLICATION/JSON; CHARSET=UTF-8' }],
+    ['another JSON type', { 'content-type': 'application/Client-Metadata+JSON' }],
+    ['a space before the parameter', { 'content-type': 'application/json ;charset=utf-8' }],
+  ]
+  for (const [name, headers, change = (text: string) => text] of rows) {
+    const query = `?${encodeURIComponent(name)}`
+    web.serve(PATH + query, (_request, response) => {
+      response.writeHead(200, { 'content-type': 'application/json', ...headers })
+      response.end(change(JSON.stringify({ ...document, client_id: client_id + query })))
+    })
+    const page = await ask(client_id + query)
+    t.equal(page.statusCode, 200, `${name}: ${page.body.slice(0, 300)}`)
+  }
+})
+
+t.test('CIMD section 4: of several methods, one that both sides have is used', async (t) => {
+  const { app, web, ask, document, client_id } = await setUp(t)
+  const { publicKey } = await generateKeyPair('ES256')
+  const jwks = { keys: [await exportJWK(publicKey)] }
+  const rows: [string, Record<string, unknown>, string | undefined][] = [
+    ['none alone', { supported: ['none'] }, 'none'],
+    ['keys alone', { supported: ['private_key_jwt'], jwks }, 'private_key_jwt'],
+    ['both, with keys', { supported: ['none', 'private_key_jwt'], jwks }, 'private_key_jwt'],
+    ['both, without keys', { supported: ['private_key_jwt', 'none'] }, 'none'],
+    ['others too', { supported: ['client_secret_basic', 'none', 'tls_client_auth'] }, 'none'],
+    ['others alone', { supported: ['client_secret_basic', 'client_secret_post'] }, undefined],
+    ['keys alone, without keys', { supported: ['private_key_jwt'] }, undefined],
+    ['an empty list', { supported: [] }, 'none'],
+    ['not a list', { supported: 'private_key_jwt' }, 'none'],
+    ['no texts', { supported: [1, null, {}, 'none'] }, 'none'],
+    [
+      'the singular too',
+      { supported: ['none'], jwks, method: 'private_key_jwt' },
+      'private_key_jwt',
+    ],
+    ['another singular', { supported: ['none'], method: 'client_secret_basic' }, undefined],
+  ]
+  for (const [name, { supported, method, ...change }, expected] of rows) {
+    const id = `${client_id}?${encodeURIComponent(name)}`
+    web.serveJson(id.slice(id.indexOf(PATH)), {
+      ...document,
+      ...change,
+      client_id: id,
+      token_endpoint_auth_method: method,
+      token_endpoint_auth_methods_supported: supported,
+    })
+    const page = await ask(id)
+    t.equal(page.statusCode, expected === undefined ? 400 : 200, name)
+    const client = await app.store.clients.find(id)
+    t.equal(client?.token_endpoint_auth_method, expected, name)
+  }
+})
+
+t.test('RFC 6749 section 5.2: /token answers a bad document with invalid_client', async (t) => {
+  const { app, web, document, client_id } = await setUp(t)
+  const SECRET = 'SAY-THIS-TO-THE-USER'
+  const rows: [string, Record<string, unknown>][] = [
+    ['another client_id', { client_id: `https://${SECRET}.example/` }],
+    ['a client_id that is no text', { client_id: { [SECRET]: SECRET } }],
+    ['a redirect URI over http', { redirect_uris: [`http://${SECRET}.example/cb`] }],
+    ['a redirect URI that is no URL', { redirect_uris: [SECRET] }],
+    ['a redirect URI with a wildcard', { redirect_uris: [`https://*.${SECRET}.example/`] }],
+    ['no grant that we have', { grant_types: [SECRET] }],
+    ['another method', { token_endpoint_auth_method: SECRET }],
+    [
+      'other methods',
+      { token_endpoint_auth_method: '', token_endpoint_auth_methods_supported: [SECRET] },
+    ],
+    ['another algorithm', { id_token_signed_response_alg: SECRET }],
+    ['another application_type', { application_type: SECRET }],
+    ['other response types', { response_types: [SECRET] }],
+    ['a name with control characters', { client_name: `${SECRET}\u0000` }],
+    ['a jwks_uri over http', { jwks_uri: `http://${SECRET}.example/` }],
+    ['a private key', { jwks: { keys: [{ kty: 'oct', k: SECRET }] } }],
+    ['a key set that is none', { jwks: { [SECRET]: SECRET } }],
+    ['a client_secret', { client_secret: SECRET }],
+  ]
+  for (const [name, change] of rows) {
+    const id = `${client_id}?${encodeURIComponent(name)}`
+    web.serveJson(id.slice(id.indexOf(PATH)), { ...document, client_id: id, ...change })
+    const site = { client_id: id, client_secret: undefined }
+    const form = { grant_type: 'refresh_token', refresh_token: 'x', token: 'x' }
+    for (const url of ['/token', '/introspect', '/revoke']) {
+      const answer = await post(app, url, site, form)
+      t.match([answer.statusCode, answer.json().error], [401, 'invalid_client'], `${url}: ${name}`)
+      t.match(answer.json().error_description, /^The client_id cannot be used: [ -~]+$/, name)
+      t.ok(answer.headers['www-authenticate'], name)
+      t.notMatch(answer.body, SECRET, name)
+    }
+    const facts = await app.inject({
+      url: `/authorize?client_id=${encodeURIComponent(id)}`,
+      headers: { accept: 'application/json' },
+    })
+    t.match([facts.statusCode, facts.json().error], [400, 'invalid_client'], name)
+    t.match(facts.json().error_description, /^The client_id cannot be used: /, name)
+    t.notMatch(facts.body, SECRET, name)
+  }
+})
+
+t.test('a clock that was set back does not hide what a document says now', async (t) => {
+  const { clock, web, ask, serve } = await setUp(t)
+  serve({}, { 'cache-control': 'max-age=86400' })
+  await ask()
+  clock.goBack(7200)
+  serve({ client_name: 'Renamed' }, { 'cache-control': 'max-age=86400' })
+  t.match((await ask()).body, 'Renamed')
+  await ask()
+  t.equal(web.requests(PATH), 2, 'and it is fetched once')
+
+  clock.goBack(7200)
+  web.serve(PATH, (_request, response) => response.writeHead(503).end())
+  t.match((await ask()).body, 'Renamed', 'a copy of the future stands in while the host fails')
+  await ask()
+  t.equal(web.requests(PATH), 3, 'and the host is left alone for a while')
+})
+
+t.test('a host is accepted or refused however it and the settings spell it', async (t) => {
+  const denials = [
+    'CLIENT.example.',
+    '*.EXAMPLE.',
+    'other.example, client.example',
+  ]
+  for (const CLIENT_ID_METADATA_DENIED_HOSTS of denials) {
+    const { web, ask } = await setUp(t, { CLIENT_ID_METADATA_DENIED_HOSTS })
+    const url = web.url('client.example', PATH)
+    const spellings = ['client.example', 'client.example.', 'CLIENT.example', 'cl%69ent.example']
+    for (const spelling of spellings) {
+      const page = await ask(url.replace('client.example', spelling))
+      t.equal(page.statusCode, 400, `${spelling} with ${CLIENT_ID_METADATA_DENIED_HOSTS}`)
+    }
+    t.equal(web.requests(PATH), 0)
+  }
+  for (const CLIENT_ID_METADATA_ALLOWED_HOSTS of ['Client.Example.', '*.EXAMPLE.']) {
+    const { ask } = await setUp(t, { CLIENT_ID_METADATA_ALLOWED_HOSTS })
+    t.equal((await ask()).statusCode, 200, CLIENT_ID_METADATA_ALLOWED_HOSTS)
+  }
+  const { web, ask } = await setUp(t, { CLIENT_ID_METADATA_DENIED_HOSTS: 'bücher.example, 127.1' })
+  for (const host of ['bücher.example', 'xn--bcher-kva.example', '127.0.0.1', '0x7f.1']) {
+    t.equal((await ask(web.url(host, PATH))).statusCode, 400, host)
+  }
+  t.equal(web.requests(PATH), 0)
 })
