@@ -42,9 +42,14 @@ export function* findLiveSecrets(owner_id: string, now: number): Act<LiveSecret[
   return yield* all(liveSecrets({ owner_id, now }))
 }
 
-/** Replaces the secrets of an owner; the old ones stay good until `endOld`, in epoch seconds. */
+/**
+ * Replaces the secrets of an owner; the old ones stay good until `endOld`, in epoch seconds. Those that
+ * end at once are deleted, so that a clock that is set back does not make them good again.
+ */
 export function* replaceSecret(secret: SecretRow, endOld: number): Act<void> {
-  yield endSecrets({ owner_id: secret.owner_id, at: endOld })
+  const { owner_id, created_at } = secret
+  if (endOld > created_at) yield endSecrets({ owner_id, at: endOld })
+  else yield deleteSecrets({ owner_id })
   yield insertSecret(secret)
 }
 

@@ -2,7 +2,7 @@ import { setTimeout } from 'node:timers/promises'
 import ipaddr from 'ipaddr.js'
 import { LRUCache } from 'lru-cache'
 import type { LiveSecret } from '../../../db/store.ts'
-import type { Clock } from '../clock.ts'
+import { type Clock, isRecent } from '../clock.ts'
 import type { Secrets } from '../crypto/secrets.ts'
 import { OAuthError } from '../http/errors.ts'
 import type { Settings } from '../settings.ts'
@@ -93,8 +93,8 @@ export class Throttle {
 
   #refusal(failures: Failures | undefined, limit: number): OAuthError | undefined {
     if (failures === undefined || failures.count < limit) return undefined
+    if (!this.#counts(failures)) return undefined
     const seconds = failures.until - this.#clock.now()
-    if (seconds <= 0) return undefined
     return new OAuthError(
       'temporarily_unavailable',
       `Too many failed attempts, try again in ${seconds} seconds`,
@@ -102,10 +102,15 @@ export class Throttle {
     )
   }
 
+  #counts({ until }: Failures): boolean {
+    const { THROTTLE_WINDOW } = this.#settings
+    return isRecent(until - THROTTLE_WINDOW, THROTTLE_WINDOW, this.#clock.now())
+  }
+
   #count(counts: LRUCache<string, Failures>, key: string): void {
     const now = this.#clock.now()
     const failures = counts.get(key)
-    if (failures !== undefined && failures.until > now) failures.count += 1
+    if (failures !== undefined && this.#counts(failures)) failures.count += 1
     else counts.set(key, { count: 1, until: now + this.#settings.THROTTLE_WINDOW })
   }
 }

@@ -10,7 +10,7 @@ import {
   type JWTPayload,
 } from 'jose'
 import type { SigningKey, Store } from '../../../db/store.ts'
-import type { Clock } from '../clock.ts'
+import { type Clock, isRecent } from '../clock.ts'
 import { type Settings, SettingsError } from '../settings.ts'
 import type { Vault } from './vault.ts'
 
@@ -69,8 +69,10 @@ export class KeyManager {
   async active(alg: string = this.#settings.ACCESS_TOKEN_ALG): Promise<SigningKey> {
     const now = this.#clock.now()
     const keys = await this.#keysOf(alg)
-    // The clock of the process that made the first key may be ahead of ours.
-    const key = keys.findLast(({ active_from }) => active_from <= now) ?? keys[0]
+    // What signed from the start does so though the clock went back since, or is behind another's.
+    const signs = ({ active_from, created_at }: SigningKey) =>
+      active_from <= Math.max(now, created_at)
+    const key = keys.findLast(signs) ?? keys[0]
     if (key === undefined) throw new Error(`No ${alg} key is active`)
     return key
   }
@@ -124,10 +126,15 @@ export class KeyManager {
     immediately = false,
     alg: string = this.#settings.ACCESS_TOKEN_ALG,
   ): Promise<SigningKey> {
-    const old = (await this.#keysOf(alg)).at(-1)
+    const keys = await this.#keysOf(alg)
+    const old = keys.at(-1)
     if (old === undefined) throw new Error(`There is no ${alg} key to succeed`)
     const active_from = this.#clock.now() + (immediately ? 0 : PUBLISHED_AHEAD)
-    const remove_at = active_from + this.#settings.ACCESS_TOKEN_TTL + REREAD_AFTER + KEY_SET_MAX_AGE
+    // Never before its predecessors, also when the clock went back: keys are in this order.
+    const remove_at = Math.max(
+      active_from + this.#settings.ACCESS_TOKEN_TTL + REREAD_AFTER + KEY_SET_MAX_AGE,
+      ...keys.map((key) => (key.remove_at ?? 0) + 1),
+    )
     const key = await this.#generate(alg, active_from)
     const won = await this.#store.signingKeys.succeed(key, { kid: old.kid, remove_at })
     this.forget()
@@ -151,7 +158,7 @@ export class KeyManager {
 
   async #read(): Promise<SigningKey[]> {
     const now = this.#clock.now()
-    if (now - this.#loaded.at >= REREAD_AFTER) {
+    if (!isRecent(this.#loaded.at, REREAD_AFTER, now)) {
       const keys = await this.#store.signingKeys.list()
       this.#loaded = {
         keys: keys.filter(({ remove_at }) => remove_at === null || remove_at > now),

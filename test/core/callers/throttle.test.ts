@@ -72,6 +72,20 @@ for (const [url, clause] of endpoints) {
   })
 }
 
+t.test('failures of the future do not count when the clock was set back', async (t) => {
+  const clock = new TestClock()
+  const app = await build(t, { ...settings, THROTTLE_FAILURES: 1 }, { clock })
+  const { client_id } = await createSite(app)
+  const { post } = caller(app)
+  const guess = () => post('/revoke', { token: 'x', client_id, client_secret: 'cs_guess' })
+  t.equal((await guess()).statusCode, 401)
+  t.equal((await guess()).statusCode, 429)
+  clock.goBack(7200)
+  t.equal((await guess()).statusCode, 401)
+  const throttled = await guess()
+  t.match([throttled.statusCode, throttled.headers['retry-after']], [429, '60'])
+})
+
 t.test('strangers who fail in the name of an agent do not lock it out', async (t) => {
   const app = await build(t, settings, { clock: new TestClock() })
   const site = await createSite(app)

@@ -124,3 +124,43 @@ t.test('a token of a key that another process has just made is good at once', as
   const headers = { authorization: `Bearer ${access_token}` }
   t.equal((await ours.inject({ url: '/userinfo', headers })).statusCode, 200)
 })
+
+t.test('a clock that was set back does not hide a key that another process made', async (t) => {
+  const clock = new TestClock()
+  const settings = { DATABASE_URL: `sqlite:${t.testdir()}/auth-agent.db` }
+  const ours = await build(t, settings, { clock })
+  const theirs = await build(t, settings, { clock })
+  await ours.inject('/.well-known/jwks.json')
+  clock.goBack(7200)
+  const { kid } = await theirs.keys.rotate(true)
+  t.equal((await ours.keys.active()).kid, kid)
+  const { keys } = (await ours.inject('/.well-known/jwks.json')).json()
+  t.ok(keys.some((key: { kid: string }) => key.kid === kid))
+})
+
+t.test(
+  'a key that was replaced at once never signs again, though the clock is set back',
+  async (t) => {
+    const clock = new TestClock()
+    const app = await build(t, {}, { clock })
+    const active = async () => (await app.keys.active()).kid
+    const first = await active()
+    const second = await app.keys.rotate(true)
+    clock.goBack(7200)
+    t.equal(await active(), second.kid, 'after the rotation')
+    const third = await app.keys.rotate(true)
+    t.equal(await active(), third.kid, 'before a rotation')
+    const fourth = await app.keys.rotate()
+    t.equal(await active(), third.kid, 'a scheduled one is published before it signs')
+    clock.advance(600)
+    t.equal(await active(), fourth.kid)
+    clock.advance(7200)
+    t.equal(await active(), fourth.kid, 'and still when the clock is right again')
+    t.not(first, fourth.kid)
+    const fifth = await app.keys.rotate()
+    clock.goBack(7200)
+    t.equal(await active(), fourth.kid, 'what is published ahead waits')
+    clock.advance(7800)
+    t.equal(await active(), fifth.kid)
+  },
+)

@@ -500,11 +500,7 @@ t.test('a clock that was set back does not hide what a document says now', async
 })
 
 t.test('a host is accepted or refused however it and the settings spell it', async (t) => {
-  const denials = [
-    'CLIENT.example.',
-    '*.EXAMPLE.',
-    'other.example, client.example',
-  ]
+  const denials = ['CLIENT.example.', '*.EXAMPLE.', 'other.example, client.example']
   for (const CLIENT_ID_METADATA_DENIED_HOSTS of denials) {
     const { web, ask } = await setUp(t, { CLIENT_ID_METADATA_DENIED_HOSTS })
     const url = web.url('client.example', PATH)
