@@ -87,7 +87,7 @@ t.test(
   async (t) => {
     const app = await build(t)
     const site = await createSite(app)
-    const machine = await createSite(app, { grant_types: ['refresh_token'] })
+    const machine = await createSite(app, { grant_types: ['client_credentials'] })
 
     const refusals: [name: string, change: Parameters, error: string, of?: Site][] = [
       ['no response_type', { response_type: undefined }, 'invalid_request'],
