@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import type { Event, Grant } from '../../../db/store.ts'
+import { normalAddress } from '../callers/network.ts'
 import { OAuthError } from '../http/errors.ts'
 
 export type NewEvent = Pick<Event, 'event' | 'outcome'> &
@@ -33,9 +34,9 @@ export class Audit {
       client_id: null,
       model: null,
       method: null,
-      address: null,
       detail: null,
       ...event,
+      address: event.address == null ? null : normalAddress(event.address),
       // A stranger may name anything.
       agent_id: /^[\x21-\x7e]{1,255}$/.test(event.agent_id ?? '') ? (event.agent_id ?? null) : null,
     }
