@@ -34,7 +34,7 @@ export function createClientAuthentication(
       request.headers.authorization,
       request.body,
     )
-    const client = await app.clients.findWithSecrets(client_id)
+    const client = await app.clients.findWithSecrets(client_id, request.ip)
     const { client_assertion } = request.body
     if (client_assertion !== undefined) {
       if (client?.token_endpoint_auth_method !== 'private_key_jwt') {

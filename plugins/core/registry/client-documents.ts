@@ -1,9 +1,8 @@
 import { Value } from '@sinclair/typebox/value'
-import type { Client, Store } from '../../../db/store.ts'
+import type { FastifyInstance } from 'fastify'
+import type { Client } from '../../../db/store.ts'
 import { ClientMetadataDocument } from '../../../schemas/client.ts'
-import type { Clock } from '../clock.ts'
 import { OAuthError } from '../http/errors.ts'
-import type { Settings } from '../settings.ts'
 import { strangersMetadata } from './registration.ts'
 import { RemoteDocumentError, type RemoteDocuments } from './remote-documents.ts'
 
@@ -15,22 +14,19 @@ const DOCUMENT_BYTES = 5 * 1024
  * registration would (draft-ietf-oauth-client-id-metadata-document).
  */
 export class ClientDocuments {
-  readonly #store: Pick<Store, 'clients'>
+  readonly #app: Pick<FastifyInstance, 'clock' | 'settings' | 'store' | 'strangers'>
   readonly #documents: RemoteDocuments
-  readonly #clock: Clock
   readonly #enabled: boolean
   readonly #allowed: string[]
   readonly #denied: string[]
 
   constructor(
-    store: Pick<Store, 'clients'>,
+    app: Pick<FastifyInstance, 'clock' | 'settings' | 'store' | 'strangers'>,
     documents: RemoteDocuments,
-    clock: Clock,
-    settings: Settings,
   ) {
-    this.#store = store
+    const { settings } = app
+    this.#app = app
     this.#documents = documents
-    this.#clock = clock
     this.#enabled = settings.CLIENT_ID_METADATA_DOCUMENTS === 'on'
     this.#allowed = hostList(settings.CLIENT_ID_METADATA_ALLOWED_HOSTS)
     this.#denied = hostList(settings.CLIENT_ID_METADATA_DENIED_HOSTS)
@@ -43,9 +39,11 @@ export class ClientDocuments {
 
   /**
    * The client that the document at this URL describes, as fresh as HTTP caching wants it.
-   * @throws {OAuthError} invalid_client, with what its publisher can do about it
+   * @param address of whoever asks
+   * @throws {OAuthError} invalid_client, with what its publisher can do about it;
+   *   temporarily_unavailable when strangers brought too many
    */
-  async read(client_id: string): Promise<Client> {
+  async read(client_id: string, address: string): Promise<Client> {
     this.#assertAcceptable(client_id)
     let body: string
     try {
@@ -55,7 +53,7 @@ export class ClientDocuments {
       throw unusable(error.message, error)
     }
     const said = readDocument(client_id, body)
-    const known = await this.#store.clients.find(client_id)
+    const known = await this.#app.store.clients.find(client_id)
     const client = {
       ...said,
       client_id,
@@ -63,7 +61,7 @@ export class ClientDocuments {
       scope: null,
       refresh_reuse_grace: null,
       refresh_reuse: null,
-      created_at: known?.created_at ?? this.#clock.now(),
+      created_at: known?.created_at ?? this.#app.clock.now(),
       disabled_at: known?.disabled_at ?? null,
     }
     if (
@@ -72,7 +70,8 @@ export class ClientDocuments {
     ) {
       return known
     }
-    return await this.#store.clients.saveDocument(client)
+    if (known === undefined) await this.#app.strangers.admitClient(address)
+    return await this.#app.store.clients.saveDocument(client)
   }
 
   #assertAcceptable(client_id: string): void {

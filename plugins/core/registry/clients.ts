@@ -14,10 +14,14 @@ export class Clients {
     this.#documents = documents
   }
 
-  /** @throws {OAuthError} invalid_client for a metadata document that cannot be used */
-  async find(client_id: string): Promise<Client | undefined> {
+  /**
+   * @param address of whoever asks
+   * @throws {OAuthError} invalid_client for a metadata document that cannot be used;
+   *   temporarily_unavailable when strangers brought too many
+   */
+  async find(client_id: string, address: string): Promise<Client | undefined> {
     return this.#documents.concern(client_id)
-      ? await this.#documents.read(client_id)
+      ? await this.#documents.read(client_id, address)
       : await this.#store.clients.find(client_id)
   }
 
@@ -27,9 +31,10 @@ export class Clients {
    */
   async findWithSecrets(
     client_id: string,
+    address: string,
   ): Promise<(Client & { secrets: LiveSecret[] }) | undefined> {
     return this.#documents.concern(client_id)
-      ? { ...(await this.#documents.read(client_id)), secrets: [] }
+      ? { ...(await this.#documents.read(client_id, address)), secrets: [] }
       : await this.#store.clients.findWithSecrets(client_id, this.#clock.now())
   }
 }
