@@ -18,7 +18,7 @@ import { ChecksFirst, NEW_SECRET } from './checks-first.ts'
 
 const REMEMBERED = 10_000
 const CHECKS_QUEUED = 1000
-const NEW_SECRETS_QUEUED = 50
+const NEW_SECRETS_QUEUED = 20
 const GUESSES_WAITING = 1000
 /** How many durations of checks are kept to wait by. */
 const DURATIONS = 32
