@@ -39,16 +39,23 @@ export class OpenedRequests {
     return Math.max(1, oldest - this.#clock.now())
   }
 
-  /** Forgets what agents have authenticated, when a network has reached its limit; once a second. */
-  async forgetSettled(network: string, limit: number): Promise<void> {
-    const requests = this.#pending(network)
-    const opened = this.#networks.get(network)
+  /**
+   * Forgets what agents have authenticated, when one of the networks of an address has reached its
+   * limit; once a second.
+   */
+  async forgetSettled(networks: string[], limitOf: (network: string) => number): Promise<void> {
     const now = this.#clock.now()
-    if (requests === undefined || opened === undefined) return
-    if (requests.size < limit || opened.lookedAt === now) return
-    opened.lookedAt = now
-    const settled = await this.#store.findSettled([...requests.keys()])
-    for (const request_id of settled) requests.delete(request_id)
+    for (const network of networks) {
+      const opened = this.#networks.get(network)
+      if (opened === undefined || opened.lookedAt === now) continue
+      if ((this.#pending(network)?.size ?? 0) < limitOf(network)) continue
+      opened.lookedAt = now
+      const settled = await this.#store.findSettled([...opened.requests.keys()])
+      for (const each of networks) {
+        const requests = this.#networks.get(each)?.requests
+        for (const request_id of settled) requests?.delete(request_id)
+      }
+    }
   }
 
   #pending(network: string): Map<string, number> | undefined {

@@ -49,7 +49,7 @@ export class Strangers {
     const limit = (network: string) =>
       this.#requests.shareOf(network, PENDING_REQUESTS, PENDING_REQUESTS_PER_NETWORK)
     await this.#requests.refresh()
-    for (const network of networks) await this.#opened.forgetSettled(network, limit(network))
+    await this.#opened.forgetSettled(networks, limit)
     // Nothing is awaited between the check and the count.
     for (const network of networks) {
       const seconds = this.#opened.secondsLeft(network, limit(network))
