@@ -11,12 +11,14 @@ import type { StrangersHandlers } from './servers/strangers.ts'
 /** The commit before strangers were bounded. */
 const BEFORE = '5ce2260'
 /** The longest that a kind of load lasts, in milliseconds. */
-const LONGEST = 3000
+const LONGEST = 8000
+/** How long it is guessed. */
+const GUESSING = 2000
 const CONNECTIONS = 32
 /** How many registrations are sent at once, before a first check. */
-const BURST = 40
-const REQUESTS = 1500
-const REGISTRATIONS = 300
+const BURST = 20
+const REQUESTS = 600
+const REGISTRATIONS = 100
 
 type Server = Child<StrangersHandlers>
 type Site = Awaited<ReturnType<StrangersHandlers['client']>>
@@ -63,8 +65,8 @@ function authorize(address: string, { client_id, redirect_uri }: Site): Question
 }
 
 /** Asks over all connections until all was asked or the time is over. */
-async function load(origin: string, total: number, ask: Ask): Promise<Answer[]> {
-  const until = performance.now() + LONGEST
+async function load(origin: string, total: number, ask: Ask, longest = LONGEST): Promise<Answer[]> {
+  const until = performance.now() + longest
   const answers: Answer[] = []
   let asked = 0
   const clients = Array.from({ length: CONNECTIONS }, () => connect(origin))
@@ -116,17 +118,21 @@ async function measure(tree: string): Promise<Record<string, string>> {
     }
     figures['an honest client’s first check, quiet'] = milliseconds(median(quiet))
 
-    const sites = await Promise.all([1, 2, 3, 4].map(() => server.call('client')))
+    const site = await server.call('client')
     const start = performance.now()
-    const guessing = load(origin, Number.POSITIVE_INFINITY, (n) => {
-      const client_id = `client_${n}`
-      return form('/introspect', homeLine(n), { client_id, client_secret: 'cs_x', token: 'x' })
-    })
-    await setTimeout(300)
-    const during: number[] = []
-    for (const site of sites) during.push(await firstCheck(server, origin, site))
+    const guessing = load(
+      origin,
+      Number.POSITIVE_INFINITY,
+      (n) => {
+        const client_id = `client_${n}`
+        return form('/introspect', homeLine(n), { client_id, client_secret: 'cs_x', token: 'x' })
+      },
+      GUESSING,
+    )
+    await setTimeout(GUESSING / 2)
+    const during = await firstCheck(server, origin, site)
     const guesses = await guessing
-    figures['… while one home line guesses'] = milliseconds(median(during))
+    figures[`… while one home line guesses over ${CONNECTIONS} connections`] = milliseconds(during)
     const seconds = (performance.now() - start) / 1000
     figures['guesses that were answered, a second'] = (count(guesses, 401) / seconds).toFixed(0)
   })

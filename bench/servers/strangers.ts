@@ -12,6 +12,11 @@ const app = await buildApp({
   DATABASE_URL: `sqlite:${file}`,
   DYNAMIC_REGISTRATION: 'open',
   TRUST_PROXY: 'loopback',
+  // A fiftieth of the default in all, a tenth for each network: a short run reaches them.
+  PENDING_REQUESTS: 400,
+  PENDING_REQUESTS_PER_NETWORK: 50,
+  UNPROVED_CLIENTS: 40,
+  UNPROVED_CLIENTS_PER_NETWORK: 5,
 })
 const origin = await app.listen({ host: '127.0.0.1', port: 0 })
 
