@@ -77,7 +77,13 @@ function* endSignIns(client_id: string, now: number): Act<void> {
 }
 
 function fromRow(row: ClientRow): Client {
-  const { registration_token_hash: _, in_use_at: __, tokens_not_before: ___, ...rest } = row
+  const {
+    registration_token_hash: _,
+    in_use_at: __,
+    tokens_not_before: ___,
+    unproved_until: ____,
+    ...rest
+  } = row
   return {
     ...rest,
     redirect_uris: JSON.parse(row.redirect_uris),
@@ -118,6 +124,39 @@ const longUnseen = statement<{ origin: string; before: number; limit: number }>(
     .where('origin', '=', p.origin)
     .limit(p.limit),
 )
+
+/** Strangers' clients whose time is over, by the partial index on `unproved_until`. */
+const overdueUnproved = statement<{ now: number; limit: number }>()((p) =>
+  db
+    .selectFrom('clients')
+    .select(['client_id', 'disabled_at'])
+    .where('unproved_until', '<=', p.now)
+    .limit(p.limit),
+)
+
+const unprovedClients = statement<object>()(() =>
+  db
+    .selectFrom('clients')
+    .select((eb) => eb.fn.countAll().as('rows'))
+    .where('unproved_until', 'is not', null),
+)
+
+const setUnprovedUntil = statement<{ client_id: string; at: number | null }>()((p) =>
+  db
+    .updateTable('clients')
+    .set({ unproved_until: p.at })
+    .where('client_id', '=', p.client_id)
+    .where('unproved_until', 'is not', null),
+)
+
+const anyGrant = statement<{ client_id: string }>()((p) =>
+  db.selectFrom('grants').select('grant_id').where('client_id', '=', p.client_id).limit(1),
+)
+
+/** From now on the client is no mere stranger's: an agent signed in to it, or the operator acted. */
+export function* proveClient(client_id: string): Act<void> {
+  yield setUnprovedUntil({ client_id, at: null })
+}
 
 const livingGrant = statement<{ client_id: string; now: number }>()((p) =>
   db
@@ -203,6 +242,11 @@ export const reads = {
     return (yield* one(clientById({ client_id })))?.registration_token_hash ?? undefined
   },
 
+  /** How many clients of strangers no agent has signed in to. */
+  *countUnproved(): Act<number> {
+    return Number((yield* one(unprovedClients({})))?.rows ?? 0)
+  },
+
   *list(): Act<Client[]> {
     const rows = yield* all(
       db.selectFrom('clients').selectAll().orderBy('created_at').orderBy('client_id').compile(),
@@ -211,16 +255,24 @@ export const reads = {
   },
 }
 
+/** For how many seconds a stranger's client waits for its first sign-in. */
+const UNPROVED_KEPT = 3600
+/** For how many seconds it waits on while one of its requests is open. */
+const UNPROVED_POSTPONED = 300
+
 export const writes = {
+  /** @param vouched whether somebody whom the operator knows brought the client */
   *create(
     client: Client,
     secret: SecretRow | undefined,
     registration_token_hash: string | null = null,
+    vouched = client.origin === 'operator',
   ): Act<void> {
     const in_use_at = client.origin === 'operator' ? null : client.created_at
+    const unproved_until = vouched ? null : client.created_at + UNPROVED_KEPT
     yield db
       .insertInto('clients')
-      .values({ ...toRow(client), registration_token_hash, in_use_at })
+      .values({ ...toRow(client), registration_token_hash, in_use_at, unproved_until })
       .compile()
     if (secret !== undefined) yield* addSecret(secret)
   },
@@ -234,7 +286,11 @@ export const writes = {
     if (known === undefined) {
       yield db
         .insertInto('clients')
-        .values({ ...toRow(said), in_use_at: said.created_at })
+        .values({
+          ...toRow(said),
+          in_use_at: said.created_at,
+          unproved_until: said.created_at + UNPROVED_KEPT,
+        })
         .compile()
       return { ...said, operator_change: null }
     }
@@ -251,7 +307,8 @@ export const writes = {
 
   /**
    * Changes what is named. Disabling ends the client's requests, codes and tokens with it. Of a
-   * client that the operator did not register, what he changes stays when it changes itself.
+   * client that the operator did not register, what he changes stays when it changes itself, and the
+   * client stays, used or not.
    */
   *update(
     client_id: string,
@@ -281,6 +338,7 @@ export const writes = {
         .compile(),
     )
     if (row === undefined) return undefined
+    if (by === 'operator') yield* proveClient(client_id)
     if (disables) yield* endSignIns(client_id, now)
     return fromRow(row)
   },
@@ -316,11 +374,32 @@ export const writes = {
     return candidates.length === limit
   },
 
+  /**
+   * Looks at up to `limit` clients of strangers whose time is over without a sign-in and removes them,
+   * unless the operator has acted on them or a request of theirs is open. Tells whether there may be
+   * more.
+   */
+  *removeUnproved({ now, limit }: { now: number; limit: number }): Act<boolean> {
+    const candidates = yield* all(overdueUnproved({ now, limit }))
+    for (const { client_id, disabled_at } of candidates) {
+      const kept =
+        disabled_at ??
+        (yield* one(clientPolicy({ client_id }))) ??
+        (yield* one(anyGrant({ client_id })))
+      if (kept !== undefined) yield* proveClient(client_id)
+      else if ((yield* one(livingRequest({ client_id, now }))) !== undefined) {
+        yield setUnprovedUntil({ client_id, at: now + UNPROVED_POSTPONED })
+      } else yield* removeClient(client_id)
+    }
+    return candidates.length === limit
+  },
+
   /** Where the old secret is `compromised`, every request, code and token ends with it. */
   *replaceSecret(secret: SecretRow, endOld: number, compromised: boolean): Act<void> {
-    yield* replaceSecret(secret, endOld)
-    if (!compromised) return
     const { owner_id: client_id, created_at: now } = secret
+    yield* replaceSecret(secret, endOld)
+    yield* proveClient(client_id)
+    if (!compromised) return
     yield forgetTokens({ client_id, now })
     yield* endSignIns(client_id, now)
   },

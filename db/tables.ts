@@ -49,6 +49,8 @@ export interface ClientRow {
   in_use_at: number | null
   /** JSON object of what the operator changed on a client that he did not register, by column. */
   operator_change: string | null
+  /** When a stranger's client goes that no agent has signed in to; null when one has. */
+  unproved_until: number | null
   created_at: number
   disabled_at: number | null
   /** Tokens without a grant that were issued up to then are dead. */
@@ -63,6 +65,8 @@ export interface RemoteDocumentRow {
   /** Until when it is not fetched again. */
   fresh_until: number
   expires_at: number
+  /** When it goes unless it is of a client that an agent has signed in to; null when it is. */
+  unproved_until: number | null
 }
 
 /** What allows somebody to register a client. */

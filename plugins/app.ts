@@ -7,6 +7,7 @@ import Fastify, {
 import authenticate from './agent/authenticate.ts'
 import checkStatus from './agent/check-status.ts'
 import verify2fa from './agent/verify-2fa.ts'
+import { normalAddress } from './core/callers/network.ts'
 import type { Clock } from './core/clock.ts'
 import core from './core/core.ts'
 import { issuerPath } from './core/documents/metadata.ts'
@@ -122,7 +123,7 @@ export async function buildApp(
         route: request.routeOptions.url,
         status: reply.statusCode,
         milliseconds: Math.round(reply.elapsedTime),
-        address: request.ip,
+        address: normalAddress(request.ip),
       },
       'answered',
     )

@@ -8,6 +8,7 @@ import { createAgentAuthentication } from './callers/agent-authentication.ts'
 import { createBearerAuthentication } from './callers/bearer.ts'
 import { createClientAuthentication } from './callers/client-authentication.ts'
 import { createResourceAuthentication } from './callers/resource-authentication.ts'
+import { Strangers } from './callers/strangers.ts'
 import { Throttle } from './callers/throttle.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { KeyManager } from './crypto/keys.ts'
@@ -57,6 +58,7 @@ declare module 'fastify' {
     keys: KeyManager
     secrets: Secrets
     throttle: Throttle
+    strangers: Strangers
     tokens: Tokens
     registration: Registration
     agentKeys: AgentKeys
@@ -116,11 +118,12 @@ export default fp<CoreOptions>(
     app.decorate('keys', keys)
     app.decorate('secrets', new Secrets(clock))
     app.decorate('throttle', new Throttle(app.secrets, clock, settings))
+    app.decorate('strangers', new Strangers(store, clock, settings))
     app.decorate('tokens', new Tokens(keys, vault, clock, settings))
     const remoteDocuments = new RemoteDocuments(store, clock, app.log, network)
     app.addHook('onClose', () => remoteDocuments.close())
     app.decorate('remoteDocuments', remoteDocuments)
-    const clientDocuments = new ClientDocuments(store, remoteDocuments, clock, settings)
+    const clientDocuments = new ClientDocuments(app, remoteDocuments)
     app.decorate('clients', new Clients(store, clock, clientDocuments))
     app.decorate('registration', new Registration(app))
     app.decorate('audit', new Audit(app))

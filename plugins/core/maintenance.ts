@@ -6,6 +6,8 @@ const EVERY = 60_000
 const BATCH = 500
 /** For how many seconds what has expired can still be told from what never was. */
 const KEPT = 3600
+/** For how many seconds a request that no agent authenticated can still be told to have expired. */
+const UNPROVED_KEPT = 180
 /** For how many seconds an unused client is kept that its metadata document can make again. */
 const DOCUMENT_CLIENT_KEPT = 86_400
 
@@ -18,6 +20,10 @@ export function startMaintenance(
       await app.keys.rotateWhenDue()
       const now = app.clock.now()
       const before = now - Math.max(KEPT, app.settings.ACCESS_TOKEN_TTL)
+      const unproved = { before: now - UNPROVED_KEPT, now, limit: BATCH }
+      while (await app.store.authorizationRequests.removeUnproved(unproved));
+      while (await app.store.clients.removeUnproved(unproved));
+      while (await app.store.remoteDocuments.removeUnproved(unproved));
       const events_before = now - app.settings.AUDIT_RETENTION
       while (await app.store.maintenance.sweep({ before, events_before, limit: BATCH }));
       for (const [origin, kept] of [

@@ -124,6 +124,31 @@ export const Settings = Type.Object({
       'How often one network may fail to prove to be one agent or client; ten times as often in all',
   }),
   THROTTLE_WINDOW: Seconds(900, 'For how long failures count'),
+  PENDING_REQUESTS: Type.Integer({
+    minimum: 1,
+    maximum: 10_000_000,
+    default: 20_000,
+    description: 'How many authorization requests may wait for an agent at once',
+  }),
+  PENDING_REQUESTS_PER_NETWORK: Type.Integer({
+    minimum: 1,
+    maximum: 10_000_000,
+    default: 500,
+    description: 'How many of them one address may have opened; wider networks some times as many',
+  }),
+  UNPROVED_CLIENTS: Type.Integer({
+    minimum: 1,
+    maximum: 1_000_000,
+    default: 2000,
+    description: "How many strangers' clients may wait for their first sign-in, an hour each",
+  }),
+  UNPROVED_CLIENTS_PER_NETWORK: Type.Integer({
+    minimum: 1,
+    maximum: 1_000_000,
+    default: 50,
+    description:
+      'How many of them one address may bring in an hour; wider networks some times as many',
+  }),
   AUDIT_RETENTION: Seconds(7_776_000, 'How long the audit trail keeps an event'),
 })
 

@@ -18,6 +18,9 @@ import { formPostPage } from '../pages/form-post.ts'
 import { pageHeaders } from '../pages/layout.ts'
 import { waitingPage } from '../pages/waiting.ts'
 
+/** What a website may have kept with its request, in bytes. */
+const MAX_STATE_AND_NONCE = 4096
+
 /**
  * GET /authorize: opens an authorization request and shows the page that waits for an agent (RFC
  * 6749 section 4.1.1, with PKCE S256 always, RFC 7636). Nothing is redirected until the client and
@@ -87,6 +90,8 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
         answers: {
           303: 'To the redirect URI, with `error`, `error_description`, `state` and `iss`',
           400: 'The client or the redirect URI is not known good: shown, never redirected',
+          429: 'Too many requests of this network wait for an agent (`temporarily_unavailable`)',
+          503: 'Too many requests wait for an agent (`temporarily_unavailable`)',
         },
       },
       attachValidation: true,
@@ -114,6 +119,7 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
       const browser = isBrowser(request) ? app.browserCookie.readOrMake(request) : undefined
       const now = app.clock.now()
       const expires_in = app.settings.AUTHORIZATION_REQUEST_TTL
+      await app.strangers.admitRequest(request_id, now + expires_in, request.ip)
       const opened = await app.store.authorizationRequests.open({
         request_id,
         client_id: client.client_id,
@@ -251,7 +257,16 @@ export default fp(authorize, {
   name: 'oauth/authorize',
   encapsulate: true,
   decorators: {
-    fastify: ['browserCookie', 'clients', 'clock', 'metadata', 'settings', 'store', 'tokens'],
+    fastify: [
+      'browserCookie',
+      'clients',
+      'clock',
+      'metadata',
+      'settings',
+      'store',
+      'strangers',
+      'tokens',
+    ],
   },
 })
 
@@ -277,6 +292,13 @@ function assertSupported(query: AuthorizeQuery, client: Client): void {
   }
   if (!client.grant_types.includes('authorization_code')) {
     throw new OAuthError('unauthorized_client', 'This client may not use authorization codes')
+  }
+  const { state = '', nonce = '' } = query
+  if (Buffer.byteLength(state) + Buffer.byteLength(nonce) > MAX_STATE_AND_NONCE) {
+    throw new OAuthError(
+      'invalid_request',
+      `state and nonce must not have more than ${MAX_STATE_AND_NONCE} bytes together`,
+    )
   }
   // RFC 7636 section 4.3: no method means plain.
   if (query.code_challenge_method !== 'S256') {

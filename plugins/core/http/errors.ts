@@ -58,6 +58,14 @@ export class OAuthError extends Error {
   }
 }
 
+/** The refusal (429) of one who has had his share for the next `seconds`. */
+export function tooMany(what: string, seconds: number): OAuthError {
+  return new OAuthError('temporarily_unavailable', `${what}, try again in ${seconds} seconds`, {
+    status: 429,
+    headers: { 'retry-after': String(seconds) },
+  })
+}
+
 /** What a description echoes of a request is cut off here. */
 const MAX_DESCRIPTION = 300
 

@@ -63,9 +63,12 @@ export class Registration {
   /** @throws {OAuthError} invalid_redirect_uri, invalid_client_metadata (RFC 7591 section 3.2.2) */
   async createClient(
     given: NewClient,
-    registered: { origin: Client['origin']; registration_token_hash?: string } = {
-      origin: 'operator',
-    },
+    registered: {
+      origin: Client['origin']
+      registration_token_hash?: string
+      /** Whether the operator or somebody with a token of the operator brings it. */
+      vouched?: boolean
+    } = { origin: 'operator' },
   ): Promise<{ client: Client; client_secret?: string }> {
     assertTokenTerms(given)
     const { grant_types = ['authorization_code', 'refresh_token'] } = given
@@ -80,14 +83,14 @@ export class Registration {
       created_at: this.#app.clock.now(),
       disabled_at: null,
     }
-    const { registration_token_hash } = registered
+    const { registration_token_hash, vouched } = registered
     if (!hasSecret(client)) {
-      await this.#app.store.clients.create(client, undefined, registration_token_hash)
+      await this.#app.store.clients.create(client, undefined, registration_token_hash, vouched)
       return { client }
     }
     const client_secret = newSecret('cs_')
     const secret = await this.#app.secrets.toRow(client.client_id, client_secret)
-    await this.#app.store.clients.create(client, secret, registration_token_hash)
+    await this.#app.store.clients.create(client, secret, registration_token_hash, vouched)
     return { client, client_secret }
   }
 
@@ -308,8 +311,15 @@ export function registeredMetadata(
  */
 export function strangersMetadata(given: ClientMetadata): ReturnType<typeof registeredMetadata> {
   const grant_types = given.grant_types?.filter((type) => STRANGERS_GRANT_TYPES.includes(type))
-  const redirect_uris = given.redirect_uris?.filter((uri) => !hasPrivateScheme(uri))
-  return registeredMetadata({ ...given, grant_types, redirect_uris })
+  const metadata = registeredMetadata({
+    ...given,
+    grant_types: grant_types && [...new Set(grant_types)],
+    redirect_uris: given.redirect_uris?.filter((uri) => !hasPrivateScheme(uri)),
+  })
+  if (Buffer.byteLength(JSON.stringify(metadata)) > MAX_STRANGERS_BYTES) {
+    throw invalidMetadata(`The metadata must not have more than ${MAX_STRANGERS_BYTES} bytes`)
+  }
+  return metadata
 }
 
 /**
@@ -319,6 +329,9 @@ export function strangersMetadata(given: ClientMetadata): ReturnType<typeof regi
 function hasPrivateScheme(uri: string): boolean {
   return URL.canParse(uri) && !['http:', 'https:'].includes(new URL(uri).protocol)
 }
+
+/** What is stored of a client that nobody here knows. */
+const MAX_STRANGERS_BYTES = 8192
 
 const STRANGERS_GRANT_TYPES = ['authorization_code', 'refresh_token']
 const GRANT_TYPES = ['authorization_code', 'refresh_token', 'client_credentials']

@@ -38,13 +38,13 @@ export function createAgentSignIn(
       address: string,
     ): Authentication {
       const now = app.clock.now()
-      const { event_id } = app.audit.toRow({ event: 'sign_in', outcome: 'granted' })
+      const event = app.audit.toRow({ event: 'sign_in', outcome: 'granted', address })
       return {
         ...signIn,
         grant_id: newId('grant_'),
         now,
         code_expires_at: now + app.settings.AUTHORIZATION_CODE_TTL,
-        event: { event_id, address },
+        event: { event_id: event.event_id, address: event.address },
       }
     },
 

@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import type { Event, Grant } from '../../../db/store.ts'
+import { normalAddress } from '../callers/network.ts'
+import { WindowCounts } from '../callers/window-counts.ts'
 import { OAuthError } from '../http/errors.ts'
 
 export type NewEvent = Pick<Event, 'event' | 'outcome'> &
@@ -8,6 +10,9 @@ export type NewEvent = Pick<Event, 'event' | 'outcome'> &
 
 /** What says something about an agent, and not only about what it sent. */
 const REFUSALS: string[] = ['access_denied', 'invalid_credentials', 'invalid_grant']
+
+/** How many refusals of callers who proved nothing are recorded, for one agent and in all. */
+const UNPROVED = { perAgent: 50, inAll: 500, within: 3600 }
 
 /** In the order in which one process makes them. */
 let made = 0
@@ -18,9 +23,11 @@ let made = 0
  */
 export class Audit {
   readonly #app: Pick<FastifyInstance, 'clock' | 'log' | 'store'>
+  readonly #unproved: WindowCounts
 
   constructor(app: Pick<FastifyInstance, 'clock' | 'log' | 'store'>) {
     this.#app = app
+    this.#unproved = new WindowCounts(app.clock, UNPROVED.within)
   }
 
   /** An event, for an act that puts it on record. */
@@ -33,9 +40,9 @@ export class Audit {
       client_id: null,
       model: null,
       method: null,
-      address: null,
       detail: null,
       ...event,
+      address: event.address == null ? null : normalAddress(event.address),
       // A stranger may name anything.
       agent_id: /^[\x21-\x7e]{1,255}$/.test(event.agent_id ?? '') ? (event.agent_id ?? null) : null,
     }
@@ -74,10 +81,25 @@ export class Audit {
     try {
       return await steps()
     } catch (error) {
-      if (error instanceof OAuthError && REFUSALS.includes(error.code)) {
+      if (
+        error instanceof OAuthError &&
+        REFUSALS.includes(error.code) &&
+        this.#admits(error, event)
+      ) {
         await this.record({ ...event, outcome: error.code, detail: error.message })
       }
       throw error
     }
+  }
+
+  /** Whoever fails to prove to be an agent can fill the trail only so far; the log has the rest. */
+  #admits({ code }: OAuthError, { agent_id }: Pick<NewEvent, 'agent_id'>): boolean {
+    if (code !== 'invalid_credentials') return true
+    const agent = `agent ${agent_id}`
+    if (this.#unproved.secondsLeft(agent, UNPROVED.perAgent) !== undefined) return false
+    if (this.#unproved.secondsLeft('all', UNPROVED.inAll) !== undefined) return false
+    this.#unproved.add(agent)
+    this.#unproved.add('all')
+    return true
   }
 }

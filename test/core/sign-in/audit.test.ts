@@ -1,9 +1,11 @@
 import t from 'tap'
 import {
+  authenticate,
   build,
   createAgent,
   createSite,
   getCode,
+  open,
   post,
   redeem,
   refresh,
@@ -55,4 +57,22 @@ t.test('the audit trail tells when a sign-in was ended, and by what', async (t) 
   await app.registration.updateAgent(agent_id, { disabled_at: app.clock.now() })
   const [disabled] = await app.store.events.list({ agent_id, limit: 1 })
   t.match(disabled, { event: 'agent', outcome: 'disabled' })
+})
+
+t.test('who cannot prove to be an agent fills the trail only so far', async (t) => {
+  const app = await build(t)
+  const site = await createSite(app)
+  const [agent, other] = [await createAgent(app), await createAgent(app)]
+  const { request_id } = await open(app, site)
+  const guess = (as: typeof agent) =>
+    authenticate(app, request_id, { ...as, agent_secret: 'ags_guess' })
+  const refused = async ({ agent_id }: typeof agent) =>
+    (await app.store.events.list({ agent_id, limit: 1000 })).filter(
+      ({ outcome }) => outcome === 'invalid_credentials',
+    ).length
+  const answers = await Promise.all(Array.from({ length: 60 }, () => guess(agent)))
+  t.ok(answers.every(({ statusCode }) => statusCode === 401))
+  t.equal(await refused(agent), 50)
+  t.equal((await guess(other)).statusCode, 401)
+  t.equal(await refused(other), 1, 'other agents have their own share')
 })
