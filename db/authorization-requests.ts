@@ -1,3 +1,4 @@
+import { repeatBriefly } from './bounded.ts'
 import { proveClient } from './clients.ts'
 import { recordEvent } from './events.ts'
 import { type Act, all, db, one, statement } from './statement.ts'
@@ -233,11 +234,13 @@ export const writes = {
   authenticate,
 
   /**
-   * Removes up to `limit` requests that expired before `before` without an agent. Tells whether there
+   * Removes, for some milliseconds, requests that expired before `before` without an agent. Tells whether there
    * may be more.
    */
-  *removeUnproved({ before, limit }: { before: number; limit: number }): Act<boolean> {
-    return (yield* all(expiredUnproved({ before, limit }))).length === limit
+  *removeUnproved(before: number): Act<boolean> {
+    return yield* repeatBriefly(function* (limit) {
+      return (yield* all(expiredUnproved({ before, limit }))).length
+    })
   },
 
   /** Records that the code was handed to whoever opened the request. */

@@ -1,4 +1,5 @@
 import { endApprovalsOfClient } from './approvals.ts'
+import { repeatBriefly } from './bounded.ts'
 import {
   addSecret,
   findLiveSecrets,
@@ -41,6 +42,12 @@ export interface Client {
   operator_change: OperatorChange | null
   created_at: number
   disabled_at: number | null
+}
+
+interface Unused {
+  origin: 'dynamic' | 'document'
+  before: number
+  now: number
 }
 
 export type ClientChange = Partial<
@@ -115,7 +122,7 @@ function toColumns({ redirect_uris, grant_types, jwks, ...rest }: ClientChange) 
   }
 }
 
-/** Clients that the operator did not register, by the index on `in_use_at`. */
+/** Clients that the operator did not register, by the index on origin and time. */
 const longUnseen = statement<{ origin: string; before: number; limit: number }>()((p) =>
   db
     .selectFrom('clients')
@@ -158,24 +165,68 @@ export function* proveClient(client_id: string): Act<void> {
   yield setUnprovedUntil({ client_id, at: null })
 }
 
-const livingGrant = statement<{ client_id: string; now: number }>()((p) =>
+interface Some {
+  client_id: string
+  now: number
+  limit: number
+}
+
+const someGrants = statement<Some>()((p) =>
   db
     .selectFrom('grants')
-    .select('grant_id')
+    .select(['grant_id', 'expires_at', 'revoked_at'])
     .where('client_id', '=', p.client_id)
-    .where('expires_at', '>', p.now)
-    .where('revoked_at', 'is', null)
-    .limit(1),
+    .limit(p.limit),
 )
 
-const livingRequest = statement<{ client_id: string; now: number }>()((p) =>
+const removeDeadGrants = statement<Some>()((p) =>
+  db
+    .deleteFrom('grants')
+    .where('grant_id', 'in', (eb) =>
+      eb
+        .selectFrom('grants')
+        .select('grant_id')
+        .where('client_id', '=', p.client_id)
+        .limit(p.limit),
+    )
+    .where((eb) => eb.or([eb('expires_at', '<=', p.now), eb('revoked_at', 'is not', null)])),
+)
+
+const someRequests = statement<Some>()((p) =>
   db
     .selectFrom('authorization_requests')
-    .select('request_id')
+    .select(['request_id', 'expires_at'])
     .where('client_id', '=', p.client_id)
-    .where('expires_at', '>', p.now)
-    .limit(1),
+    .limit(p.limit),
 )
+
+const removeDeadRequests = statement<Some>()((p) =>
+  db
+    .deleteFrom('authorization_requests')
+    .where('request_id', 'in', (eb) =>
+      eb
+        .selectFrom('authorization_requests')
+        .select('request_id')
+        .where('client_id', '=', p.client_id)
+        .limit(p.limit),
+    )
+    .where('expires_at', '<=', p.now),
+)
+
+/**
+ * Looks at up to `limit` of a client's grants and of its requests. Tells whether one of them lives;
+ * else removes them, since there may be any number, and tells whether there may be more.
+ */
+function* removeDead(some: Some): Act<'living' | 'more' | 'none'> {
+  const { limit, now } = some
+  const grants = yield* all(someGrants(some))
+  if (grants.some((grant) => grant.expires_at > now && grant.revoked_at === null)) return 'living'
+  const requests = yield* all(someRequests(some))
+  if (requests.some(({ expires_at }) => expires_at > now)) return 'living'
+  if (grants.length > 0) yield removeDeadGrants(some)
+  if (requests.length > 0) yield removeDeadRequests(some)
+  return grants.length === limit || requests.length === limit ? 'more' : 'none'
+}
 
 const clientPolicy = statement<{ client_id: string }>()((p) =>
   db.selectFrom('client_policies').select('client_id').where('client_id', '=', p.client_id),
@@ -348,50 +399,52 @@ export const writes = {
   },
 
   /**
-   * Looks at up to `limit` clients of this origin that were last seen in use before `before`: removes
-   * those without a living grant or request, unless the operator has disabled or changed them or has
-   * given them a policy. Tells whether there may be more.
+   * Looks, for some milliseconds, at clients of this origin that were last seen in use before
+   * `before`: removes those without a living grant or request, unless the operator has disabled or
+   * changed them or has given them a policy. Tells whether there may be more.
    */
-  *removeUnused(batch: {
-    origin: 'dynamic' | 'document'
-    before: number
-    now: number
-    limit: number
-  }): Act<boolean> {
-    const { now, limit } = batch
-    const candidates = yield* all(longUnseen(batch))
-    for (const { client_id, disabled_at, operator_change } of candidates) {
-      const alive =
-        disabled_at ??
-        operator_change ??
-        (yield* one(clientPolicy({ client_id }))) ??
-        (yield* one(livingGrant({ client_id, now }))) ??
-        (yield* one(livingRequest({ client_id, now }))) ??
-        (yield* one(rememberedClient({ client_id })))
-      if (alive === undefined) yield* removeClient(client_id)
-      else yield markInUse({ client_id, now })
-    }
-    return candidates.length === limit
+  *removeUnused({ origin, before, now }: Unused): Act<boolean> {
+    return yield* repeatBriefly(function* (limit) {
+      const candidates = yield* all(longUnseen({ origin, before, limit }))
+      for (const { client_id, disabled_at, operator_change } of candidates) {
+        const kept =
+          disabled_at ??
+          operator_change ??
+          (yield* one(clientPolicy({ client_id }))) ??
+          (yield* one(rememberedClient({ client_id })))
+        const found = kept === undefined ? yield* removeDead({ client_id, now, limit }) : 'living'
+        if (found === 'more') return limit
+        if (found === 'none') yield* removeClient(client_id)
+        else yield markInUse({ client_id, now })
+      }
+      return candidates.length
+    })
   },
 
   /**
-   * Looks at up to `limit` clients of strangers whose time is over without a sign-in and removes them,
-   * unless the operator has acted on them or a request of theirs is open. Tells whether there may be
-   * more.
+   * Looks, for some milliseconds, at clients of strangers whose time is over without a sign-in and
+   * removes them, unless the operator has acted on them or a request of theirs is open. Tells whether
+   * there may be more.
    */
-  *removeUnproved({ now, limit }: { now: number; limit: number }): Act<boolean> {
-    const candidates = yield* all(overdueUnproved({ now, limit }))
-    for (const { client_id, disabled_at } of candidates) {
-      const kept =
-        disabled_at ??
-        (yield* one(clientPolicy({ client_id }))) ??
-        (yield* one(anyGrant({ client_id })))
-      if (kept !== undefined) yield* proveClient(client_id)
-      else if ((yield* one(livingRequest({ client_id, now }))) !== undefined) {
-        yield setUnprovedUntil({ client_id, at: now + UNPROVED_POSTPONED })
-      } else yield* removeClient(client_id)
-    }
-    return candidates.length === limit
+  *removeUnproved(now: number): Act<boolean> {
+    return yield* repeatBriefly(function* (limit) {
+      const candidates = yield* all(overdueUnproved({ now, limit }))
+      for (const { client_id, disabled_at } of candidates) {
+        const kept =
+          disabled_at ??
+          (yield* one(clientPolicy({ client_id }))) ??
+          (yield* one(anyGrant({ client_id })))
+        if (kept !== undefined) {
+          yield* proveClient(client_id)
+          continue
+        }
+        const found = yield* removeDead({ client_id, now, limit })
+        if (found === 'more') return limit
+        if (found === 'none') yield* removeClient(client_id)
+        else yield setUnprovedUntil({ client_id, at: now + UNPROVED_POSTPONED })
+      }
+      return candidates.length
+    })
   },
 
   /** Where the old secret is `compromised`, every request, code and token ends with it. */

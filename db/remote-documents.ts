@@ -1,3 +1,4 @@
+import { repeatBriefly } from './bounded.ts'
 import { type Act, all, db, one, statement } from './statement.ts'
 import type { RemoteDocumentRow } from './tables.ts'
 
@@ -109,12 +110,15 @@ export const writes = {
   },
 
   /**
-   * Looks at up to `limit` documents whose time is over and removes those of no client with a sign-in.
+   * Looks, for some milliseconds, at documents whose time is over and removes those of no client with a
+   * sign-in.
    * Tells whether there may be more.
    */
-  *removeUnproved({ now, limit }: { now: number; limit: number }): Act<boolean> {
-    const overdue = yield* all(overdueUnproved({ now, limit }))
-    for (const { url } of overdue) yield (yield* isProved(url)) ? prove({ url }) : remove({ url })
-    return overdue.length === limit
+  *removeUnproved(now: number): Act<boolean> {
+    return yield* repeatBriefly(function* (limit) {
+      const overdue = yield* all(overdueUnproved({ now, limit }))
+      for (const { url } of overdue) yield (yield* isProved(url)) ? prove({ url }) : remove({ url })
+      return overdue.length
+    })
   },
 }

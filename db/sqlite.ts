@@ -11,6 +11,12 @@ export class DatabaseUnavailableError extends Error {
   override name = 'DatabaseUnavailableError'
 }
 
+/**
+ * How many acts run and are answered in one turn of the event loop: some milliseconds of work. More
+ * would make everybody else wait for longer than they save by sharing a commit.
+ */
+const MAX_BATCH = 64
+
 interface Waiting {
   act: Act<unknown>
   resolve: (value: never) => void
@@ -85,20 +91,20 @@ export class SqliteEngine {
 
   /** Does what waits and closes the file. */
   close(): void {
-    this.#readAll()
-    this.#commit()
+    while (this.#reads.length > 0) this.#readAll()
+    while (this.#writes.length > 0) this.#commit()
     this.#database.close()
   }
 
   #readAll(): void {
-    const batch = this.#reads
-    this.#reads = []
+    const batch = this.#reads.splice(0, MAX_BATCH)
+    if (this.#reads.length > 0) setImmediate(() => this.#readAll())
     this.#runTogether('BEGIN', batch, (act) => this.#drive(act))
   }
 
   #commit(): void {
-    const batch = this.#writes
-    this.#writes = []
+    const batch = this.#writes.splice(0, MAX_BATCH)
+    if (this.#writes.length > 0) setImmediate(() => this.#commit())
     this.#runTogether('BEGIN IMMEDIATE', batch, (act) => this.#driveUndoably(act))
     this.#commits += 1
   }

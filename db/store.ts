@@ -27,6 +27,7 @@ export type {
 export type { Client, ClientChange } from './clients.ts'
 export type { Event } from './events.ts'
 export type { Grant } from './grants.ts'
+export { type Expiring, expiring } from './maintenance.ts'
 export type { ReusePolicy } from './refresh-history.ts'
 export type { RememberedApproval } from './remembered-approvals.ts'
 export type { RemoteDocument } from './remote-documents.ts'

@@ -17,7 +17,8 @@ export interface Tables {
   approval_askings: ApprovalAskingRow
   approval_guesses: ApprovalGuessesRow
   remembered_approvals: RememberedApprovalRow
-  events: EventRow
+  /** The position orders the events of one second. */
+  events: EventRow & { position: number }
   client_assertions: { client_id: string; jti: string; expires_at: number }
   remote_documents: RemoteDocumentRow
   initial_access_tokens: InitialAccessTokenRow

@@ -22,8 +22,9 @@ import { SharedDocument } from './documents/shared-document.ts'
 import { BrowserCookie } from './http/browser-cookie.ts'
 import { installCors } from './http/cors.ts'
 import { installErrors } from './http/errors.ts'
+import { FaultLog } from './http/fault-log.ts'
 import { installJsonBodies, parseParameters } from './http/parameters.ts'
-import { startMaintenance } from './maintenance.ts'
+import { Maintenance } from './maintenance.ts'
 import { AgentKeys } from './registry/agent-keys.ts'
 import { ClientDocuments } from './registry/client-documents.ts'
 import { Clients } from './registry/clients.ts'
@@ -55,6 +56,7 @@ declare module 'fastify' {
     settings: Settings
     clock: Clock
     store: Store
+    faults: FaultLog
     keys: KeyManager
     secrets: Secrets
     throttle: Throttle
@@ -76,6 +78,7 @@ declare module 'fastify' {
     /** Every endpoint in OpenAPI 3.1. */
     apiDocument: ReturnType<typeof createApiDocument>
     requestWatch: RequestWatch
+    maintenance: Maintenance
     browserCookie: BrowserCookie
     verifyPkce: typeof verifyPkce
     authenticateClient: ReturnType<typeof createClientAuthentication>
@@ -115,6 +118,8 @@ export default fp<CoreOptions>(
     app.decorate('settings', settings)
     app.decorate('clock', clock)
     app.decorate('store', store)
+    app.decorate('faults', new FaultLog())
+    app.addHook('onClose', async () => app.faults.close())
     app.decorate('keys', keys)
     app.decorate('secrets', new Secrets(clock))
     app.decorate('throttle', new Throttle(app.secrets, clock, settings))
@@ -154,7 +159,9 @@ export default fp<CoreOptions>(
     await app.register(formbody, { parser: parseParameters })
     installJsonBodies(app)
     await installCors(app)
-    startMaintenance(app)
+    app.decorate('maintenance', new Maintenance(app))
+    app.maintenance.start()
+    app.addHook('preClose', () => app.maintenance.stop())
   },
   { name: 'core' },
 )

@@ -10,7 +10,7 @@ import { IDENTITY_SCOPES, scopeWords } from '../../schemas/scope.ts'
 import { AGENT_AUTHENTICATION_METHODS } from '../core/callers/agent-authentication.ts'
 import type { Client } from '../core/core.ts'
 import { newId } from '../core/crypto/secrets.ts'
-import { OAuthError, sendError, toOAuthError } from '../core/http/errors.ts'
+import { logError, OAuthError, sendError, toOAuthError } from '../core/http/errors.ts'
 import { findTarget, type Target } from '../core/registry/resources.ts'
 import { authorizationResponse } from '../core/sign-in/authorization-response.ts'
 import { errorPage } from '../pages/error.ts'
@@ -57,8 +57,9 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
 
   app.setErrorHandler((error, request, reply) => {
     if (wantsJson(request)) return sendError(error, request, reply)
-    const { status, message, headers } = toOAuthError(error)
-    if (status >= 500) request.log.error({ err: error }, message)
+    const refusal = toOAuthError(error)
+    logError(refusal, request)
+    const { status, message, headers } = refusal
     const nonce = randomBytes(16).toString('base64')
     return reply
       .code(status)

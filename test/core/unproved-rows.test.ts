@@ -70,8 +70,7 @@ t.test('a request that was never authenticated goes minutes after its end', asyn
   const dead = await open(app, site)
   const done = await open(app, site)
   t.equal((await authenticate(app, done.request_id, agent)).statusCode, 200)
-  const sweep = () =>
-    app.store.authorizationRequests.removeUnproved({ before: clock.now() - 180, limit: 100 })
+  const sweep = () => app.store.authorizationRequests.removeUnproved(clock.now() - 180)
   const status = async () =>
     (await app.inject({ url: `/api/check-status?request_id=${dead.request_id}` })).json()
 
@@ -116,7 +115,7 @@ t.test('a client that led to no sign-in within the hour goes, all others stay', 
   t.equal(changed.statusCode, 200, changed.body)
 
   const sweep = async () => {
-    await app.store.clients.removeUnproved({ now: clock.now(), limit: 100 })
+    await app.store.clients.removeUnproved(clock.now())
     return (await app.store.clients.list()).map(({ client_id }) => client_id).sort()
   }
   const before = await sweep()
@@ -146,8 +145,8 @@ t.test('a document that led to no sign-in within the hour goes, all others stay'
   await app.store.remoteDocuments.save({ url: keys, ...copy })
 
   const left = async () => {
-    await app.store.clients.removeUnproved({ now: clock.now(), limit: 100 })
-    await app.store.remoteDocuments.removeUnproved({ now: clock.now(), limit: 100 })
+    await app.store.clients.removeUnproved(clock.now())
+    await app.store.remoteDocuments.removeUnproved(clock.now())
     const urls = [used.client_id, unused.client_id, keys]
     const found = await Promise.all(urls.map((url) => app.store.remoteDocuments.find(url)))
     return found.map((document) => document !== undefined)

@@ -1,8 +1,8 @@
-import { randomBytes } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import type { Event, Grant } from '../../../db/store.ts'
 import { normalAddress } from '../callers/network.ts'
 import { WindowCounts } from '../callers/window-counts.ts'
+import { newId } from '../crypto/secrets.ts'
 import { OAuthError } from '../http/errors.ts'
 
 export type NewEvent = Pick<Event, 'event' | 'outcome'> &
@@ -14,28 +14,23 @@ const REFUSALS: string[] = ['access_denied', 'invalid_credentials', 'invalid_gra
 /** How many refusals of callers who proved nothing are recorded, for one agent and in all. */
 const UNPROVED = { perAgent: 50, inAll: 500, within: 3600 }
 
-/** In the order in which one process makes them. */
-let made = 0
-
 /**
  * The audit trail: who signed in where with which model, and what was refused. It holds no secret,
  * and forgets what is older than AUDIT_RETENTION.
  */
 export class Audit {
-  readonly #app: Pick<FastifyInstance, 'clock' | 'log' | 'store'>
+  readonly #app: Pick<FastifyInstance, 'clock' | 'faults' | 'log' | 'store'>
   readonly #unproved: WindowCounts
 
-  constructor(app: Pick<FastifyInstance, 'clock' | 'log' | 'store'>) {
+  constructor(app: Pick<FastifyInstance, 'clock' | 'faults' | 'log' | 'store'>) {
     this.#app = app
     this.#unproved = new WindowCounts(app.clock, UNPROVED.within)
   }
 
   /** An event, for an act that puts it on record. */
   toRow(event: NewEvent): Event {
-    made += 1
-    const order = made.toString(16).padStart(10, '0')
     return {
-      event_id: `ev_${order}_${randomBytes(9).toString('base64url')}`,
+      event_id: newId('ev_'),
       at: this.#app.clock.now(),
       client_id: null,
       model: null,
@@ -53,7 +48,7 @@ export class Audit {
     try {
       await this.#app.store.events.record(this.toRow(event))
     } catch (error) {
-      this.#app.log.error({ err: error }, 'an event is missing from the audit trail')
+      this.#app.faults.report(this.#app.log, error, 'an event is missing from the audit trail')
     }
   }
 
