@@ -22,6 +22,18 @@ const writer = (lines: number) => `
   })
 `
 
+/** A process that writes lines; its standard output is not read yet. */
+async function startWriter(t: Test, lines: number) {
+  const child = spawn(process.execPath, ['--input-type=module', '-e', writer(lines)], {
+    stdio: ['pipe', 'pipe', 'pipe', 'ipc'],
+  })
+  t.teardown(() => child.kill('SIGKILL'))
+  const { stdin, stdout, stderr } = child
+  if (!stdin || !stdout || !stderr) throw new Error('no pipes')
+  await once(child, 'message')
+  return { child, stdin, stdout, stderr }
+}
+
 t.test(
   'a pipe that is read again gets what waited, and the count of what was dropped',
   async (t) => {
