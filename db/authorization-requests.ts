@@ -234,8 +234,8 @@ export const writes = {
   authenticate,
 
   /**
-   * Removes, for some milliseconds, requests that expired before `before` without an agent. Tells whether there
-   * may be more.
+   * Removes, for some milliseconds, requests that expired before `before` without an agent. Tells
+   * whether there may be more.
    */
   *removeUnproved(before: number): Act<boolean> {
     return yield* repeatBriefly(function* (limit) {

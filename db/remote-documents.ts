@@ -111,8 +111,7 @@ export const writes = {
 
   /**
    * Looks, for some milliseconds, at documents whose time is over and removes those of no client with a
-   * sign-in.
-   * Tells whether there may be more.
+   * sign-in. Tells whether there may be more.
    */
   *removeUnproved(now: number): Act<boolean> {
     return yield* repeatBriefly(function* (limit) {

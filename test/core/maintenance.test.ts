@@ -96,7 +96,7 @@ t.test(
     const app = await build(t, { DATABASE_URL: `sqlite:${file}` })
     await createSite(app)
     await createAgent(app)
-    expire(file, 3000)
+    expire(file, 1500)
     const acts: string[] = []
     const { sweep } = app.store.maintenance
     app.store.maintenance.sweep = async (kind, before) => {

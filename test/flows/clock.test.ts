@@ -22,27 +22,33 @@ t.test('a used refresh token stays used, whatever is done to the clock', async (
     ['before the rotation', 10, -1, 400],
     ['long before the rotation', 10, -7200, 400],
   ]
-  for (const [name, REFRESH_REUSE_GRACE, seconds, status] of rows) {
+  for (const graceOfAll of [0, 10]) {
     const clock = new TestClock()
-    const app = await build(t, { REFRESH_REUSE_GRACE }, { clock })
+    const app = await build(t, { REFRESH_REUSE_GRACE: graceOfAll }, { clock })
     const site = await createSite(app)
-    const { refresh_token } = await signIn(app, site, await createAgent(app))
-    const rotated = (await refresh(app, site, refresh_token)).json()
-    clock.jump(seconds)
-    t.equal((await refresh(app, site, refresh_token)).statusCode, status, name)
-    const next = await refresh(app, site, rotated.refresh_token)
-    t.equal(next.statusCode, status, `${name}: reuse ends the sign-in`)
+    const agent = await createAgent(app)
+    for (const [name, grace, seconds, status] of rows) {
+      if (grace !== graceOfAll) continue
+      const { refresh_token } = await signIn(app, site, agent)
+      const rotated = (await refresh(app, site, refresh_token)).json()
+      clock.jump(seconds)
+      t.equal((await refresh(app, site, refresh_token)).statusCode, status, name)
+      const next = await refresh(app, site, rotated.refresh_token)
+      t.equal(next.statusCode, status, `${name}: reuse ends the sign-in`)
+      clock.jump(-seconds)
+    }
   }
 })
 
 t.test(
   'a used code stays used after the clock went back, and its second use is seen',
   async (t) => {
+    const clock = new TestClock()
+    const app = await build(t, {}, { clock })
+    const site = await createSite(app)
+    const agent = await createAgent(app)
     for (const seconds of [-1, -60, -7200]) {
-      const clock = new TestClock()
-      const app = await build(t, {}, { clock })
-      const site = await createSite(app)
-      const code = await getCode(app, site, await createAgent(app))
+      const code = await getCode(app, site, agent)
       const { access_token } = (await redeem(app, site, code)).json()
       clock.jump(seconds)
       t.equal((await redeem(app, site, code)).statusCode, 400)

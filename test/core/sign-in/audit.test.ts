@@ -10,6 +10,7 @@ import {
   redeem,
   refresh,
   signIn,
+  TestClock,
 } from '../../harness.ts'
 
 t.test('the audit trail tells when a sign-in was ended, and by what', async (t) => {
@@ -76,3 +77,25 @@ t.test('who cannot prove to be an agent fills the trail only so far', async (t) 
   t.equal((await guess(other)).statusCode, 401)
   t.equal(await refused(other), 1, 'other agents have their own share')
 })
+
+t.test(
+  'events of one second are told in the order of their acts, whoever recorded them',
+  async (t) => {
+    const clock = new TestClock()
+    const settings = { DATABASE_URL: `sqlite:${t.testdir({})}/auth-agent.db` }
+    const processes = [await build(t, settings, { clock }), await build(t, settings, { clock })]
+    const details: string[] = []
+    for (let second = 0; second < 2; second += 1) {
+      for (const order of [0, 1, 1, 0, 1, 0, 0, 1]) {
+        const detail = `${details.length}`
+        details.push(detail)
+        await processes[order]?.audit.record({ event: 'agent', outcome: 'x', detail })
+      }
+      clock.advance(1)
+    }
+    for (const app of processes) {
+      const events = await app.store.events.list({ limit: 100 })
+      t.same(events.map(({ detail }) => detail).reverse(), details)
+    }
+  },
+)
