@@ -143,7 +143,7 @@ function describeApi({ uri, name, scopes }: SignInDescription['apis'][number]): 
 }
 
 /** The scope in a person's words; an API's own scopes as they are. */
-export function describeScope(scope: string): string {
+function describeScope(scope: string): string {
   const words = scopeWords(scope)
   const others = words.filter((word) => !IDENTITY_SCOPES.includes(word))
   const identity = others.length < words.length ? ["the e-mail address of the agent's owner"] : []
