@@ -64,14 +64,12 @@ export function narrowTarget(
   { origin }: Pick<Client, 'origin'>,
   isKnown: (word: string) => boolean = () => true,
 ): Target {
-  let resources = granted.resources.filter((each) => isOpenTo(each, origin))
-  const closed = resources.length < granted.resources.length
-  if (resource !== undefined) {
-    const wanted = normalUris(resource)
-    resources = resources.filter(({ normal_uri }) => wanted.includes(normal_uri))
-    if (resources.length < wanted.length) throw closed ? notOpen() : notGranted()
-  }
-  if (granted.resource !== null && resources.length === 0) throw closed ? notOpen() : notGranted()
+  const wanted = resource === undefined ? undefined : normalUris(resource)
+  const named = granted.resources.filter(({ normal_uri }) => wanted?.includes(normal_uri) ?? true)
+  const resources = named.filter((each) => isOpenTo(each, origin))
+  const least = wanted?.length ?? (granted.resource === null ? 0 : 1)
+  if (named.length < least) throw notGranted()
+  if (resources.length < least) throw notOpen()
 
   const words = scopeWords(scope ?? granted.scope).filter(isKnown)
   const grantedWords = scopeWords(granted.scope)
