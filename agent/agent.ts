@@ -4,7 +4,7 @@ import { signAssertion } from './assertion.ts'
 import { type Credentials, credentialsFromEnvironment } from './credentials.ts'
 import { quote, readDescription } from './description.ts'
 import {
-  APPROVAL,
+  describeApproval,
   type PendingApproval,
   SignInError,
   type SignInErrorCode,
@@ -304,11 +304,12 @@ function asSignedIn(answer: Record<string, unknown>, request: Request): SignedIn
 }
 
 function asApproval({ expires_in, mailed_at, sign_in }: Record<string, unknown>): PendingApproval {
-  const isMailed = typeof mailed_at === 'number'
+  const mailed =
+    Number.isSafeInteger(mailed_at) && Number(mailed_at) < 1e11 ? Number(mailed_at) : null
   return {
     expires_in: Number(expires_in),
-    message: isMailed ? APPROVAL.mailed : APPROVAL.operator,
-    mailed_at: isMailed ? mailed_at : null,
+    message: describeApproval(mailed),
+    mailed_at: mailed,
     sign_in: readDescription(sign_in),
   }
 }

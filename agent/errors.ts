@@ -63,11 +63,13 @@ const REASONS: Record<string, string> = {
   temporarily_unavailable: 'The issuer is busy, or there were too many failures: try again later',
 }
 
-/** What an approval waits for, by whether its code was mailed. */
-export const APPROVAL = {
-  mailed: 'The owner has to approve this sign-in, with the six digits that were sent by mail',
-  operator:
-    'The owner has to approve this sign-in: no digits were sent, the operator of the issuer answers',
+/** What an approval waits for: the digits of a mail, or the operator. */
+export function describeApproval(mailed_at: number | null): string {
+  if (mailed_at === null) {
+    return `${SENTENCES.approval_required}: no digits were sent, the operator of the issuer answers`
+  }
+  const at = new Date(mailed_at * 1000).toISOString().slice(0, 16).replace('T', ' ')
+  return `${SENTENCES.approval_required}, with the six digits that were sent by mail at ${at} UTC`
 }
 
 /**

@@ -298,7 +298,7 @@ t.test(
     }
     await t.rejects(agent.signIn(page, { site }), {
       code: 'approval_required',
-      sign_in: { client_id: client.client_id, client_name: 'Example Site' },
+      approval: { sign_in: { client_id: client.client_id, client_name: 'Example Site' } },
     })
     const guess = String((Number(digits()) + 1) % 1_000_000).padStart(6, '0')
     await t.rejects(agent.signIn(page, { site, approval_code: guess }), {
@@ -308,7 +308,7 @@ t.test(
     for (const approval_code of [undefined, '', null]) {
       await t.rejects(agent.signIn(page, { site, approval_code }), {
         code: 'approval_required',
-        message: /a code was sent by mail at 20\d\d-\d\d-\d\d \d\d:\d\d UTC/,
+        message: /were sent by mail at 20\d\d-\d\d-\d\d \d\d:\d\d UTC/,
         approval: { mailed_at: Number, expires_in: Number },
       })
     }
@@ -338,7 +338,7 @@ t.test('where no digits were sent nobody is asked for them', async (t) => {
   for (const approval_code of [undefined, '123456']) {
     await t.rejects(agent.signIn(page, { ...options, approval_code }), {
       code: 'approval_required',
-      message: /the operator of this server answers/,
+      message: /the operator of the issuer answers/,
       approval: { mailed_at: null },
     })
   }
