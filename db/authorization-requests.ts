@@ -31,7 +31,7 @@ export interface Authentication {
   now: number
   code_expires_at: number
   /** What goes on record with it. */
-  event: Pick<EventRow, 'event_id' | 'address'>
+  event: Pick<EventRow, 'event_id' | 'address' | 'detail'>
 }
 
 export type AuthenticationOutcome =
@@ -53,6 +53,7 @@ const insertRequest = statement<
     hinted_agent_id: p.hinted_agent_id,
     code_challenge: p.code_challenge,
     browser_hash: p.browser_hash,
+    opened_from: p.opened_from,
     created_at: p.created_at,
     expires_at: p.expires_at,
   }),
@@ -188,7 +189,6 @@ export function* authenticate(authentication: Authentication): Act<Authenticatio
     client_id,
     model,
     method: amr,
-    detail: null,
   })
   return { outcome: 'authenticated', request }
 }

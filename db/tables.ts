@@ -116,6 +116,8 @@ export interface AuthorizationRequestRow {
   code_challenge: string
   /** SHA-256 of the cookie of the browser that opened it; null when no browser did. */
   browser_hash: string | null
+  /** The network address of whoever opened it; null on rows from before it was kept. */
+  opened_from: string | null
   created_at: number
   expires_at: number
   /** The grant that the agent's authentication made. */
@@ -161,6 +163,8 @@ export interface ResourceRow {
   name: string | null
   /** JSON array of strings. */
   scopes: string
+  /** Who may ask for it: clients that the operator registered, or strangers too. */
+  open_to: 'registered' | 'anyone'
   created_at: number
 }
 
@@ -212,6 +216,8 @@ export interface ApprovalRow {
   deliver: 'agent' | null
   /** How the agent proved itself. */
   method: string
+  /** The network address from which it did; null on rows from before it was kept. */
+  address: string | null
   /** The code's HMAC under a key that the database does not hold; null where no code was made. */
   code_hash: string | null
   /** How many codes the agent may still try with its proof. */

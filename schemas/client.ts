@@ -39,16 +39,16 @@ export type ClientMetadataDocument = Static<typeof ClientMetadataDocument>
  * fragment or wildcard, https except on the loopback (RFC 6749 section 3.1.2, RFC 9700 section 2.1).
  */
 export function redirectUriProblem(uri: string): string | undefined {
-  if (!URL.canParse(uri)) return `The redirect URI ${uri} is not an absolute URL.`
+  if (!URL.canParse(uri)) return 'A redirect URI must be an absolute URL.'
   const url = new URL(uri)
-  if (uri.includes('#')) return `The redirect URI ${uri} must not have a fragment.`
-  if (uri.includes('*')) return `The redirect URI ${uri} must not have a wildcard.`
-  if (url.username || url.password) return `The redirect URI ${uri} must not have a user.`
+  if (uri.includes('#')) return 'A redirect URI must not have a fragment.'
+  if (uri.includes('*')) return 'A redirect URI must not have a wildcard.'
+  if (url.username || url.password) return 'A redirect URI must not have a user.'
   if (/[^\x21-\x7e]/.test(uri))
-    return `The redirect URI ${uri} has a character that needs encoding.`
+    return 'A redirect URI must not have a character that needs encoding.'
   if (url.protocol === 'https:') return undefined
   if (url.protocol === 'http:' && isLoopback(url.hostname)) return undefined
-  return `The redirect URI ${uri} must be https, or http on localhost or a loopback address.`
+  return 'A redirect URI must be https, or http on localhost or a loopback address.'
 }
 
 /**

@@ -35,6 +35,7 @@ import type { Settings } from './settings.ts'
 import { type AgentSignIn, createAgentSignIn } from './sign-in/agent-sign-in.ts'
 import { Approvals } from './sign-in/approvals.ts'
 import { Audit } from './sign-in/audit.ts'
+import { createSignInDescription, type DescribeSignIn } from './sign-in/description.ts'
 import { Mailer } from './sign-in/mailer.ts'
 import { Policies } from './sign-in/policies.ts'
 import { RequestWatch } from './sign-in/request-watch.ts'
@@ -67,6 +68,7 @@ declare module 'fastify' {
     agentSignIn: AgentSignIn
     approvals: Approvals
     audit: Audit
+    describeSignIn: DescribeSignIn
     mailer: Mailer
     policies: Policies
     agentAssertions: AgentAssertions
@@ -132,6 +134,7 @@ export default fp<CoreOptions>(
     app.decorate('clients', new Clients(store, clock, clientDocuments))
     app.decorate('registration', new Registration(app))
     app.decorate('audit', new Audit(app))
+    app.decorate('describeSignIn', createSignInDescription(app))
     app.decorate('mailer', new Mailer(settings))
     app.decorate('approvals', new Approvals(app, vault))
     app.decorate('policies', new Policies(app))

@@ -4,7 +4,7 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { AuthorizationRequestFacts, AuthorizeQuery } from '../../schemas/authorize.ts'
-import { matchesRedirectUri, redirectHost } from '../../schemas/client.ts'
+import { matchesRedirectUri } from '../../schemas/client.ts'
 import { PROMPTS, RESPONSE_MODES } from '../../schemas/openid.ts'
 import { IDENTITY_SCOPES, scopeWords } from '../../schemas/scope.ts'
 import { AGENT_AUTHENTICATION_METHODS } from '../core/callers/agent-authentication.ts'
@@ -13,6 +13,7 @@ import { newId } from '../core/crypto/secrets.ts'
 import { logError, OAuthError, sendError, toOAuthError } from '../core/http/errors.ts'
 import { findTarget, type Target } from '../core/registry/resources.ts'
 import { authorizationResponse } from '../core/sign-in/authorization-response.ts'
+import { describe } from '../core/sign-in/description.ts'
 import { errorPage } from '../pages/error.ts'
 import { formPostPage } from '../pages/form-post.ts'
 import { pageHeaders } from '../pages/layout.ts'
@@ -109,6 +110,7 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
         target = await findTarget(app.store, request.query, {
           own: IDENTITY_SCOPES,
           registered: client.scope,
+          origin: client.origin,
         })
         hinted_agent_id = await hintedAgent(request.query.id_token_hint, client)
       } catch (error) {
@@ -121,11 +123,16 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
       const now = app.clock.now()
       const expires_in = app.settings.AUTHORIZATION_REQUEST_TTL
       await app.strangers.admitRequest(request_id, now + expires_in, request.ip)
-      const opened = await app.store.authorizationRequests.open({
-        request_id,
+      const signIn = {
         client_id: client.client_id,
         redirect_uri,
         scope: target.scope,
+        opened_from: request.ip,
+        created_at: now,
+      }
+      const opened = await app.store.authorizationRequests.open({
+        request_id,
+        ...signIn,
         resource: target.resources.map(({ normal_uri }) => normal_uri),
         hinted_agent_id,
         response_mode: request.query.response_mode ?? 'query',
@@ -133,7 +140,6 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
         nonce: request.query.nonce ?? null,
         code_challenge: request.query.code_challenge,
         browser_hash: browser === undefined ? null : app.browserCookie.hash(browser),
-        created_at: now,
         expires_at: now + expires_in,
       })
       if (!opened) throw unknownClient()
@@ -141,12 +147,7 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
       const facts: AuthorizationRequestFacts = {
         request_id,
         issuer: app.settings.ISSUER,
-        client_id: client.client_id,
-        client_name: client.client_name,
-        client_origin: client.origin,
-        ...(client.origin === 'document' && { client_host: new URL(client.client_id).host }),
-        redirect_host: redirectHost(redirect_uri),
-        scope: target.scope,
+        ...describe(signIn, client, target.resources),
         resource: target.resources.map(({ uri }) => uri),
         expires_in,
         authenticate_endpoint: app.metadata.url('/api/agent/authenticate'),
@@ -182,8 +183,9 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
     const parameters = new URLSearchParams()
     for (const [name, value] of Object.entries(request.body ?? {})) {
       for (const each of [value].flat()) {
-        if (typeof each !== 'string')
-          throw new OAuthError('invalid_request', `${name} is malformed`)
+        if (typeof each !== 'string') {
+          throw new OAuthError('invalid_request', 'A parameter is malformed')
+        }
         parameters.append(name, each)
       }
     }
@@ -312,7 +314,7 @@ function assertPrompt(prompt: string = ''): void {
   const words = scopeWords(prompt)
   const unknown = words.find((word) => !PROMPTS.includes(word))
   if (unknown !== undefined) {
-    throw new OAuthError('invalid_request', `prompt ${unknown} is not supported`)
+    throw new OAuthError('invalid_request', `prompt can be ${PROMPTS.join(', ')}`)
   }
   if (!words.includes('none')) return
   if (words.length > 1) throw new OAuthError('invalid_request', 'prompt=none must stand alone')

@@ -280,9 +280,10 @@ t.test(
 
     const { redirect_to } = await agent.openSignIn(url, {
       site,
-      onApproval: ({ expires_in, message }) => {
+      onApproval: ({ expires_in, message, sign_in }) => {
         t.ok(expires_in > 500)
-        t.match(message, /sent by mail/)
+        t.match(message, /has to approve/)
+        t.match(sign_in, { redirect_host: 'site.example', client_origin: 'operator', model })
         return digits()
       },
     })
@@ -295,8 +296,10 @@ t.test(
       evaluate: async () => facts.json(),
       goto: async (to) => went.push(to),
     }
-    const message = 'The owner has to approve this site: a code was sent by mail'
-    await t.rejects(agent.signIn(page, { site }), { code: 'approval_required', message })
+    await t.rejects(agent.signIn(page, { site }), {
+      code: 'approval_required',
+      approval: { sign_in: { client_id: client.client_id, client_name: 'Example Site' } },
+    })
     const guess = String((Number(digits()) + 1) % 1_000_000).padStart(6, '0')
     await t.rejects(agent.signIn(page, { site, approval_code: guess }), {
       code: 'wrong_approval_code',
@@ -305,7 +308,7 @@ t.test(
     for (const approval_code of [undefined, '', null]) {
       await t.rejects(agent.signIn(page, { site, approval_code }), {
         code: 'approval_required',
-        message: /a code was sent by mail at 20\d\d-\d\d-\d\d \d\d:\d\d UTC/,
+        message: /were sent by mail at 20\d\d-\d\d-\d\d \d\d:\d\d UTC/,
         approval: { mailed_at: Number, expires_in: Number },
       })
     }
@@ -335,7 +338,7 @@ t.test('where no digits were sent nobody is asked for them', async (t) => {
   for (const approval_code of [undefined, '123456']) {
     await t.rejects(agent.signIn(page, { ...options, approval_code }), {
       code: 'approval_required',
-      message: /the operator of this server answers/,
+      message: /the operator of the issuer answers/,
       approval: { mailed_at: null },
     })
   }

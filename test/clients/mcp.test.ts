@@ -66,7 +66,7 @@ const { app, issuer } = await listen(t, settings, { network: web.network })
 const agent = await createAgent(app, undefined, { sites: 'any' })
 const port = await freePort()
 const resource = `http://127.0.0.1:${port}/mcp`
-await app.registration.createResource({ uri: resource, scopes: ['tools'] })
+await app.registration.createResource({ uri: resource, scopes: ['tools'], open_to: 'anyone' })
 await serve(t, port, await createMcpServer({ issuer, resource, scope: 'tools' }))
 
 /** Registered without a port, asked for with one, as MCP hosts do. */

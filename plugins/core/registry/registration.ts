@@ -8,14 +8,16 @@ import type {
   ResourceChange,
 } from '../../../db/store.ts'
 import { type ClientMetadata, redirectUriProblem } from '../../../schemas/client.ts'
+import { normalName } from '../../../schemas/name.ts'
 import { ID_TOKEN_SIGNING_ALGS } from '../../../schemas/openid.ts'
-import { normalResourceUri } from '../../../schemas/resource.ts'
+import { normalResourceUri, OPEN_TO, type OpenTo } from '../../../schemas/resource.ts'
 import { IDENTITY_SCOPES, scopeWords } from '../../../schemas/scope.ts'
 import { CLIENT_AUTHENTICATION_METHODS, hasSecret } from '../callers/client-authentication.ts'
 import { RESOURCE_ID_PREFIX } from '../callers/resource-authentication.ts'
 import { hashToken, newId, newSecret } from '../crypto/secrets.ts'
 import { OAuthError } from '../http/errors.ts'
 import { MAX_REUSE_GRACE } from '../settings.ts'
+import { readName } from './names.ts'
 
 export interface NewClient extends Partial<Pick<Client, 'application_type' | 'jwks' | 'jwks_uri'>> {
   client_name: string
@@ -39,6 +41,8 @@ export interface NewResource {
   uri: string
   scopes: string[]
   name?: string | undefined
+  /** By default `registered`: only clients that the operator registered may ask for it. */
+  open_to?: OpenTo | undefined
 }
 
 export interface SecretRotation {
@@ -104,11 +108,13 @@ export class Registration {
     by: 'operator' | 'client' = 'operator',
   ): Promise<Client> {
     const client = found(await this.#app.store.clients.find(client_id), client_id)
-    registeredMetadata({ ...client, ...change })
+    // A name from before there was a rule for names stops no other change.
+    const { client_name } = registeredMetadata({ ...client, client_name: 'unchanged', ...change })
     assertTokenTerms(change)
     if (change.scope !== undefined) registeredScope(change.scope)
+    const renamed = change.client_name === undefined ? change : { ...change, client_name }
     const now = this.#app.clock.now()
-    const update = this.#app.store.clients.update(client_id, change, now, by)
+    const update = this.#app.store.clients.update(client_id, renamed, now, by)
     return found(await update, client_id)
   }
 
@@ -137,7 +143,7 @@ export class Registration {
     const agent: Agent = {
       agent_id: newId('agent_'),
       email: given.email,
-      name: given.name ?? null,
+      name: given.name === undefined ? null : readName('The name', given.name),
       created_at: this.#app.clock.now(),
       disabled_at: null,
     }
@@ -151,7 +157,7 @@ export class Registration {
   async updateAgent(agent_id: string, change: AgentChange): Promise<Agent> {
     if (change.email !== undefined) assertEmail(change.email)
     const agent = found(
-      await this.#app.store.agents.update(agent_id, change, this.#app.clock.now()),
+      await this.#app.store.agents.update(agent_id, withName(change), this.#app.clock.now()),
       agent_id,
     )
     if (change.disabled_at !== undefined) {
@@ -186,7 +192,7 @@ export class Registration {
     await this.#app.store.initialAccessTokens.create({
       token_id,
       token_hash: hashToken(initial_access_token),
-      name: name ?? null,
+      name: name === undefined ? null : readName('The name', name),
       created_at,
       expires_at,
     })
@@ -208,12 +214,15 @@ export class Registration {
       )
     }
     assertScopes(given.scopes)
+    const { open_to = 'registered' } = given
+    assertOpenTo(open_to)
     const resource: Resource = {
       resource_id: newId(RESOURCE_ID_PREFIX),
       uri: given.uri,
       normal_uri,
-      name: given.name ?? null,
+      name: given.name === undefined ? null : readName('The name', given.name),
       scopes: [...new Set(given.scopes)],
+      open_to,
       created_at: this.#app.clock.now(),
     }
     const resource_secret = newSecret('rss_')
@@ -228,7 +237,8 @@ export class Registration {
   /** @throws {OAuthError} invalid_scope, not_found */
   async updateResource(resource_id: string, change: ResourceChange): Promise<Resource> {
     if (change.scopes !== undefined) assertScopes(change.scopes)
-    return found(await this.#app.store.resources.update(resource_id, change), resource_id)
+    if (change.open_to !== undefined) assertOpenTo(change.open_to)
+    return found(await this.#app.store.resources.update(resource_id, withName(change)), resource_id)
   }
 
   /**
@@ -280,8 +290,10 @@ export function registeredMetadata(
     )
   }
   assertRedirectUris(redirect_uris)
-  const client_name = given.client_name ?? hostOf(redirect_uris[0])
-  assertClientName(client_name)
+  const client_name =
+    given.client_name === undefined
+      ? hostOf(redirect_uris[0])
+      : readName('client_name', given.client_name, 'invalid_client_metadata')
   if ('response_types' in given && given.response_types?.includes('code') === false) {
     throw invalidMetadata('The only response_type is code')
   }
@@ -374,15 +386,19 @@ function invalidMetadata(description: string): OAuthError {
 }
 
 function hostOf(uri = ''): string {
-  return URL.canParse(uri) ? new URL(uri).host : 'Unnamed'
+  return (URL.canParse(uri) && normalName(new URL(uri).host)) || 'Unnamed'
 }
 
-function assertClientName(name: string): void {
-  if (name.trim() === '' || name.length > 200 || /\p{Cc}/u.test(name)) {
-    throw new OAuthError(
-      'invalid_client_metadata',
-      'The name must have 1 to 200 printable characters',
-    )
+/** A change with its name, if it has one, in the normal form. */
+function withName<C extends { name?: string | null }>(change: C): C {
+  return typeof change.name === 'string'
+    ? { ...change, name: readName('The name', change.name) }
+    : change
+}
+
+function assertOpenTo(open_to: OpenTo): void {
+  if (!OPEN_TO.includes(open_to)) {
+    throw new OAuthError('invalid_request', `open_to must be ${OPEN_TO.join(' or ')}`)
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Resource, Store } from '../../../db/store.ts'
+import type { Client, Resource, Store } from '../../../db/store.ts'
 import { normalResourceUri, type ResourceParameter } from '../../../schemas/resource.ts'
 import { DEFAULT_SCOPE, IDENTITY_SCOPES, scopeWords } from '../../../schemas/scope.ts'
 import { OAuthError } from '../http/errors.ts'
@@ -17,6 +17,8 @@ export interface Limits {
   own: string[]
   /** The only scopes that the client may have, when these are limited. */
   registered: string | null
+  /** Who vouches for the client: some APIs are for those alone that the operator registered. */
+  origin: Client['origin']
 }
 
 /** What it can have. */
@@ -30,40 +32,44 @@ export interface Target {
  * What an authorization request can be granted: the words of the scope that are ours or of a
  * resource that it names (RFC 8707 section 2.1). Without `resource`, the scope tells which resource
  * is meant (RFC 9068 section 3).
- * @throws {OAuthError} invalid_target for a resource that is not registered, invalid_scope when
+ * @throws {OAuthError} invalid_target for a resource that is not registered or not open to this
+ *   client, also when only its scope is named; invalid_scope when
  *   nothing of the scope is left or it belongs to several resources and none is named.
  */
 export async function findTarget(
   store: Pick<Store, 'resources'>,
   { scope = DEFAULT_SCOPE, resource }: Wish,
-  { own, registered }: Limits,
+  { own, registered, origin }: Limits,
 ): Promise<Target> {
   const may = registered === null ? undefined : scopeWords(registered)
   const words = scopeWords(scope).filter((word) => may?.includes(word) ?? true)
   const resources =
-    resource === undefined ? await inferResources(store, words) : await find(store, resource)
+    resource === undefined
+      ? await inferResources(store, words, origin)
+      : await find(store, resource, origin)
   return { scope: scopeWithin(words, own, resources), resources }
 }
 
 /**
  * The part of a grant that a token request asks for: a narrower scope, fewer resources (RFC 6749
  * section 6, RFC 8707 section 2.2). A token for some of the resources has only their scopes.
- * @param granted with the resources that are still registered
+ * @param granted with the resources that are still registered; of them, those count that are still
+ *   open to the client
  * @param isKnown which words can be granted at all; the others are left out, as at /authorize
  * @throws {OAuthError} invalid_target, invalid_scope
  */
 export function narrowTarget(
   granted: { scope: string; resource: string | null; resources: Resource[] },
   { scope, resource }: Wish,
+  { origin }: Pick<Client, 'origin'>,
   isKnown: (word: string) => boolean = () => true,
 ): Target {
-  let { resources } = granted
-  if (resource !== undefined) {
-    const wanted = normalUris(resource)
-    resources = resources.filter(({ normal_uri }) => wanted.includes(normal_uri))
-    if (resources.length < wanted.length) throw notGranted()
-  }
-  if (granted.resource !== null && resources.length === 0) throw notGranted()
+  const wanted = resource === undefined ? undefined : normalUris(resource)
+  const named = granted.resources.filter(({ normal_uri }) => wanted?.includes(normal_uri) ?? true)
+  const resources = named.filter((each) => isOpenTo(each, origin))
+  const least = wanted?.length ?? (granted.resource === null ? 0 : 1)
+  if (named.length < least) throw notGranted()
+  if (resources.length < least) throw notOpen()
 
   const words = scopeWords(scope ?? granted.scope).filter(isKnown)
   const grantedWords = scopeWords(granted.scope)
@@ -96,12 +102,19 @@ export function audienceOf(resources: Resource[]): string | string[] | undefined
 async function find(
   store: Pick<Store, 'resources'>,
   parameter: ResourceParameter,
+  origin: Client['origin'],
 ): Promise<Resource[]> {
   return await Promise.all(
     normalUris(parameter).map(async (normal_uri) => {
       const resource = await store.resources.findByUri(normal_uri)
-      if (resource !== undefined) return resource
-      throw new OAuthError('invalid_target', `The resource ${normal_uri} is not registered here`)
+      if (resource === undefined) {
+        throw new OAuthError(
+          'invalid_target',
+          'A resource that was asked for is not registered here',
+        )
+      }
+      if (!isOpenTo(resource, origin)) throw notOpen()
+      return resource
     }),
   )
 }
@@ -109,11 +122,14 @@ async function find(
 async function inferResources(
   store: Pick<Store, 'resources'>,
   words: string[],
+  origin: Client['origin'],
 ): Promise<Resource[]> {
   const foreign = words.filter((word) => !IDENTITY_SCOPES.includes(word))
   if (foreign.length === 0) return []
-  const resources = await store.resources.list()
-  const known = foreign.filter((word) => resources.some(({ scopes }) => scopes.includes(word)))
+  const registered = await store.resources.list()
+  const resources = registered.filter((resource) => isOpenTo(resource, origin))
+  const known = foreign.filter((word) => registered.some(({ scopes }) => scopes.includes(word)))
+  if (known.some((word) => !resources.some(({ scopes }) => scopes.includes(word)))) throw notOpen()
   if (known.length === 0) return []
   const [only, another] = resources.filter(({ scopes }) =>
     known.every((word) => scopes.includes(word)),
@@ -144,6 +160,18 @@ function normalUris(parameter: ResourceParameter): string[] {
     throw new OAuthError('invalid_target', `resource may name at most ${MAX_RESOURCES} APIs`)
   }
   return distinct
+}
+
+/** Strangers' clients get at no API unless the operator opened it to them. */
+function isOpenTo({ open_to }: Resource, origin: Client['origin']): boolean {
+  return open_to === 'anyone' || origin === 'operator'
+}
+
+function notOpen(): OAuthError {
+  return new OAuthError(
+    'invalid_target',
+    'This API is open only to clients that the operator of this server registered',
+  )
 }
 
 function notGranted(): OAuthError {

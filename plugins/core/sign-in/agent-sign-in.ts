@@ -5,10 +5,12 @@ import type {
   AuthorizationRequestState,
 } from '../../../db/store.ts'
 import type { AuthenticateResponse } from '../../../schemas/authenticate.ts'
+import type { SignInDescription } from '../../../schemas/sign-in-description.ts'
 import { invalidCredentials } from '../callers/agent-authentication.ts'
 import { newId } from '../crypto/secrets.ts'
 import { OAuthError } from '../http/errors.ts'
 import { authorizationResponse } from './authorization-response.ts'
+import { toDetail } from './description.ts'
 
 export type AgentSignIn = ReturnType<typeof createAgentSignIn>
 
@@ -36,6 +38,7 @@ export function createAgentSignIn(
     prepare(
       signIn: Pick<Authentication, 'request_id' | 'agent_id' | 'model' | 'deliver' | 'amr'>,
       address: string,
+      description: SignInDescription,
     ): Authentication {
       const now = app.clock.now()
       const event = app.audit.toRow({ event: 'sign_in', outcome: 'granted', address })
@@ -44,7 +47,11 @@ export function createAgentSignIn(
         grant_id: newId('grant_'),
         now,
         code_expires_at: now + app.settings.AUTHORIZATION_CODE_TTL,
-        event: { event_id: event.event_id, address: event.address },
+        event: {
+          event_id: event.event_id,
+          address: event.address,
+          detail: toDetail(description),
+        },
       }
     },
 

@@ -1,9 +1,11 @@
 import type { FastifyInstance } from 'fastify'
 import type { Event, Grant } from '../../../db/store.ts'
+import type { SignInDescription } from '../../../schemas/sign-in-description.ts'
 import { normalAddress } from '../callers/network.ts'
 import { WindowCounts } from '../callers/window-counts.ts'
 import { newId } from '../crypto/secrets.ts'
 import { OAuthError } from '../http/errors.ts'
+import { toDetail } from './description.ts'
 
 export type NewEvent = Pick<Event, 'event' | 'outcome'> &
   Partial<Pick<Event, 'agent_id' | 'client_id' | 'model' | 'method' | 'address' | 'detail'>>
@@ -71,17 +73,26 @@ export class Audit {
     await this.record({ ...event, agent_id, client_id, model, address, detail })
   }
 
-  /** Takes steps, and puts on record when they end in a refusal: who was refused what, and why. */
-  async recordRefusals<T>(event: Omit<NewEvent, 'outcome' | 'detail'>, steps: () => Promise<T>) {
+  /**
+   * Takes steps, and puts on record when they end in a refusal: who was refused what, and why, with
+   * the facts of the sign-in that the steps told.
+   */
+  async recordRefusals<T>(
+    event: Omit<NewEvent, 'outcome' | 'detail'>,
+    steps: (tell: (description: SignInDescription) => void) => Promise<T>,
+  ): Promise<T> {
+    let facts = ''
     try {
-      return await steps()
+      return await steps((description) => {
+        facts = ` | ${toDetail(description)}`
+      })
     } catch (error) {
       if (
         error instanceof OAuthError &&
         REFUSALS.includes(error.code) &&
         this.#admits(error, event)
       ) {
-        await this.record({ ...event, outcome: error.code, detail: error.message })
+        await this.record({ ...event, outcome: error.code, detail: error.message + facts })
       }
       throw error
     }

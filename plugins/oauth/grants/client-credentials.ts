@@ -21,7 +21,7 @@ export async function issueToClient(
   }
   const registered = client.scope ?? ''
   const wish = { scope: scope ?? registered, resource }
-  const target = await findTarget(app.store, wish, { own: [], registered })
+  const target = await findTarget(app.store, wish, { own: [], registered, origin: client.origin })
   app.log.info({ client_id, scope: target.scope }, 'token issued to a client for itself')
   return {
     access_token: await app.tokens.signAccessToken({
