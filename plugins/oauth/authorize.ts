@@ -12,7 +12,7 @@ import type { Client } from '../core/core.ts'
 import { newId } from '../core/crypto/secrets.ts'
 import { OAuthError, sendError, toOAuthError } from '../core/http/errors.ts'
 import { findTarget, type Target } from '../core/registry/resources.ts'
-import { authorizationResponse } from '../core/sign-in/authorization-response.ts'
+import { assertRedirectUri, authorizationResponse } from '../core/sign-in/authorization-response.ts'
 import { errorPage } from '../pages/error.ts'
 import { formPostPage } from '../pages/form-post.ts'
 import { pageHeaders } from '../pages/layout.ts'
@@ -241,6 +241,7 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
     }
     const [only, another] = client.redirect_uris
     if (redirect_uri === undefined && only !== undefined && another === undefined) {
+      assertRedirectUri(only)
       return { client, redirect_uri: only }
     }
     if (typeof redirect_uri !== 'string') {
@@ -249,6 +250,7 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
     if (!client.redirect_uris.some((registered) => matchesRedirectUri(redirect_uri, registered))) {
       throw new OAuthError('invalid_request', 'The redirect_uri is not registered for this website')
     }
+    assertRedirectUri(redirect_uri)
     return { client, redirect_uri }
   }
 }

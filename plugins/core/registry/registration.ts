@@ -11,6 +11,7 @@ import { type ClientMetadata, redirectUriProblem } from '../../../schemas/client
 import { ID_TOKEN_SIGNING_ALGS } from '../../../schemas/openid.ts'
 import { normalResourceUri } from '../../../schemas/resource.ts'
 import { IDENTITY_SCOPES, scopeWords } from '../../../schemas/scope.ts'
+import { parseUri } from '../../../schemas/uri.ts'
 import { CLIENT_AUTHENTICATION_METHODS, hasSecret } from '../callers/client-authentication.ts'
 import { RESOURCE_ID_PREFIX } from '../callers/resource-authentication.ts'
 import { hashToken, newId, newSecret } from '../crypto/secrets.ts'
@@ -104,7 +105,9 @@ export class Registration {
     by: 'operator' | 'client' = 'operator',
   ): Promise<Client> {
     const client = found(await this.#app.store.clients.find(client_id), client_id)
-    registeredMetadata({ ...client, ...change })
+    const { disabled_at: _, ...metadata } = change
+    // A client can be disabled whatever it was registered with under older rules.
+    if (Object.keys(metadata).length > 0) registeredMetadata({ ...client, ...metadata })
     assertTokenTerms(change)
     if (change.scope !== undefined) registeredScope(change.scope)
     const now = this.#app.clock.now()
@@ -201,10 +204,10 @@ export class Registration {
     given: NewResource,
   ): Promise<{ resource: Resource; resource_secret: string }> {
     const normal_uri = normalResourceUri(given.uri)
-    if (normal_uri === undefined) {
+    if (normal_uri === undefined || parseUri(given.uri) === undefined) {
       throw new OAuthError(
         'invalid_target',
-        `${given.uri} is not an absolute URI without a fragment`,
+        `${given.uri} is not an absolute URI in its normal form, without user and fragment`,
       )
     }
     assertScopes(given.scopes)
@@ -357,8 +360,8 @@ function assertKeys(method: string, jwks: Client['jwks'], jwks_uri: string | nul
   if (jwks?.keys.some((key) => 'd' in key || 'k' in key || typeof key.kty !== 'string')) {
     throw invalidMetadata('jwks must hold public keys and nothing else')
   }
-  if (jwks_uri !== null && !(URL.canParse(jwks_uri) && new URL(jwks_uri).protocol === 'https:')) {
-    throw invalidMetadata('jwks_uri must be an https URL')
+  if (jwks_uri !== null && parseUri(jwks_uri)?.protocol !== 'https:') {
+    throw invalidMetadata('jwks_uri must be an https URL in its normal form, without a user')
   }
 }
 
