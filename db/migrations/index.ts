@@ -6,6 +6,7 @@ import * as registeredClients from './0004-registered-clients.ts'
 import * as agentPolicies from './0005-agent-policies.ts'
 import * as fewerPages from './0006-fewer-pages.ts'
 import * as rememberedApprovals from './0008-remembered-approvals.ts'
+import * as legacyPolling from './0009-legacy-polling.ts'
 import * as unprovedRows from './0010-unproved-rows.ts'
 import * as operatorChange from './0012-operator-change.ts'
 import * as refreshHistory from './0016-refresh-history.ts'
@@ -19,6 +20,7 @@ export const migrations: Record<string, Migration> = {
   '0005-agent-policies': agentPolicies,
   '0006-fewer-pages': fewerPages,
   '0008-remembered-approvals': rememberedApprovals,
+  '0009-legacy-polling': legacyPolling,
   '0010-unproved-rows': unprovedRows,
   '0012-operator-change': operatorChange,
   '0016-refresh-history': refreshHistory,

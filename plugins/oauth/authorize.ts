@@ -320,12 +320,18 @@ function assertPrompt(prompt: string = ''): void {
   throw new OAuthError('login_required', 'An agent has to authenticate, prompt=none cannot be met')
 }
 
-/** Fetch Metadata: a browser that navigates says so, and scripts cannot (W3C Fetch Metadata). */
+/**
+ * Every browser names text/html when it navigates, old ones and those behind a proxy that drops
+ * Fetch Metadata, too. HTTP libraries and curl accept anything and name nothing.
+ */
 function isBrowser(request: FastifyRequest): boolean {
-  return request.headers['sec-fetch-mode'] === 'navigate'
+  return accepts(request, 'text/html') || request.headers['sec-fetch-mode'] === 'navigate'
 }
 
 function wantsJson(request: FastifyRequest): boolean {
-  const accept = request.headers.accept ?? ''
-  return accept.includes('application/json') && !accept.includes('text/html')
+  return accepts(request, 'application/json') && !accepts(request, 'text/html')
+}
+
+function accepts({ headers }: FastifyRequest, mediaType: string): boolean {
+  return headers.accept?.toLowerCase().includes(mediaType) === true
 }

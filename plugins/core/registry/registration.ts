@@ -34,6 +34,11 @@ export interface NewClient extends Partial<Pick<Client, 'application_type' | 'jw
   refresh_reuse?: Client['refresh_reuse']
   /** The only scopes that it may ask for, and those that it can have for itself. */
   scope?: string | null
+  /**
+   * Whether agents may poll the code of a request that no browser opened; by default where the
+   * operator registers a client that redeems it with a secret or key.
+   */
+  legacy_polling?: boolean | undefined
 }
 
 export interface NewResource {
@@ -73,9 +78,12 @@ export class Registration {
   ): Promise<{ client: Client; client_secret?: string }> {
     assertTokenTerms(given)
     const { grant_types = ['authorization_code', 'refresh_token'] } = given
+    const metadata = registeredMetadata({ ...given, grant_types })
+    const confidential = metadata.token_endpoint_auth_method !== 'none'
     const client: Client = {
       client_id: newId('client_'),
-      ...registeredMetadata({ ...given, grant_types }),
+      ...metadata,
+      legacy_polling: given.legacy_polling ?? (registered.origin === 'operator' && confidential),
       scope: registeredScope(given.scope ?? null),
       refresh_reuse_grace: given.refresh_reuse_grace ?? null,
       refresh_reuse: given.refresh_reuse ?? null,
@@ -105,7 +113,7 @@ export class Registration {
     by: 'operator' | 'client' = 'operator',
   ): Promise<Client> {
     const client = found(await this.#app.store.clients.find(client_id), client_id)
-    const { disabled_at: _, ...metadata } = change
+    const { disabled_at: _, legacy_polling: __, ...metadata } = change
     // A client can be disabled whatever it was registered with under older rules.
     if (Object.keys(metadata).length > 0) registeredMetadata({ ...client, ...metadata })
     assertTokenTerms(change)
