@@ -17,6 +17,7 @@ import { RESOURCE_ID_PREFIX } from '../callers/resource-authentication.ts'
 import { hashToken, newId, newSecret } from '../crypto/secrets.ts'
 import { OAuthError } from '../http/errors.ts'
 import { MAX_REUSE_GRACE } from '../settings.ts'
+import { isIssuer } from './resources.ts'
 
 export interface NewClient extends Partial<Pick<Client, 'application_type' | 'jwks' | 'jwks_uri'>> {
   client_name: string
@@ -60,9 +61,9 @@ export interface SecretRotation {
  * A secret is in an answer once and is nowhere afterwards.
  */
 export class Registration {
-  readonly #app: Pick<FastifyInstance, 'audit' | 'clock' | 'secrets' | 'store'>
+  readonly #app: Pick<FastifyInstance, 'audit' | 'clock' | 'secrets' | 'settings' | 'store'>
 
-  constructor(app: Pick<FastifyInstance, 'audit' | 'clock' | 'secrets' | 'store'>) {
+  constructor(app: Pick<FastifyInstance, 'audit' | 'clock' | 'secrets' | 'settings' | 'store'>) {
     this.#app = app
   }
 
@@ -217,6 +218,9 @@ export class Registration {
         'invalid_target',
         `${given.uri} is not an absolute URI in its normal form, without user and fragment`,
       )
+    }
+    if (isIssuer(normal_uri, this.#app.settings)) {
+      throw new OAuthError('invalid_target', `${given.uri} is this server itself`)
     }
     assertScopes(given.scopes)
     const resource: Resource = {

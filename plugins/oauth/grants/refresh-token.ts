@@ -33,7 +33,8 @@ export async function refresh(
     now,
     expiresAt: (created_at) => expiry(app.settings, now, REFRESH_TOKEN_TTL, created_at),
     reuse: reusePolicy(app, client, presented.grant_id, address),
-    check: (grant, resources) => void narrowTarget({ ...grant, resources }, request, isKnown),
+    check: (grant, resources) =>
+      void narrowTarget({ ...grant, resources }, request, app.settings, isKnown),
   })
   if (rotation.outcome === 'replayed') {
     const { grant_id } = rotation
@@ -44,7 +45,7 @@ export async function refresh(
 
   const { grant, generation } = rotation
   if (rotation.hasCopies) await app.audit.recordCopies(grant, address)
-  const target = narrowTarget({ ...grant, ...rotation }, request, isKnown)
+  const target = narrowTarget({ ...grant, ...rotation }, request, app.settings, isKnown)
   return await tokenResponse(app, client, grant, { ...target, generation })
 }
 
