@@ -8,6 +8,7 @@ import type {
   ResourceChange,
 } from '../../../db/store.ts'
 import { type ClientMetadata, redirectUriProblem } from '../../../schemas/client.ts'
+import { normalMailbox } from '../../../schemas/mailbox.ts'
 import { ID_TOKEN_SIGNING_ALGS } from '../../../schemas/openid.ts'
 import { normalResourceUri } from '../../../schemas/resource.ts'
 import { IDENTITY_SCOPES, scopeWords } from '../../../schemas/scope.ts'
@@ -140,15 +141,14 @@ export class Registration {
     return client_secret
   }
 
-  /** @throws {OAuthError} invalid_request for an e-mail address that is none */
+  /** @throws {OAuthError} invalid_request for an invalid e-mail address */
   async createAgent(given: {
     email: string
     name?: string
   }): Promise<{ agent: Agent; agent_secret: string }> {
-    assertEmail(given.email)
     const agent: Agent = {
       agent_id: newId('agent_'),
-      email: given.email,
+      email: normalEmail(given.email),
       name: given.name ?? null,
       created_at: this.#app.clock.now(),
       disabled_at: null,
@@ -161,9 +161,10 @@ export class Registration {
 
   /** @throws {OAuthError} as `createAgent` does, and not_found */
   async updateAgent(agent_id: string, change: AgentChange): Promise<Agent> {
-    if (change.email !== undefined) assertEmail(change.email)
+    const { email } = change
+    const normal = email === undefined ? change : { ...change, email: normalEmail(email) }
     const agent = found(
-      await this.#app.store.agents.update(agent_id, change, this.#app.clock.now()),
+      await this.#app.store.agents.update(agent_id, normal, this.#app.clock.now()),
       agent_id,
     )
     if (change.disabled_at !== undefined) {
@@ -443,8 +444,11 @@ function assertTokenTerms({
   }
 }
 
-function assertEmail(email: string): void {
-  if (!/^[^\s@"<>]+@[^\s@"<>]+$/.test(email) || email.length > 254) {
-    throw new OAuthError('invalid_request', `${email} is not an e-mail address`)
-  }
+function normalEmail(email: string): string {
+  const mailbox = normalMailbox(email)
+  if (mailbox !== undefined) return mailbox
+  throw new OAuthError(
+    'invalid_request',
+    `${email} is not one e-mail address, such as me@example.com`,
+  )
 }
