@@ -18,6 +18,7 @@ import {
   pkce,
   redeem,
   startWeb,
+  TestClock,
 } from '../harness.ts'
 
 /** Texts that parsers read in different ways, or that can be written in another way. */
@@ -111,19 +112,22 @@ const ONE_SPELLING = [
 /** A server at which everybody may register, whoever vouches for the client. */
 async function setUp(t: Test, settings: Partial<Settings> = {}) {
   const web = await startWeb(t)
-  const app = await build(
-    t,
-    { DYNAMIC_REGISTRATION: 'open', ...settings },
-    { network: web.network },
-  )
+  const clock = new TestClock()
+  const options = { clock, network: web.network }
+  const app = await build(t, { DYNAMIC_REGISTRATION: 'open', ...settings }, options)
   let documents = 0
   const byDocument = async (redirect_uri: string) => {
     documents += 1
-    const client_id = web.url('client.example', `/${documents}.json`)
+    // What one host may have fetched is bounded.
+    clock.advance(3600)
+    const path = `/${documents}.json`
+    const client_id = web.url('client.example', path)
     const document = { client_id, client_name: 'The Client', redirect_uris: [redirect_uri] }
-    web.serveJson(`/${documents}.json`, document)
+    web.serveJson(path, document)
     const site = { client_id, client_secret: undefined, redirect_uri }
-    return (await authorize(app, authorizeQuery(site, pkce().code_challenge))).statusCode === 200
+    const page = await authorize(app, authorizeQuery(site, pkce().code_challenge))
+    t.equal(web.requests(path), 1, 'the document was read')
+    return page.statusCode === 200
   }
   const byItself = async (redirect_uri: string) => {
     const payload = {
