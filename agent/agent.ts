@@ -202,14 +202,18 @@ export function createAgent({
 function parseIssuer(issuer: string): URL {
   if (issuer === '') throw new SignInError('configuration', 'AUTH_AGENT_ISSUER is not set')
   const url = URL.canParse(issuer) ? new URL(issuer) : undefined
-  const local = ['localhost', '127.0.0.1', '[::1]'].includes(url?.hostname ?? '')
-  if (url?.protocol !== 'https:' && !(url?.protocol === 'http:' && local)) {
+  if (url?.protocol !== 'https:' && !(url?.protocol === 'http:' && isLoopback(url.hostname))) {
     throw new SignInError('configuration', `The issuer ${issuer} must be an https URL`)
   }
   if (issuer.endsWith('/') || url.search !== '' || url.hash !== '' || url.username !== '') {
     throw new SignInError('configuration', `${issuer} is not an issuer, compare its metadata`)
   }
   return url
+}
+
+/** As the issuer understands it: RFC 8252 section 7.3, and `localhost`. */
+function isLoopback(hostname: string): boolean {
+  return hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d{1,3}){3}$/.test(hostname)
 }
 
 /** @throws {SignInError} wrong_site, configuration when no site is named */
@@ -292,7 +296,11 @@ function asSignedIn(answer: Record<string, unknown>, request: Request): SignedIn
   if (!isText(redirect_to) || !URL.canParse(redirect_to)) {
     throw new SignInError('network', 'The issuer gave no callback URL')
   }
-  if (new URL(redirect_to).host !== redirect_host) {
+  const { host, origin } = new URL(redirect_to)
+  // The text has to begin with the origin as well: other parsers than this one read
+  // `https://shop.example\@evil.example/` as a URL of evil.example.
+  const plain = redirect_to.startsWith(origin) && /^([/?]|$)/.test(redirect_to.slice(origin.length))
+  if (host !== redirect_host || !plain) {
     throw new SignInError('wrong_site', `The callback URL is not at ${quote(redirect_host)}`)
   }
   return {

@@ -33,6 +33,8 @@ export interface Client {
   jwks: { keys: Record<string, unknown>[] } | null
   jwks_uri: string | null
   application_type: 'native' | 'web' | null
+  /** Whether agents may poll the code of a request that no browser opened. */
+  legacy_polling: boolean
   /** Who registered it: the operator, itself (RFC 7591), or the document at its `client_id`. */
   origin: 'operator' | 'dynamic' | 'document'
   /**
@@ -97,6 +99,7 @@ function fromRow(row: ClientRow): Client {
     grant_types: JSON.parse(row.grant_types),
     jwks: row.jwks === null ? null : JSON.parse(row.jwks),
     application_type: row.application_type as Client['application_type'],
+    legacy_polling: row.legacy_polling === 1,
     origin: row.origin as Client['origin'],
     refresh_reuse: row.refresh_reuse as Client['refresh_reuse'],
     operator_change: row.operator_change === null ? null : JSON.parse(row.operator_change),
@@ -109,16 +112,18 @@ function toRow(client: ClientStatement) {
     redirect_uris: JSON.stringify(client.redirect_uris),
     grant_types: JSON.stringify(client.grant_types),
     jwks: client.jwks && JSON.stringify(client.jwks),
+    legacy_polling: client.legacy_polling ? 1 : 0,
   }
 }
 
 /** The columns of what is named. */
-function toColumns({ redirect_uris, grant_types, jwks, ...rest }: ClientChange) {
+function toColumns({ redirect_uris, grant_types, jwks, legacy_polling, ...rest }: ClientChange) {
   return {
     ...rest,
     ...(redirect_uris && { redirect_uris: JSON.stringify(redirect_uris) }),
     ...(grant_types && { grant_types: JSON.stringify(grant_types) }),
     ...(jwks !== undefined && { jwks: jwks && JSON.stringify(jwks) }),
+    ...(legacy_polling !== undefined && { legacy_polling: legacy_polling ? 1 : 0 }),
   }
 }
 

@@ -42,6 +42,8 @@ export interface ClientRow {
   jwks: string | null
   jwks_uri: string | null
   application_type: string | null
+  /** 1 where agents may poll the code of a request that no browser opened, else 0. */
+  legacy_polling: number
   /** Who registered it: `operator`, itself (`dynamic`), or its metadata document (`document`). */
   origin: string
   /** SHA-256 of the token with which a client that registered itself changes its registration. */

@@ -1,7 +1,8 @@
 import { isIP } from 'node:net'
 import { type Static, Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
-import { isLoopback, normalHostPattern } from '../../schemas/uri.ts'
+import { parseSender } from '../../schemas/mailbox.ts'
+import { isLoopback, normalHost, normalHostPattern } from '../../schemas/uri.ts'
 
 /** Every algorithm that tokens can be signed with. */
 export const SIGNING_ALGS = ['ES256', 'RS256', 'EdDSA']
@@ -112,10 +113,12 @@ export const Settings = Type.Object({
     Type.String({
       pattern: '^smtps?://',
       description:
-        'The mail server that approvals are asked by, `smtp://` or `smtps://` and user:password@host:port',
+        'The mail server that approvals are asked by, `smtp://` or `smtps://` and user:password@host:port; with `smtp://` STARTTLS is required, but for a server on this machine or with `?requireTLS=false`',
     }),
   ),
-  MAIL_FROM: Type.Optional(Type.String({ pattern: '@', description: 'The sender of these mails' })),
+  MAIL_FROM: Type.Optional(
+    Type.String({ description: 'The sender of these mails: an address, or `Name <address>`' }),
+  ),
   THROTTLE_FAILURES: Type.Integer({
     minimum: 1,
     maximum: 1_000_000,
@@ -182,8 +185,9 @@ export function completeSettings(given: Partial<Settings>): Settings {
     problems.set('ENCRYPTION_KEY', 'ENCRYPTION_KEY: must be 32 bytes in base64url, base64 or hex')
   }
   if (!problems.has('SMTP_URL')) {
-    const problem = mailProblem(settings)
-    if (problem) problems.set('SMTP_URL', problem)
+    for (const [name, problem] of Object.entries(mailProblems(settings))) {
+      if (problem !== undefined) problems.set(name, `${name}: ${problem}`)
+    }
   }
   const strangers = settings.TRUST_PROXY?.split(',').filter((part) => !isNetwork(part.trim())) ?? []
   if (strangers.length > 0) {
@@ -261,10 +265,43 @@ function issuerProblem(issuer: string): string | undefined {
   return undefined
 }
 
-function mailProblem({ SMTP_URL, MAIL_FROM }: Settings): string | undefined {
-  if (SMTP_URL === undefined) return undefined
-  if (!URL.canParse(SMTP_URL)) return 'SMTP_URL: must be a URL'
-  return MAIL_FROM === undefined ? 'MAIL_FROM: is needed with SMTP_URL' : undefined
+function mailProblems({
+  SMTP_URL,
+  MAIL_FROM,
+}: Settings): Record<'SMTP_URL' | 'MAIL_FROM', string | undefined> {
+  return {
+    SMTP_URL:
+      SMTP_URL === undefined ? MAIL_FROM && 'is needed with MAIL_FROM' : smtpUrlProblem(SMTP_URL),
+    MAIL_FROM:
+      MAIL_FROM === undefined ? SMTP_URL && 'is needed with SMTP_URL' : senderProblem(MAIL_FROM),
+  }
+}
+
+function smtpUrlProblem(text: string): string | undefined {
+  // Parsers differ in what they make of a backslash or space.
+  if (!URL.canParse(text) || /[\s\\]/.test(text)) return 'must be a URL'
+  const { hostname, username, password } = new URL(text)
+  if (normalHost(hostname) === undefined) return 'must name a host'
+  if ((username === '') !== (password === '')) return 'must have a user with a password, or neither'
+  if (!isPercentEncoded(username) || !isPercentEncoded(password)) {
+    return 'must have percent-encoding in user and password, such as %25 for %'
+  }
+  return undefined
+}
+
+function senderProblem(text: string): string | undefined {
+  return parseSender(text) === undefined
+    ? 'must be one e-mail address, or a name and <address>'
+    : undefined
+}
+
+function isPercentEncoded(text: string): boolean {
+  try {
+    decodeURIComponent(text)
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** An address, a network in CIDR notation, or one of the names that Fastify knows. */

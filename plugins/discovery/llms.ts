@@ -53,20 +53,23 @@ better, to a tool that you use, so that you never see the secret.
    POST ${issuer}/api/agent/authenticate
    Content-Type: application/json
 
-   {"request_id": "req_...", "agent_id": "agent_...", "agent_secret": "ags_...", "model": "the model that you are"}
+   {"request_id": "req_...", "agent_id": "agent_...", "agent_secret": "ags_...", "model": "the model that you are", "deliver": "agent"}
 
-   A good answer has "status": "authenticated". You may add
+   A good answer has "status": "authenticated" and "redirect_to", the website's callback URL. With
+   "deliver": "agent" it comes in this answer alone: nobody who knows the request_id, and no other
+   browser, gets it. You may add
    - "expected_client_id" or "expected_redirect_host": the website that you mean to sign in to. If
      the request is for another one, nothing happens and the answer is 403. A host alone means a
      client that the operator registered, or whose metadata document lies on that host.
-   - "deliver": "agent": the callback URL comes in this answer alone, and the browser gets nothing.
    Instead of agent_secret you may send "agent_assertion", a JWT that your registered key signed.
    When the answer has "requires_2fa": true, your owner was asked about "sign_in". Its "message" says how. Wait for the
    code of six digits that the owner gives you, then send the same again with "approval_code": "123456".
    If "mailed_at" is null there is no code: do not make one up, wait and send the same again.
 4. What comes next:
-   - With a browser, wait: the page goes on to the website by itself. You are signed in there.
-   - Without one, GET the redirect_to of the answer. It is the website's callback and works once.
+   - Open the redirect_to of the answer, in the browser that began the sign-in if you have one. It
+     is the website's callback and works once. If the answer has "form_post" as well, POST its members
+     there as a form.
+   - Where you left "deliver" out, a browser that shows the page goes on to the website by itself.
    - To ask how it stands: GET ${issuer}/api/check-status?request_id=req_...&wait=25
      "pending" means nobody has authenticated the request, "completed" that the sign-in is over,
      "error" that it has expired. Then start again from the website.

@@ -44,15 +44,19 @@ function makeSignIn(change = {}) {
 }
 
 /** Another server, which tells what it was asked. */
-async function listen(t: Test, answer: (path: string) => { status: number; location?: string }) {
+async function listen(
+  t: Test,
+  answer: (path: string) => { status: number; location?: string; body?: object },
+) {
   const requests: string[] = []
   const server = createServer((request, response) => {
     const chunks: Buffer[] = []
     request.on('data', (chunk) => chunks.push(chunk))
     request.on('end', () => {
       requests.push(`${request.method} ${request.url} ${Buffer.concat(chunks)}`)
-      const { status, ...headers } = answer(request.url ?? '')
-      response.writeHead(status, { 'content-type': 'application/json', ...headers }).end('{}')
+      const { status, body = {}, ...headers } = answer(request.url ?? '')
+      response.writeHead(status, { 'content-type': 'application/json', ...headers })
+      response.end(JSON.stringify(body))
     })
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -361,6 +365,25 @@ t.test('no redirect of the issuer’s address is followed', async (t) => {
   await t.rejects(agent.signIn(page, options), { code: 'network' })
   t.equal(moved.requests.length, 2)
   t.same(evil.requests, [])
+})
+
+t.test('a callback URL that other parsers read as one of another host is refused', async (t) => {
+  const facts = { request_id: 'req_a', client_id, redirect_host: 'site.example' }
+  for (const redirect_to of [
+    'https://site.example\\@evil.example/cb?code=x',
+    'https://user@site.example/cb?code=x',
+    'https:/site.example/cb?code=x',
+    'https:\\\\site.example/cb?code=x',
+    ' https://site.example/cb?code=x',
+    'https://SITE.example/cb?code=x',
+    'https://evil.example/cb?code=x',
+  ]) {
+    const body = { ...facts, redirect_to }
+    const { origin } = await listen(t, () => ({ status: 200, body }))
+    const agent = createAgent({ issuer: origin, credentials: await makeCredentials(t), model })
+    const refused = agent.openSignIn(`${origin}/authorize`, { site: { client_id } })
+    await t.rejects(refused, { code: 'wrong_site' }, redirect_to)
+  }
 })
 
 t.test('an error of the browser does not carry the code any further', async (t) => {

@@ -65,6 +65,7 @@ export class ClientDocuments {
       scope: null,
       refresh_reuse_grace: null,
       refresh_reuse: null,
+      legacy_polling: false,
       created_at: known?.created_at ?? this.#app.clock.now(),
       disabled_at: known?.disabled_at ?? null,
     }

@@ -8,16 +8,19 @@ import type {
   ResourceChange,
 } from '../../../db/store.ts'
 import { type ClientMetadata, redirectUriProblem } from '../../../schemas/client.ts'
+import { normalMailbox } from '../../../schemas/mailbox.ts'
 import { normalName } from '../../../schemas/name.ts'
 import { ID_TOKEN_SIGNING_ALGS } from '../../../schemas/openid.ts'
 import { normalResourceUri, OPEN_TO, type OpenTo } from '../../../schemas/resource.ts'
 import { IDENTITY_SCOPES, scopeWords } from '../../../schemas/scope.ts'
+import { parseUri } from '../../../schemas/uri.ts'
 import { CLIENT_AUTHENTICATION_METHODS, hasSecret } from '../callers/client-authentication.ts'
 import { RESOURCE_ID_PREFIX } from '../callers/resource-authentication.ts'
 import { hashToken, newId, newSecret } from '../crypto/secrets.ts'
 import { OAuthError } from '../http/errors.ts'
 import { MAX_REUSE_GRACE } from '../settings.ts'
 import { readName } from './names.ts'
+import { isIssuer } from './resources.ts'
 
 export interface NewClient extends Partial<Pick<Client, 'application_type' | 'jwks' | 'jwks_uri'>> {
   client_name: string
@@ -35,6 +38,11 @@ export interface NewClient extends Partial<Pick<Client, 'application_type' | 'jw
   refresh_reuse?: Client['refresh_reuse']
   /** The only scopes that it may ask for, and those that it can have for itself. */
   scope?: string | null
+  /**
+   * Whether agents may poll the code of a request that no browser opened; by default where the
+   * operator registers a client that redeems it with a secret or key.
+   */
+  legacy_polling?: boolean | undefined
 }
 
 export interface NewResource {
@@ -58,9 +66,9 @@ export interface SecretRotation {
  * A secret is in an answer once and is nowhere afterwards.
  */
 export class Registration {
-  readonly #app: Pick<FastifyInstance, 'audit' | 'clock' | 'secrets' | 'store'>
+  readonly #app: Pick<FastifyInstance, 'audit' | 'clock' | 'secrets' | 'settings' | 'store'>
 
-  constructor(app: Pick<FastifyInstance, 'audit' | 'clock' | 'secrets' | 'store'>) {
+  constructor(app: Pick<FastifyInstance, 'audit' | 'clock' | 'secrets' | 'settings' | 'store'>) {
     this.#app = app
   }
 
@@ -76,9 +84,12 @@ export class Registration {
   ): Promise<{ client: Client; client_secret?: string }> {
     assertTokenTerms(given)
     const { grant_types = ['authorization_code', 'refresh_token'] } = given
+    const metadata = registeredMetadata({ ...given, grant_types })
+    const confidential = metadata.token_endpoint_auth_method !== 'none'
     const client: Client = {
       client_id: newId('client_'),
-      ...registeredMetadata({ ...given, grant_types }),
+      ...metadata,
+      legacy_polling: given.legacy_polling ?? (registered.origin === 'operator' && confidential),
       scope: registeredScope(given.scope ?? null),
       refresh_reuse_grace: given.refresh_reuse_grace ?? null,
       refresh_reuse: given.refresh_reuse ?? null,
@@ -108,8 +119,13 @@ export class Registration {
     by: 'operator' | 'client' = 'operator',
   ): Promise<Client> {
     const client = found(await this.#app.store.clients.find(client_id), client_id)
-    // A name from before there was a rule for names stops no other change.
-    const { client_name } = registeredMetadata({ ...client, client_name: 'unchanged', ...change })
+    const { disabled_at: _, legacy_polling: __, ...metadata } = change
+    // A name from before there was a rule for names stops no other change, and a client can be
+    // disabled whatever it was registered with under older rules.
+    const { client_name } =
+      Object.keys(metadata).length > 0
+        ? registeredMetadata({ ...client, client_name: 'unchanged', ...metadata })
+        : client
     assertTokenTerms(change)
     if (change.scope !== undefined) registeredScope(change.scope)
     const renamed = change.client_name === undefined ? change : { ...change, client_name }
@@ -134,15 +150,14 @@ export class Registration {
     return client_secret
   }
 
-  /** @throws {OAuthError} invalid_request for an e-mail address that is none */
+  /** @throws {OAuthError} invalid_request for an invalid e-mail address */
   async createAgent(given: {
     email: string
     name?: string
   }): Promise<{ agent: Agent; agent_secret: string }> {
-    assertEmail(given.email)
     const agent: Agent = {
       agent_id: newId('agent_'),
-      email: given.email,
+      email: normalEmail(given.email),
       name: given.name === undefined ? null : readName('The name', given.name),
       created_at: this.#app.clock.now(),
       disabled_at: null,
@@ -155,9 +170,10 @@ export class Registration {
 
   /** @throws {OAuthError} as `createAgent` does, and not_found */
   async updateAgent(agent_id: string, change: AgentChange): Promise<Agent> {
-    if (change.email !== undefined) assertEmail(change.email)
+    const { email } = change
+    const normal = email === undefined ? change : { ...change, email: normalEmail(email) }
     const agent = found(
-      await this.#app.store.agents.update(agent_id, withName(change), this.#app.clock.now()),
+      await this.#app.store.agents.update(agent_id, withName(normal), this.#app.clock.now()),
       agent_id,
     )
     if (change.disabled_at !== undefined) {
@@ -207,11 +223,14 @@ export class Registration {
     given: NewResource,
   ): Promise<{ resource: Resource; resource_secret: string }> {
     const normal_uri = normalResourceUri(given.uri)
-    if (normal_uri === undefined) {
+    if (normal_uri === undefined || parseUri(given.uri) === undefined) {
       throw new OAuthError(
         'invalid_target',
-        `${given.uri} is not an absolute URI without a fragment`,
+        `${given.uri} is not an absolute URI in its normal form, without user and fragment`,
       )
+    }
+    if (isIssuer(normal_uri, this.#app.settings)) {
+      throw new OAuthError('invalid_target', `${given.uri} is this server itself`)
     }
     assertScopes(given.scopes)
     const { open_to = 'registered' } = given
@@ -369,8 +388,8 @@ function assertKeys(method: string, jwks: Client['jwks'], jwks_uri: string | nul
   if (jwks?.keys.some((key) => 'd' in key || 'k' in key || typeof key.kty !== 'string')) {
     throw invalidMetadata('jwks must hold public keys and nothing else')
   }
-  if (jwks_uri !== null && !(URL.canParse(jwks_uri) && new URL(jwks_uri).protocol === 'https:')) {
-    throw invalidMetadata('jwks_uri must be an https URL')
+  if (jwks_uri !== null && parseUri(jwks_uri)?.protocol !== 'https:') {
+    throw invalidMetadata('jwks_uri must be an https URL in its normal form, without a user')
   }
 }
 
@@ -444,8 +463,11 @@ function assertTokenTerms({
   }
 }
 
-function assertEmail(email: string): void {
-  if (!/^[^\s@"<>]+@[^\s@"<>]+$/.test(email) || email.length > 254) {
-    throw new OAuthError('invalid_request', `${email} is not an e-mail address`)
-  }
+function normalEmail(email: string): string {
+  const mailbox = normalMailbox(email)
+  if (mailbox !== undefined) return mailbox
+  throw new OAuthError(
+    'invalid_request',
+    `${email} is not one e-mail address, such as me@example.com`,
+  )
 }

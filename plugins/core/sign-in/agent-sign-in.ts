@@ -9,7 +9,7 @@ import type { SignInDescription } from '../../../schemas/sign-in-description.ts'
 import { invalidCredentials } from '../callers/agent-authentication.ts'
 import { newId } from '../crypto/secrets.ts'
 import { OAuthError } from '../http/errors.ts'
-import { authorizationResponse } from './authorization-response.ts'
+import { assertRedirectUri, authorizationResponse } from './authorization-response.ts'
 import { toDetail } from './description.ts'
 
 export type AgentSignIn = ReturnType<typeof createAgentSignIn>
@@ -23,7 +23,8 @@ export function createAgentSignIn(
 ) {
   return {
     /**
-     * The request, which must still be pending: that spares the work of checking a secret.
+     * The request, which must still be pending and lead to one host: that spares the work of
+     * checking a secret.
      * @throws {OAuthError} invalid_request
      */
     async findPending(request_id: string): Promise<AuthorizationRequestState> {
@@ -31,6 +32,7 @@ export function createAgentSignIn(
       if (found === undefined) throw unknownRequest()
       if (found.grant_id !== null) throw authenticatedBefore()
       if (found.expires_at <= app.clock.now()) throw unknownRequest()
+      assertRedirectUri(found.redirect_uri)
       return found
     },
 

@@ -7,6 +7,7 @@ import type { SignInDescription } from '../../../schemas/sign-in-description.ts'
 import { isLoopback } from '../../../schemas/uri.ts'
 import { normalAddress } from '../callers/network.ts'
 import { OAuthError } from '../http/errors.ts'
+import { isIssuer } from '../registry/resources.ts'
 
 /** The agent's part of a sign-in, once an agent has come. */
 export interface SigningAgent {
@@ -55,7 +56,7 @@ export function describe(
 export type DescribeSignIn = ReturnType<typeof createSignInDescription>
 
 /** Describes a request that was opened before. */
-export function createSignInDescription(app: Pick<FastifyInstance, 'store'>) {
+export function createSignInDescription(app: Pick<FastifyInstance, 'settings' | 'store'>) {
   /** @throws {OAuthError} invalid_request (404) when its client was removed in the meantime */
   return async (
     request: RequestFacts & Pick<AuthorizationRequest, 'resource'>,
@@ -67,7 +68,8 @@ export function createSignInDescription(app: Pick<FastifyInstance, 'store'>) {
         status: 404,
       })
     }
-    const uris: string[] = request.resource === null ? [] : JSON.parse(request.resource)
+    const named: string[] = request.resource === null ? [] : JSON.parse(request.resource)
+    const uris = named.filter((uri) => !isIssuer(uri, app.settings))
     const resources = await Promise.all(
       uris.map(async (uri) => {
         const registered = await app.store.resources.findByUri(uri)

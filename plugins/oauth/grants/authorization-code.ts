@@ -47,7 +47,7 @@ export async function redeemAuthorizationCode(
 
   const { grant, request } = redemption
   return await tokenResponse(app, client, grant, {
-    ...narrowTarget({ ...grant, ...redemption }, { resource }, client),
+    ...narrowTarget({ ...grant, ...redemption }, { resource }, { client, settings: app.settings }),
     generation: grant.refresh_generation,
     nonce: request.nonce ?? undefined,
   })
@@ -62,7 +62,7 @@ export async function redeemAuthorizationCode(
     if (!app.verifyPkce(code_verifier ?? '', request.code_challenge)) {
       throw new OAuthError('invalid_grant', 'code_verifier does not match the code_challenge')
     }
-    narrowTarget({ ...request, resources }, { resource }, client)
+    narrowTarget({ ...request, resources }, { resource }, { client, settings: app.settings })
   }
 }
 

@@ -34,7 +34,12 @@ export async function refresh(
     expiresAt: (created_at) => expiry(app.settings, now, REFRESH_TOKEN_TTL, created_at),
     reuse: reusePolicy(app, client, presented.grant_id, address),
     check: (grant, resources) =>
-      void narrowTarget({ ...grant, resources }, request, client, isKnown),
+      void narrowTarget(
+        { ...grant, resources },
+        request,
+        { client, settings: app.settings },
+        isKnown,
+      ),
   })
   if (rotation.outcome === 'replayed') {
     const { grant_id } = rotation
@@ -45,7 +50,8 @@ export async function refresh(
 
   const { grant, generation } = rotation
   if (rotation.hasCopies) await app.audit.recordCopies(grant, address)
-  const target = narrowTarget({ ...grant, ...rotation }, request, client, isKnown)
+  const by = { client, settings: app.settings }
+  const target = narrowTarget({ ...grant, ...rotation }, request, by, isKnown)
   return await tokenResponse(app, client, grant, { ...target, generation })
 }
 

@@ -3,11 +3,11 @@ import { scopeWords } from '../../../schemas/scope.ts'
 import type { TokenResponse } from '../../../schemas/token.ts'
 import type { Client, Grant } from '../../core/core.ts'
 import { OAuthError } from '../../core/http/errors.ts'
-import { audienceOf, type Target } from '../../core/registry/resources.ts'
+import { audienceOf, type TokenTarget } from '../../core/registry/resources.ts'
 import type { Settings } from '../../core/settings.ts'
 
 /** What the tokens are good for: what was granted or a part of it. */
-export interface Issue extends Target {
+export interface Issue extends TokenTarget {
   /** The number of the refresh token; null for a client that gets none. */
   generation: number | null
   /** That of the authorization request, which the ID Token of a refresh does not repeat. */
@@ -15,7 +15,7 @@ export interface Issue extends Target {
 }
 
 /**
- * The token answer for a grant (RFC 6749 section 5.1): with `openid` in the scope also an ID Token
+ * The token answer for a grant (RFC 6749 section 5.1): where `openid` was granted also an ID Token
  * (OpenID Connect Core sections 3.1.3.3 and 12.2), and how long the refresh token and the sign-in
  * last (draft-ietf-oauth-refresh-token-expiration-03).
  */
@@ -23,13 +23,16 @@ export async function tokenResponse(
   app: Pick<FastifyInstance, 'clock' | 'settings' | 'store' | 'tokens'>,
   client: Client,
   grant: Grant,
-  { scope, resources, generation, nonce }: Issue,
+  { generation, nonce, ...target }: Issue,
 ): Promise<TokenResponse> {
+  const { scope } = target
+  // The ID Token goes to the client whatever the access token is for.
+  const requested = scopeWords(target.requestedScope)
   const now = app.clock.now()
   const remaining = grantEnd(app.settings, grant.created_at) - now
   const expires_in = Math.min(app.settings.ACCESS_TOKEN_TTL, remaining)
   const access_token = await app.tokens.signAccessToken(
-    { ...grant, sub: grant.agent_id, scope, aud: audienceOf(resources) },
+    { ...grant, sub: grant.agent_id, scope, aud: audienceOf(target, app.settings) },
     expires_in,
   )
   return {
@@ -41,12 +44,12 @@ export async function tokenResponse(
       refresh_token_timeout: grant.expires_at - now,
     }),
     ...(Number.isFinite(remaining) && { authorization_expires_in: remaining }),
-    ...(scopeWords(scope).includes('openid') && { id_token: await signIdToken() }),
+    ...(requested.includes('openid') && { id_token: await signIdToken() }),
     scope,
   }
 
   async function signIdToken(): Promise<string> {
-    const email = scopeWords(scope).includes('email') ? await ownerEmail() : undefined
+    const email = requested.includes('email') ? await ownerEmail() : undefined
     return await app.tokens.signIdToken(grant, client, { access_token, expires_in, nonce, email })
   }
 
