@@ -18,10 +18,12 @@ export interface Resource {
   normal_uri: string
   name: string | null
   scopes: string[]
+  /** What signs access tokens for it; null for the server's ACCESS_TOKEN_ALG. */
+  access_token_alg: string | null
   created_at: number
 }
 
-export type ResourceChange = Partial<Pick<Resource, 'name' | 'scopes'>>
+export type ResourceChange = Partial<Pick<Resource, 'name' | 'scopes' | 'access_token_alg'>>
 
 const resourceById = statement<{ resource_id: string }>()((p) =>
   db.selectFrom('resources').selectAll().where('resource_id', '=', p.resource_id),

@@ -160,6 +160,8 @@ export interface ResourceRow {
   name: string | null
   /** JSON array of strings. */
   scopes: string
+  /** What signs access tokens for it; null for the server's ACCESS_TOKEN_ALG. */
+  access_token_alg: string | null
   created_at: number
 }
 

@@ -8,6 +8,7 @@ import * as fewerPages from './0006-fewer-pages.ts'
 import * as rememberedApprovals from './0008-remembered-approvals.ts'
 import * as unprovedRows from './0010-unproved-rows.ts'
 import * as operatorChange from './0012-operator-change.ts'
+import * as accessTokenAlg from './0013-access-token-alg.ts'
 import * as refreshHistory from './0016-refresh-history.ts'
 
 /** Every migration there ever was, in order. One that has been released never changes. */
@@ -21,5 +22,6 @@ export const migrations: Record<string, Migration> = {
   '0008-remembered-approvals': rememberedApprovals,
   '0010-unproved-rows': unprovedRows,
   '0012-operator-change': operatorChange,
+  '0013-access-token-alg': accessTokenAlg,
   '0016-refresh-history': refreshHistory,
 }

@@ -1,8 +1,16 @@
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import type { Resource } from '../../db/store.ts'
 import { OAuthError } from '../../plugins/core/http/errors.ts'
+import { SIGNING_ALGS } from '../../plugins/core/settings.ts'
 import { seconds, words } from './client.ts'
 import { facts, print, table, time, withCore } from './session.ts'
+
+interface CreateOptions {
+  uri: string
+  scope: string[]
+  name?: string
+  accessTokenAlg?: string
+}
 
 export function addResourceCommands(program: Command): void {
   const resource = program
@@ -15,14 +23,15 @@ export function addResourceCommands(program: Command): void {
     .requiredOption('--uri <uri>', 'its URI, exactly as it expects it in the audience of tokens')
     .option('--scope <scope...>', 'the scopes that it knows', [])
     .option('--name <name>', 'what you call it')
+    .addOption(accessTokenAlg())
     .addHelpText(
       'after',
       '\nExample:\n  auth-agent resource create --uri https://api.example/mcp --scope read write',
     )
-    .action(async (options: { uri: string; scope: string[]; name?: string }, command) => {
-      const { uri, scope, name } = options
+    .action(async (options: CreateOptions, command) => {
+      const { uri, scope, name, accessTokenAlg: access_token_alg } = options
       const { resource, resource_secret } = await withCore((app) =>
-        app.registration.createResource({ uri, scopes: words(scope), name }),
+        app.registration.createResource({ uri, scopes: words(scope), name, access_token_alg }),
       )
       print(command, { ...shown(resource), resource_secret }, (created) =>
         described(created, 'Keep the resource_secret now: it is not shown again.'),
@@ -55,22 +64,24 @@ export function addResourceCommands(program: Command): void {
 
   resource
     .command('update <resource_id>')
-    .description('change the scopes or the name')
-    .option('--scope <scope...>', 'all scopes that it knows from now on')
+    .description('change what is given')
+    .option('--scope <scope...>', 'all scopes that it knows from now on; "" for none')
     .option('--name <name>', 'what you call it')
+    .addOption(accessTokenAlg('server'))
     .addHelpText(
       'after',
       '\nExample:\n  auth-agent resource update rs_mZ4k… --scope read write admin',
     )
-    .action(async (resource_id: string, options: { scope?: string[]; name?: string }, command) => {
-      const { scope, name } = options
-      if (scope === undefined && name === undefined) {
-        command.error('error: nothing to change, give --scope or --name')
+    .action(async (resource_id: string, options: Partial<CreateOptions>, command) => {
+      const { scope, name, accessTokenAlg: alg } = options
+      if (Object.keys(options).length === 0) {
+        command.error('error: nothing to change, see --help for what can be')
       }
       const updated = await withCore((app) =>
         app.registration.updateResource(resource_id, {
           ...(scope !== undefined && { scopes: words(scope) }),
           ...(name !== undefined && { name }),
+          ...(alg !== undefined && { access_token_alg: alg === 'server' ? null : alg }),
         }),
       )
       print(command, shown(updated), described)
@@ -100,6 +111,15 @@ export function addResourceCommands(program: Command): void {
       if (!deleted) throw new OAuthError('not_found', `There is no ${resource_id}`)
       print(command, { resource_id, deleted }, () => `Deleted ${resource_id}.`)
     })
+}
+
+/** Of `create`; for `update` with the word for the server's own. */
+function accessTokenAlg(...others: string[]): Option {
+  const server = others.map((word) => `, or \`${word}\` for the server's own`).join('')
+  return new Option(
+    '--access-token-alg <alg>',
+    `what signs tokens for it, where it takes one algorithm alone${server}`,
+  ).choices([...SIGNING_ALGS, ...others])
 }
 
 function shown({ normal_uri: _, ...resource }: Resource): Omit<Resource, 'normal_uri'> {

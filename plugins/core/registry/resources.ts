@@ -2,6 +2,7 @@ import type { Resource, Store } from '../../../db/store.ts'
 import { normalResourceUri, type ResourceParameter } from '../../../schemas/resource.ts'
 import { DEFAULT_SCOPE, IDENTITY_SCOPES, scopeWords } from '../../../schemas/scope.ts'
 import { OAuthError } from '../http/errors.ts'
+import type { Settings } from '../settings.ts'
 
 /** How many resources one token can be for. */
 const MAX_RESOURCES = 10
@@ -91,6 +92,25 @@ export async function knownScopes(
 export function audienceOf(resources: Resource[]): string | string[] | undefined {
   const [only, ...others] = resources.map(({ uri }) => uri)
   return only === undefined || others.length === 0 ? only : [only, ...others]
+}
+
+/**
+ * What signs an access token for these resources. Resource servers that take one algorithm alone get
+ * a token of their own.
+ * @throws {OAuthError} invalid_target when they take different ones (RFC 8707 section 2.2)
+ */
+export function accessTokenAlg(
+  resources: Resource[],
+  { ACCESS_TOKEN_ALG }: Pick<Settings, 'ACCESS_TOKEN_ALG'>,
+): string {
+  const [alg = ACCESS_TOKEN_ALG, ...others] = new Set(
+    resources.map(({ access_token_alg }) => access_token_alg ?? ACCESS_TOKEN_ALG),
+  )
+  if (others.length === 0) return alg
+  throw new OAuthError(
+    'invalid_target',
+    'These resources take tokens that are signed differently: name one resource for each token',
+  )
 }
 
 async function find(

@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import type { AuthorizationRequest, RememberedApproval } from '../../../db/store.ts'
 import { redirectHost } from '../../../schemas/client.ts'
 import { AgentPolicy, allowsModel, ModelPolicy } from '../../../schemas/policy.ts'
+import { normalHost, parseUri } from '../../../schemas/uri.ts'
 import { OAuthError } from '../http/errors.ts'
 
 export interface SignIn {
@@ -48,7 +49,9 @@ export class Policies {
    * @throws {OAuthError} invalid_request for a policy that is none, or that would lock the agent
    *   out; not_found
    */
-  async changeAgent(agent_id: string, change: Partial<AgentPolicy>): Promise<AgentPolicy> {
+  async changeAgent(agent_id: string, given: Partial<AgentPolicy>): Promise<AgentPolicy> {
+    const allowed_sites = given.allowed_sites?.map(readSite)
+    const change = allowed_sites ? { ...given, allowed_sites } : given
     assertPolicy(AgentPolicy, change)
     if (
       change.secret === 'forbid' &&
@@ -57,12 +60,7 @@ export class Policies {
       throw new OAuthError('invalid_request', 'Register a key before you forbid the secret')
     }
     const event = this.#event(change, { agent_id })
-    const allowed_sites = change.allowed_sites?.map(normalSite)
-    const policy = await this.#app.store.policies.changeOfAgent(
-      agent_id,
-      allowed_sites ? { ...change, allowed_sites } : change,
-      event,
-    )
+    const policy = await this.#app.store.policies.changeOfAgent(agent_id, change, event)
     if (policy === undefined) throw new OAuthError('not_found', `There is no ${agent_id}`)
     return policy
   }
@@ -119,9 +117,24 @@ export class Policies {
   }
 }
 
-/** A host knows no case; a client_id does. */
-function normalSite(site: string): string {
-  return site.startsWith('client_') || site.includes('/') ? site : site.toLowerCase()
+/**
+ * A site in the form that sign-ins are compared with: a client_id as it is, which may be the URL of a
+ * metadata document, or a host in its normal form. A bare origin means its host.
+ * @throws {OAuthError} invalid_request for anything else, which no sign-in could ever match
+ */
+function readSite(site: string): string {
+  if (site.startsWith('client_')) return site
+  const url = parseUri(site)
+  const isUrl = url?.protocol === 'https:' || url?.protocol === 'http:'
+  // draft-ietf-oauth-client-id-metadata-document section 3: https, with a path.
+  if (isUrl && url.protocol === 'https:' && url.pathname !== '/') return site
+  const isOrigin = isUrl && [url.origin, `${url.origin}/`].includes(site)
+  const host = normalHost(isOrigin ? url.host : site)
+  if (host !== undefined) return host
+  throw new OAuthError(
+    'invalid_request',
+    `${site} is neither a client_id nor a host such as shop.example or 127.0.0.1:3000`,
+  )
 }
 
 function assertPolicy(schema: TSchema & { properties: Record<string, TSchema> }, change: object) {
