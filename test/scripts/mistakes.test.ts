@@ -68,6 +68,11 @@ t.test('RFC 7517 section 5: a key set is read as editors write it, or refused', 
     if (refusal !== undefined) await t.rejects(register(file), { message: refusal }, name)
     else t.match((await register(file)).client.jwks, { keys: [{ kid: 'one' }] }, name)
   }
+  const { client: old } = await register(join(folder, 'a set'))
+  await app.store.clients.update(old.client_id, { jwks: { keys: [] } }, app.clock.now())
+  const disabled = await app.registration.updateClient(old.client_id, { disabled_at: 1 })
+  t.equal(disabled.disabled_at, 1, 'what an older version took can still be disabled')
+  await app.store.clients.delete(old.client_id)
   const good = files.filter(([, , refusal]) => refusal === undefined)
   t.equal((await app.store.clients.list()).length, good.length, 'nothing else is written')
 

@@ -107,7 +107,9 @@ export class Registration {
     by: 'operator' | 'client' = 'operator',
   ): Promise<Client> {
     const client = found(await this.#app.store.clients.find(client_id), client_id)
-    registeredMetadata({ ...client, ...change })
+    const { disabled_at: _, ...metadata } = change
+    // A client can be disabled whatever it was registered with under older rules.
+    if (Object.keys(metadata).length > 0) registeredMetadata({ ...client, ...metadata })
     assertTokenTerms(change)
     const now = this.#app.clock.now()
     const update = this.#app.store.clients.update(client_id, normalChange(change), now, by)
