@@ -59,6 +59,19 @@ export type OperatorChange = Omit<ClientChange, 'disabled_at'>
 /** What a client says of itself, in a metadata document or a registration of its own. */
 export type ClientStatement = Omit<Client, 'operator_change'>
 
+export type RedirectUriEdit =
+  | { outcome: 'edited'; client: Client }
+  | { outcome: 'not_registered'; uri: string }
+  | { outcome: 'unknown' | 'none_left' | 'too_many' }
+
+const lockClient = statement<{ client_id: string }>()((p) =>
+  db
+    .updateTable('clients')
+    .set((row) => ({ client_id: row.ref('client_id') }))
+    .where('client_id', '=', p.client_id)
+    .returningAll(),
+)
+
 const clientById = statement<{ client_id: string }>()((p) =>
   db.selectFrom('clients').selectAll().where('client_id', '=', p.client_id),
 )
@@ -397,6 +410,33 @@ export const writes = {
     if (by === 'operator') yield* proveClient(client_id)
     if (disables) yield* endSignIns(client_id, now)
     return fromRow(row)
+  },
+
+  /**
+   * Removes and adds redirect URIs of what is registered now, and changes what else is named, or
+   * does nothing at all.
+   */
+  *editRedirectUris(
+    client_id: string,
+    { add, remove, limit }: { add: string[]; remove: string[]; limit: number },
+    change: Omit<ClientChange, 'redirect_uris'>,
+    now: number,
+  ): Act<RedirectUriEdit> {
+    // A write that changes nothing keeps others from writing between what is read and what follows.
+    const row = yield* one(lockClient({ client_id }))
+    if (row === undefined) return { outcome: 'unknown' }
+    const known = fromRow(row)
+    const uri = remove.find((each) => !known.redirect_uris.includes(each))
+    if (uri !== undefined) return { outcome: 'not_registered', uri }
+    const kept = known.redirect_uris.filter((each) => !remove.includes(each))
+    const redirect_uris = [...new Set([...kept, ...add])]
+    const { grant_types = known.grant_types } = change
+    if (redirect_uris.length > limit) return { outcome: 'too_many' }
+    if (redirect_uris.length === 0 && grant_types.includes('authorization_code')) {
+      return { outcome: 'none_left' }
+    }
+    const client = yield* writes.update(client_id, { ...change, redirect_uris }, now)
+    return client === undefined ? { outcome: 'unknown' } : { outcome: 'edited', client }
   },
 
   *delete(client_id: string): Act<boolean> {

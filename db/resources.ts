@@ -20,10 +20,14 @@ export interface Resource {
   scopes: string[]
   /** Whether clients that the operator did not register may ask for it. */
   open_to: 'registered' | 'anyone'
+  /** What signs access tokens for it; null for the server's ACCESS_TOKEN_ALG. */
+  access_token_alg: string | null
   created_at: number
 }
 
-export type ResourceChange = Partial<Pick<Resource, 'name' | 'scopes' | 'open_to'>>
+export type ResourceChange = Partial<
+  Pick<Resource, 'name' | 'scopes' | 'open_to' | 'access_token_alg'>
+>
 
 const resourceById = statement<{ resource_id: string }>()((p) =>
   db.selectFrom('resources').selectAll().where('resource_id', '=', p.resource_id),

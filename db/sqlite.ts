@@ -5,6 +5,7 @@ import { Kysely, SqliteDialect, sql } from 'kysely'
 import { Migrator } from 'kysely/migration'
 import { migrations } from './migrations/index.ts'
 import { type Act, db, one } from './statement.ts'
+import { assertNotNewer, noteVersion } from './versions.ts'
 
 /** The database cannot take a write now (locked, full, read-only); the same act may work later. */
 export class DatabaseUnavailableError extends Error {
@@ -203,10 +204,14 @@ async function migrate(database: Database.Database): Promise<void> {
     provider: { getMigrations: async () => migrations },
     disableTransactions: true,
   })
-  database.exec('BEGIN IMMEDIATE')
-  const { error } = await migrator.migrateToLatest()
-  database.exec(error === undefined ? 'COMMIT' : 'ROLLBACK')
-  if (error !== undefined) {
+  try {
+    database.exec('BEGIN IMMEDIATE')
+    assertNotNewer(database)
+    const { error, results = [] } = await migrator.migrateToLatest()
+    if (error !== undefined) throw error
+    if (results.length > 0) noteVersion(database)
+    database.exec('COMMIT')
+  } catch (error) {
     database.close()
     throw error
   }

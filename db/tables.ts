@@ -167,6 +167,8 @@ export interface ResourceRow {
   scopes: string
   /** Who may ask for it: clients that the operator registered, or strangers too. */
   open_to: 'registered' | 'anyone'
+  /** What signs access tokens for it; null for the server's ACCESS_TOKEN_ALG. */
+  access_token_alg: string | null
   created_at: number
 }
 

@@ -1,5 +1,5 @@
 import type { SignInDescription } from './sign-in-description.ts'
-import { normalHost } from './uri.ts'
+import { normalHost, parseUri } from './uri.ts'
 
 /** Whether two texts name one host, however they spell it. */
 export function isSameHost(one: string, other: string): boolean {
@@ -29,5 +29,9 @@ export function isSite(
 
 /** A site in the form in which it is stored; undefined for what is neither client_id nor host. */
 export function normalSite(site: string): string | undefined {
-  return site.startsWith('client_') || /^https?:\/\//.test(site) ? site : normalHost(site)
+  if (site.startsWith('client_')) return site
+  const url = parseUri(site)
+  if (url?.protocol === 'https:' && url.pathname !== '/') return site
+  const isOrigin = url !== undefined && [url.origin, `${url.origin}/`].includes(site)
+  return normalHost(isOrigin ? url.host : site)
 }

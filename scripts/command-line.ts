@@ -1,4 +1,6 @@
+import about from 'auth-agent/package.json' with { type: 'json' }
 import { Command, CommanderError } from 'commander'
+import { DatabaseUnavailableError } from '../db/store.ts'
 import { OAuthError } from '../plugins/core/http/errors.ts'
 import { SettingsError } from '../plugins/core/settings.ts'
 import { addAgentCommands } from './commands/agent.ts'
@@ -10,12 +12,13 @@ import { addKeyCommands } from './commands/key.ts'
 import { addRegistrationTokenCommands } from './commands/registration-token.ts'
 import { addResourceCommands } from './commands/resource.ts'
 import { addServeCommand } from './commands/serve.ts'
-import { plain, Refusal, toJson } from './commands/session.ts'
+import { outputLost, plain, Refusal, toJson } from './commands/session.ts'
 
 const json = process.argv.includes('--json')
 
 const program = new Command('auth-agent')
   .description('The authorization server that lets AI agents sign in to websites')
+  .version(about.version)
   .option('--json', 'print JSON')
   .showHelpAfterError(!json && '(--help tells how to use it)')
   .configureHelp({ showGlobalOptions: true })
@@ -32,6 +35,12 @@ addGrantCommands(program)
 addKeyCommands(program)
 addBackupCommand(program)
 
+process.stdout.on('error', (error) => {
+  process.exitCode = report(outputLost(error))
+})
+// When this fails there is nowhere left to say so.
+process.stderr.on('error', () => undefined)
+
 try {
   await program.parseAsync()
 } catch (error) {
@@ -45,10 +54,21 @@ function report(error: unknown): number {
   if (error instanceof OAuthError) say(error.code, error.message)
   else if (error instanceof SettingsError) say('settings', error.message)
   else if (error instanceof Refusal) say('refused', error.message)
+  else if (error instanceof DatabaseUnavailableError) say('unavailable', error.message)
   // What the operating system or the database refused: a folder, a disk, a locked file.
   else if (error instanceof Error && 'code' in error) say(String(error.code), error.message)
-  else throw error
+  else {
+    const sentence = error instanceof Error ? error.message : String(error)
+    say('broken', `This is a fault of auth-agent itself: ${sentence}. ${STACK_HINT}`)
+    if (shows(process.env.LOG_LEVEL)) console.error(error)
+  }
   return 1
+}
+
+const STACK_HINT = 'With LOG_LEVEL=debug the command says where.'
+
+function shows(level = ''): boolean {
+  return ['debug', 'trace'].includes(level)
 }
 
 function say(error: string, text: string): void {

@@ -34,7 +34,10 @@ const allowed: Record<string, { own: string[]; packages: RegExp }> = {
       /^(@modelcontextprotocol\/server(\/stdio)?|@sinclair\/typebox|playwright-core|auth-agent\/package\.json)$/,
   },
   'schemas/': { own: ['schemas/'], packages: /^@sinclair\/typebox/ },
-  'db/': { own: ['db/', 'schemas/'], packages: /^(kysely|better-sqlite3|pg|node:.*)/ },
+  'db/': {
+    own: ['db/', 'schemas/'],
+    packages: /^(kysely|better-sqlite3|pg|auth-agent\/package\.json|node:.*)/,
+  },
 }
 
 const root = join(import.meta.dirname, '..')

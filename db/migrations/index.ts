@@ -10,6 +10,7 @@ import * as rememberedApprovals from './0008-remembered-approvals.ts'
 import * as legacyPolling from './0009-legacy-polling.ts'
 import * as unprovedRows from './0010-unproved-rows.ts'
 import * as operatorChange from './0012-operator-change.ts'
+import * as accessTokenAlg from './0013-access-token-alg.ts'
 import * as orderOfEvents from './0014-order-of-events.ts'
 import * as refreshHistory from './0016-refresh-history.ts'
 
@@ -26,6 +27,7 @@ export const migrations: Record<string, Migration> = {
   '0009-legacy-polling': legacyPolling,
   '0010-unproved-rows': unprovedRows,
   '0012-operator-change': operatorChange,
+  '0013-access-token-alg': accessTokenAlg,
   '0014-order-of-events': orderOfEvents,
   '0016-refresh-history': refreshHistory,
 }

@@ -213,7 +213,9 @@ export function readEnvironment(environment: NodeJS.ProcessEnv = process.env): S
   const named = Object.keys(Settings.properties)
     .map((name) => [name, environment[name]])
     .filter(([, value]) => value !== undefined && value !== '')
-  const given = Value.Convert(Settings, Object.fromEntries(named)) as Partial<Settings>
+  const given = Object.fromEntries(
+    named.map(([name = '', value = '']) => [name, read(name, value)]),
+  ) as Partial<Settings>
   if (given.ISSUER === undefined && given.PORT && Value.Check(Settings.properties.PORT, given.PORT))
     given.ISSUER = new URL(`http://localhost:${given.PORT}`).origin
   return completeSettings(given)
@@ -236,6 +238,12 @@ export function readHostList(text = ''): { patterns: string[]; bad: string[] } {
 
 function listed(entries: string[]): string {
   return entries.map((entry) => `"${entry.trim()}"`).join(', ')
+}
+
+/** Decimal digits become a number where the setting is one; every other text is left to be refused. */
+function read(name: string, text: string): string | number {
+  const { type } = Settings.properties[name as keyof Settings]
+  return type === 'integer' && /^-?(0|[1-9]\d*)$/.test(text) ? Number(text) : text
 }
 
 /** The 32 bytes that ENCRYPTION_KEY or its file spells, or undefined. */

@@ -1,10 +1,11 @@
-import { readFileSync } from 'node:fs'
 import { type Command, Option } from 'commander'
+import type { FastifyInstance } from 'fastify'
 import type { Event, RememberedApproval } from '../../db/store.ts'
 import { OAuthError } from '../../plugins/core/http/errors.ts'
 import type { AgentPolicy, ModelPolicy } from '../../schemas/policy.ts'
-import { compromised, seconds } from './client.ts'
+import { compromised } from './client.ts'
 import { facts, print, table, time, withCore } from './session.ts'
+import { listOf, readJsonObject, wholeNumber } from './values.ts'
 
 /** What says how an agent proves itself, what it may do, and what it did. */
 export function addAgentSecurityCommands(agent: Command): void {
@@ -24,7 +25,9 @@ export function addAgentSecurityCommands(agent: Command): void {
         print(command, private_jwk, (key) => JSON.stringify(key))
         return
       }
-      const { kid, alg } = await withCore((app) => app.agentKeys.add(agent_id, readJwk(jwk)))
+      const { kid, alg } = await withCore((app) =>
+        app.agentKeys.add(agent_id, readJsonObject(jwk, 'one public JSON Web Key')),
+      )
       print(command, { agent_id, kid, alg }, facts)
     })
 
@@ -33,7 +36,10 @@ export function addAgentSecurityCommands(agent: Command): void {
     .description('list the registered keys of an agent')
     .addHelpText('after', '\nExample:\n  auth-agent agent list-keys agent_mZ4k…')
     .action(async (agent_id: string, _options, command) => {
-      const keys = await withCore((app) => app.agentKeys.list(agent_id))
+      const keys = await withCore(async (app) => {
+        await assertAgent(app, agent_id)
+        return app.agentKeys.list(agent_id)
+      })
       const rows = keys.map(({ kid, alg, created_at }) => ({ kid, alg, created: time(created_at) }))
       print(command, keys, () => table(rows, 'The agent has no key.'))
     })
@@ -90,9 +96,7 @@ export function addAgentSecurityCommands(agent: Command): void {
     .action(async (agent_id: string, options: PolicyOptions, command) => {
       const change = toPolicy(options)
       const policy = await withCore(async (app) => {
-        if ((await app.store.agents.find(agent_id)) === undefined) {
-          throw new OAuthError('not_found', `There is no ${agent_id}`)
-        }
+        await assertAgent(app, agent_id)
         if (options.forgetSite) await app.policies.forget(agent_id, options.forgetSite)
         if (Object.keys(change).length > 0) await app.policies.changeAgent(agent_id, change)
         return {
@@ -110,10 +114,15 @@ export function addAgentSecurityCommands(agent: Command): void {
   agent
     .command('sign-ins <agent_id>')
     .description('show the audit trail of an agent, the newest first')
-    .option('--limit <number>', 'how many lines', seconds, 50)
+    .option('--limit <number>', 'how many lines', wholeNumber('lines', 1, 10_000), 50)
     .addHelpText('after', '\nExample:\n  auth-agent agent sign-ins agent_mZ4k… --limit 10')
     .action(async (agent_id: string, { limit }: { limit: number }, command) => {
-      const events = await withCore((app) => app.store.events.list({ agent_id, limit }))
+      const events = await withCore(async (app) => {
+        const found = await app.store.events.list({ agent_id, limit })
+        // The trail of an agent outlives it.
+        if (found.length === 0) await assertAgent(app, agent_id)
+        return found
+      })
       print(command, events, () => table(events.map(row), 'Nothing is on record.'))
     })
 }
@@ -132,8 +141,8 @@ export function withModelOptions(command: Command): Command {
 
 export function toModelPolicy({ allowModel, refuseModel }: ModelOptions): Partial<ModelPolicy> {
   return {
-    ...(allowModel && { allowed_models: toList(allowModel) }),
-    ...(refuseModel && { refused_models: toList(refuseModel) }),
+    ...(allowModel && { allowed_models: listOf(allowModel) }),
+    ...(refuseModel && { refused_models: listOf(refuseModel) }),
   }
 }
 
@@ -150,7 +159,7 @@ function toPolicy({ allowSite, remember, ...options }: PolicyOptions): Partial<A
   const { sites, deliver, secret } = options
   return {
     ...(sites && { sites }),
-    ...(allowSite && { allowed_sites: toList(allowSite) }),
+    ...(allowSite && { allowed_sites: listOf(allowSite) }),
     ...(remember && { remember_sites: remember === 'yes' }),
     ...(deliver && { deliver }),
     ...(secret && { secret }),
@@ -158,19 +167,13 @@ function toPolicy({ allowSite, remember, ...options }: PolicyOptions): Partial<A
   }
 }
 
-function toList(words: string[]): string[] {
-  return words.length === 1 && words[0] === 'none' ? [] : words
-}
-
-function readJwk(file: string): Record<string, unknown> {
-  const text = readFileSync(file === '-' ? 0 : file, 'utf8')
-  try {
-    const jwk = JSON.parse(text)
-    if (typeof jwk === 'object' && jwk !== null) return jwk
-  } catch {
-    // Said below.
-  }
-  throw new OAuthError('invalid_request', `${file} holds no JSON Web Key`)
+/** @throws {OAuthError} not_found */
+export async function assertAgent(
+  app: Pick<FastifyInstance, 'store'>,
+  agent_id: string,
+): Promise<void> {
+  if ((await app.store.agents.find(agent_id)) !== undefined) return
+  throw new OAuthError('not_found', `There is no ${agent_id}`)
 }
 
 function rememberedRow(approval: RememberedApproval) {

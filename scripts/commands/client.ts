@@ -1,18 +1,23 @@
-import { readFileSync } from 'node:fs'
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import type { FastifyInstance } from 'fastify'
 import type { Client } from '../../db/store.ts'
 import { OAuthError } from '../../plugins/core/http/errors.ts'
 import type { SecretRotation } from '../../plugins/core/registry/registration.ts'
 import { ID_TOKEN_SIGNING_ALGS } from '../../schemas/openid.ts'
+import { parseUri } from '../../schemas/uri.ts'
+import { MCP_HOSTS, registrationOf } from '../mcp-hosts.ts'
 import { type ModelOptions, toModelPolicy, withModelOptions } from './agent-security.ts'
-import { facts, print, table, time, withCore } from './session.ts'
+import { facts, print, Refusal, table, time, withCore } from './session.ts'
+import { readKeySet, wholeNumber } from './values.ts'
 
 const REUSE = '--refresh-reuse <rule>'
 const REUSE_GRACE = '--refresh-reuse-grace <seconds>'
 
 interface CreateOptions {
-  name: string
-  redirectUri: string[]
+  name?: string
+  redirectUri?: string[]
+  mcpHost?: string
+  mcpServer?: string
   public?: true
   idTokenSignedResponseAlg?: string
   refreshReuseGrace?: number
@@ -27,6 +32,9 @@ interface CreateOptions {
 interface UpdateOptions
   extends Omit<Partial<CreateOptions>, 'public' | 'jwksUri' | 'jwksFile' | 'refreshReuseGrace'> {
   refreshReuseGrace?: number | 'server'
+  addRedirectUri?: string[]
+  removeRedirectUri?: string[]
+  anyScope?: true
 }
 
 export function addClientCommands(program: Command): void {
@@ -35,9 +43,27 @@ export function addClientCommands(program: Command): void {
   client
     .command('create')
     .description('register a website; its secret is shown once')
-    .requiredOption('--name <name>', 'what people see it called')
-    .option('--redirect-uri <uri...>', 'where sign-ins return to, exactly', [])
-    .option('--public', 'it cannot keep a secret (a native or single-page application)')
+    .option('--name <name>', 'what people see it called; required, but for a known MCP host')
+    .option('--redirect-uri <uri...>', 'where sign-ins return to, exactly')
+    .addOption(
+      new Option(
+        '--mcp-host <host>',
+        'register a known MCP host with what it needs, and print how it is given its client_id',
+      )
+        .choices(Object.keys(MCP_HOSTS))
+        .conflicts(['redirectUri', 'public', 'jwksUri', 'jwksFile', 'grantType']),
+    )
+    .option(
+      '--mcp-server <url>',
+      'the MCP server that the host is to use, for what is printed',
+      mcpServer,
+    )
+    .addOption(
+      new Option(
+        '--public',
+        'it cannot keep a secret (a native or single-page application)',
+      ).conflicts(['jwksUri', 'jwksFile']),
+    )
     .addOption(idTokenAlg())
     .option(REUSE_GRACE, 'for how long a used refresh token gets the newest one', seconds)
     .addOption(refreshReuse())
@@ -54,22 +80,31 @@ export function addClientCommands(program: Command): void {
       '\nExample:\n  auth-agent client create --name Shop --redirect-uri https://shop.example/callback',
     )
     .action(async (options: CreateOptions, command) => {
+      const host = options.mcpHost === undefined ? undefined : MCP_HOSTS[options.mcpHost]
+      const name = options.name ?? host?.title
+      if (name === undefined) {
+        return command.error("error: required option '--name <name>' not specified")
+      }
       const { client, client_secret } = await withCore((app) =>
         app.registration.createClient({
-          client_name: options.name,
-          redirect_uris: options.redirectUri,
+          redirect_uris: options.redirectUri ?? [],
           token_endpoint_auth_method: methodOf(options),
           grant_types: options.grantType,
-          scope: options.scope && words(options.scope).join(' '),
+          ...(host && registrationOf(host)),
+          client_name: name,
+          scope: options.scope && scopeOf(options.scope),
           id_token_signed_response_alg: options.idTokenSignedResponseAlg,
           refresh_reuse_grace: options.refreshReuseGrace,
           refresh_reuse: options.refreshReuse,
           legacy_polling: options.legacyPolling && options.legacyPolling === 'yes',
           jwks_uri: options.jwksUri,
-          jwks: options.jwksFile && JSON.parse(readFileSync(options.jwksFile, 'utf8')),
+          jwks: options.jwksFile === undefined ? undefined : readKeySet(options.jwksFile),
         }),
       )
-      print(command, { ...client, client_secret }, (created) =>
+      const { client_id } = client
+      const { mcpServer: server = 'URL_OF_THE_MCP_SERVER' } = options
+      const configuration = host?.configure({ client_id, server })
+      print(command, { ...client, client_secret, configuration }, (created) =>
         described(created, client_secret && 'Keep the client_secret now: it is not shown again.'),
       )
     })
@@ -97,7 +132,14 @@ export function addClientCommands(program: Command): void {
     .command('update <client_id>')
     .description('change what is given')
     .option('--name <name>', 'what people see it called')
-    .option('--redirect-uri <uri...>', 'all redirect URIs that it has from now on')
+    .addOption(
+      new Option('--redirect-uri <uri...>', 'all redirect URIs that it has from now on').conflicts([
+        'addRedirectUri',
+        'removeRedirectUri',
+      ]),
+    )
+    .option('--add-redirect-uri <uri...>', 'redirect URIs that it has beside the others')
+    .option('--remove-redirect-uri <uri...>', 'redirect URIs that it has no longer')
     .addHelpText(
       'after',
       '\nExample:\n  auth-agent client update client_mZ4k… --name "Example Shop"',
@@ -106,29 +148,37 @@ export function addClientCommands(program: Command): void {
     .option('--grant-type <type...>', 'all grant types that it has from now on')
     .option('--scope <scope...>', 'the only scopes that it may ask for, from now on')
     .addOption(legacyPolling())
+    .addOption(new Option('--any-scope', 'it may ask for every scope again').conflicts('scope'))
     .option(REUSE_GRACE, "as for create, or `server` for the server's own", secondsOrServer)
     .addOption(refreshReuse())
     .action(async (client_id: string, options: UpdateOptions, command) => {
-      const { name, redirectUri, grantType, scope } = options
+      const { name, redirectUri, grantType, scope, anyScope } = options
+      const { addRedirectUri: add = [], removeRedirectUri: remove = [] } = options
       const { idTokenSignedResponseAlg, refreshReuseGrace, refreshReuse, legacyPolling } = options
       if (Object.keys(options).length === 0) {
         command.error('error: nothing to change, see --help for what can be')
       }
-      const updated = await withCore((app) =>
-        app.registration.updateClient(client_id, {
-          ...(name !== undefined && { client_name: name }),
-          ...(redirectUri !== undefined && { redirect_uris: redirectUri }),
-          ...(grantType !== undefined && { grant_types: grantType }),
-          ...(scope !== undefined && { scope: words(scope).join(' ') }),
-          ...(legacyPolling !== undefined && { legacy_polling: legacyPolling === 'yes' }),
-          ...(idTokenSignedResponseAlg !== undefined && {
-            id_token_signed_response_alg: idTokenSignedResponseAlg,
-          }),
-          ...(refreshReuse !== undefined && { refresh_reuse: refreshReuse }),
-          ...(refreshReuseGrace !== undefined && {
-            refresh_reuse_grace: refreshReuseGrace === 'server' ? null : refreshReuseGrace,
-          }),
+      const change = {
+        ...(name !== undefined && { client_name: name }),
+        ...(grantType !== undefined && { grant_types: grantType }),
+        ...(scope !== undefined && { scope: scopeOf(scope) }),
+        ...(anyScope && { scope: null }),
+        ...(legacyPolling !== undefined && { legacy_polling: legacyPolling === 'yes' }),
+        ...(idTokenSignedResponseAlg !== undefined && {
+          id_token_signed_response_alg: idTokenSignedResponseAlg,
         }),
+        ...(refreshReuse !== undefined && { refresh_reuse: refreshReuse }),
+        ...(refreshReuseGrace !== undefined && {
+          refresh_reuse_grace: refreshReuseGrace === 'server' ? null : refreshReuseGrace,
+        }),
+      }
+      const updated = await withCore(({ registration }) =>
+        add.length + remove.length > 0
+          ? registration.editRedirectUris(client_id, { add, remove }, change)
+          : registration.updateClient(client_id, {
+              ...change,
+              ...(redirectUri !== undefined && { redirect_uris: redirectUri }),
+            }),
       )
       print(command, updated, described)
     })
@@ -143,9 +193,12 @@ export function addClientCommands(program: Command): void {
       "\nExample:\n  auth-agent client policy client_9fQe… --allow-model 'claude-*'",
     )
     .action(async (client_id: string, options: ModelOptions, command) => {
-      const policy = await withCore((app) =>
-        app.policies.changeClient(client_id, toModelPolicy(options)),
-      )
+      const change = toModelPolicy(options)
+      const policy = await withCore(async (app) => {
+        if (Object.keys(change).length > 0) return app.policies.changeClient(client_id, change)
+        await assertClient(app, client_id)
+        return app.policies.ofClient(client_id)
+      })
       print(command, { client_id, ...policy }, facts)
     })
 
@@ -192,6 +245,15 @@ export function addClientCommands(program: Command): void {
     })
 }
 
+/** @throws {OAuthError} not_found */
+export async function assertClient(
+  app: Pick<FastifyInstance, 'store'>,
+  client_id: string,
+): Promise<void> {
+  if ((await app.store.clients.find(client_id)) !== undefined) return
+  throw new OAuthError('not_found', `There is no ${client_id}`)
+}
+
 function methodOf(options: CreateOptions): string {
   if (options.public) return 'none'
   const keys = options.jwksUri ?? options.jwksFile
@@ -213,11 +275,7 @@ export function compromised(): Option {
 }
 
 /** A whole number of seconds, for an option. */
-export function seconds(text: string): number {
-  if (!/^\d{1,9}$/.test(text))
-    throw new InvalidArgumentError('It must be a whole number of seconds.')
-  return Number(text)
-}
+export const seconds = wholeNumber('seconds', 0, 315_360_000)
 
 function secondsOrServer(text: string): number | 'server' {
   return text === 'server' ? text : seconds(text)
@@ -228,6 +286,12 @@ function refreshReuse(): Option {
     REUSE,
     'whether a used refresh token may come again from networks that the sign-in is known by',
   ).choices(['strict', 'known-networks'])
+}
+
+/** A URL that a shell and a JSON text take as it is. */
+function mcpServer(text: string): string {
+  if (/^https?:\/\/[\w.~:/%[\]-]+$/.test(text) && parseUri(text)) return text
+  throw new InvalidArgumentError('It must be an http or https URL of letters, digits and ~:/%.-[]_')
 }
 
 function idTokenAlg(): Option {
@@ -246,7 +310,16 @@ function legacyPolling(): Option {
 
 /** Scopes may be given one by one or as one text. */
 export function words(scopes: string[]): string[] {
-  return scopes.flatMap((scope) => scope.split(' ')).filter((word) => word !== '')
+  return scopes.flatMap((scope) => scope.split(/\s+/)).filter((word) => word !== '')
+}
+
+/** @throws {Refusal} for an empty scope, with which the client could ask for nothing */
+function scopeOf(scopes: string[]): string {
+  const scope = words(scopes).join(' ')
+  if (scope !== '') return scope
+  throw new Refusal(
+    'With an empty --scope the client could ask for nothing. Name its scopes; without a limit it is with --any-scope of `client update`, or without --scope of `client create`.',
+  )
 }
 
 function row(client: Client): Record<string, unknown> {
@@ -260,7 +333,10 @@ function row(client: Client): Record<string, unknown> {
   }
 }
 
-function described(client: Client & { client_secret?: string }, note?: string): string {
+function described(
+  { configuration, ...client }: Client & { client_secret?: string; configuration?: string },
+  note: string | undefined = configuration && `The host is given it by\n\n  ${configuration}`,
+): string {
   const text = facts({
     ...client,
     jwks: client.jwks && JSON.stringify(client.jwks),

@@ -1,5 +1,7 @@
 import type { Command } from 'commander'
 import { OAuthError } from '../../plugins/core/http/errors.ts'
+import { assertAgent } from './agent-security.ts'
+import { assertClient } from './client.ts'
 import { print, table, time, withCore } from './session.ts'
 
 export function addGrantCommands(program: Command): void {
@@ -13,6 +15,8 @@ export function addGrantCommands(program: Command): void {
     .addHelpText('after', '\nExample:\n  auth-agent grant list --agent agent_mZ4k…')
     .action(async (options: { agent?: string; client?: string }, command) => {
       const grants = await withCore(async (app) => {
+        if (options.agent !== undefined) await assertAgent(app, options.agent)
+        if (options.client !== undefined) await assertClient(app, options.client)
         const now = app.clock.now()
         const all = await app.store.grants.list({
           agent_id: options.agent,

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { OAuthError } from '../../plugins/core/http/errors.ts'
-import { seconds } from './client.ts'
 import { facts, print, table, time, withCore } from './session.ts'
+import { wholeNumber } from './values.ts'
 
 export function addRegistrationTokenCommands(program: Command): void {
   const token = program
@@ -12,7 +12,11 @@ export function addRegistrationTokenCommands(program: Command): void {
     .command('create')
     .description('make an initial access token; it is shown once')
     .option('--name <name>', 'whom it is for')
-    .option('--expires-in <seconds>', 'for how long it is good; without it, until deleted', seconds)
+    .option(
+      '--expires-in <seconds>',
+      'for how long it is good; without it, until deleted',
+      wholeNumber('seconds', 1, 315_360_000),
+    )
     .addHelpText(
       'after',
       '\nExample:\n  auth-agent registration-token create --name Bob --expires-in 86400',

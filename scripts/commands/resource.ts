@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander'
 import type { Resource } from '../../db/store.ts'
 import { OAuthError } from '../../plugins/core/http/errors.ts'
+import { SIGNING_ALGS } from '../../plugins/core/settings.ts'
 import { OPEN_TO, type OpenTo } from '../../schemas/resource.ts'
 import { seconds, words } from './client.ts'
 import { facts, print, table, time, withCore } from './session.ts'
@@ -10,6 +11,7 @@ interface CreateOptions {
   scope: string[]
   name?: string
   openTo?: OpenTo
+  accessTokenAlg?: string
 }
 
 export function addResourceCommands(program: Command): void {
@@ -24,14 +26,16 @@ export function addResourceCommands(program: Command): void {
     .option('--scope <scope...>', 'the scopes that it knows', [])
     .option('--name <name>', 'what you call it')
     .addOption(openTo().default('registered'))
+    .addOption(accessTokenAlg())
     .addHelpText(
       'after',
       '\nExample:\n  auth-agent resource create --uri https://api.example/mcp --scope read write',
     )
     .action(async (options: CreateOptions, command) => {
-      const { uri, scope, name, openTo: open_to } = options
+      const { uri, scope, name, openTo: open_to, accessTokenAlg: access_token_alg } = options
+      const given = { uri, scopes: words(scope), name, open_to, access_token_alg }
       const { resource, resource_secret } = await withCore((app) =>
-        app.registration.createResource({ uri, scopes: words(scope), name, open_to }),
+        app.registration.createResource(given),
       )
       print(command, { ...shown(resource), resource_secret }, (created) =>
         described(created, 'Keep the resource_secret now: it is not shown again.'),
@@ -64,24 +68,26 @@ export function addResourceCommands(program: Command): void {
 
   resource
     .command('update <resource_id>')
-    .description('change the scopes, the name or who may ask for it')
-    .option('--scope <scope...>', 'all scopes that it knows from now on')
+    .description('change what is given')
+    .option('--scope <scope...>', 'all scopes that it knows from now on; "" for none')
     .option('--name <name>', 'what you call it')
     .addOption(openTo())
+    .addOption(accessTokenAlg('server'))
     .addHelpText(
       'after',
       '\nExample:\n  auth-agent resource update rs_mZ4k… --scope read write admin',
     )
     .action(async (resource_id: string, options: Partial<CreateOptions>, command) => {
-      const { scope, name, openTo: open_to } = options
-      if (scope === undefined && name === undefined && open_to === undefined) {
-        command.error('error: nothing to change, give --scope, --name or --open-to')
+      const { scope, name, openTo: open_to, accessTokenAlg: alg } = options
+      if (Object.keys(options).length === 0) {
+        command.error('error: nothing to change, see --help for what can be')
       }
       const updated = await withCore((app) =>
         app.registration.updateResource(resource_id, {
           ...(scope !== undefined && { scopes: words(scope) }),
           ...(name !== undefined && { name }),
           ...(open_to !== undefined && { open_to }),
+          ...(alg !== undefined && { access_token_alg: alg === 'server' ? null : alg }),
         }),
       )
       print(command, shown(updated), described)
@@ -119,6 +125,15 @@ function openTo(): Option {
     '--open-to <whom>',
     'who may ask for it: clients that you registered, or anyone, as for a public MCP server',
   ).choices(OPEN_TO)
+}
+
+/** Of `create`; for `update` with the word for the server's own. */
+function accessTokenAlg(...others: string[]): Option {
+  const server = others.map((word) => `, or \`${word}\` for the server's own`).join('')
+  return new Option(
+    '--access-token-alg <alg>',
+    `what signs tokens for it, where it takes one algorithm alone${server}`,
+  ).choices([...SIGNING_ALGS, ...others])
 }
 
 function shown({ normal_uri: _, ...resource }: Resource): Omit<Resource, 'normal_uri'> {

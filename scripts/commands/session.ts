@@ -21,7 +21,21 @@ export async function withCore<T>(work: (app: FastifyInstance) => Promise<T>): P
 /** Prints a value as JSON when `--json` asks for it, else what `text` makes of it. */
 export function print<T>(command: Command, value: T, text: (value: T) => string): void {
   const { json } = command.optsWithGlobals<{ json?: boolean }>()
-  console.log(json ? toJson(value) : text(value))
+  try {
+    // console.log() would hide that it could not be written.
+    process.stdout.write(`${json ? toJson(value) : text(value)}\n`)
+  } catch (error) {
+    throw outputLost(error)
+  }
+}
+
+/** Why a command that was carried out ends with an error. */
+export function outputLost(cause: unknown): Refusal {
+  const reason = cause instanceof Error ? cause.message : String(cause)
+  return new Refusal(
+    `The command was carried out, but its output was lost: standard output cannot be written (${reason}).`,
+    { cause },
+  )
 }
 
 /** JSON in which characters that could steer a terminal are escaped. */

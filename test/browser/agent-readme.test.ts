@@ -1,4 +1,5 @@
-import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import * as library from '../../agent/index.ts'
@@ -35,8 +36,8 @@ t.test('What the page for agents shows', { skip }, async (t) => {
       AUTH_AGENT_KEY_FILE: join(folder, 'agent.key'),
     })
     const said: string[] = []
-    const register = async (jwk: Record<string, unknown>) => {
-      writeFileSync(join(folder, 'public.jwk'), JSON.stringify(jwk))
+    const register = async () => {
+      const jwk = JSON.parse(readFileSync(join(folder, 'public.jwk'), 'utf8'))
       await app.agentKeys.add(agent.agent_id, jwk)
     }
     const look = async () => {
@@ -47,7 +48,7 @@ t.test('What the page for agents shows', { skip }, async (t) => {
     // The names of the example are those of this test's servers, and the import is that of the source.
     const code = [
       key,
-      'await register(public_jwk)',
+      'await register()',
       browser,
       'await look()',
       http,
@@ -55,13 +56,15 @@ t.test('What the page for agents shows', { skip }, async (t) => {
       'return callback',
     ]
       .join('\n')
-      .replace(/^import .*$/m, '')
+      .replace(/^import .*$/gm, '')
+      .replaceAll("'public.jwk'", JSON.stringify(join(folder, 'public.jwk')))
       .replaceAll("'agent.key'", JSON.stringify(join(folder, 'agent.key')))
       .replaceAll('https://shop.example', website.url)
       .replaceAll('shop.example', new URL(website.url).host)
       .replaceAll('https://lookalike.example', attacker.origin)
     const names = {
       ...library,
+      writeFile,
       page,
       register,
       look,
@@ -83,7 +86,7 @@ t.test('What the page for agents shows', { skip }, async (t) => {
 
   t.test('the configuration for MCP names the settings that the tool reads', async (t) => {
     const [snippet = ''] = blocks('For language models \\(MCP\\)', 'json')
-    const { env, args } = JSON.parse(snippet).mcpServers['auth-agent']
+    const { env, command } = JSON.parse(snippet).mcpServers['auth-agent']
     const source = ['mcp', 'agent', 'credentials'].map((name) =>
       readFileSync(join(import.meta.dirname, `../../agent/${name}.ts`), 'utf8'),
     )
@@ -91,7 +94,7 @@ t.test('What the page for agents shows', { skip }, async (t) => {
     const { bin } = JSON.parse(
       readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8'),
     )
-    t.ok(args.at(-1) in bin)
+    t.ok(command in bin)
   })
 
   t.test('every code of an error is in the table', async (t) => {

@@ -109,7 +109,7 @@ export class KeyManager {
 
   /** Every key whose tokens may be about, and the next one (RFC 7517 section 5). */
   async publicJwks(): Promise<JWK[]> {
-    for (const alg of this.#algs) await this.#keysOf(alg)
+    for (const alg of await this.#algsInUse()) await this.#keysOf(alg)
     return (await this.#read()).map(({ public_jwk }) => JSON.parse(public_jwk))
   }
 
@@ -143,12 +143,19 @@ export class KeyManager {
 
   /** Rotates each algorithm whose newest key has signed for SIGNING_KEY_TTL by `now`. */
   async rotateWhenDue(now: number = this.#clock.now()): Promise<void> {
-    for (const alg of this.#algs) {
+    for (const alg of await this.#algsInUse()) {
       const newest = (await this.#read()).findLast((key) => key.alg === alg)
       if (newest && newest.active_from + this.#settings.SIGNING_KEY_TTL <= now) {
         await this.rotate(false, alg)
       }
     }
+  }
+
+  /** What tokens are signed with, those for resources that have an algorithm of their own included. */
+  async #algsInUse(): Promise<Set<string>> {
+    const resources = await this.#store.resources.list()
+    const algs = resources.flatMap(({ access_token_alg }) => access_token_alg ?? [])
+    return new Set([...this.#algs, ...algs])
   }
 
   /** Makes the next use read the database. */

@@ -74,6 +74,8 @@ export class Tokens {
     facts: Pick<AccessTokenClaims, 'sub' | 'client_id' | 'scope' | 'model' | 'grant_id'> & {
       /** By default this server. */
       aud?: string | string[] | undefined
+      /** By default ACCESS_TOKEN_ALG. */
+      alg?: string | undefined
     },
     expires_in: number = this.#settings.ACCESS_TOKEN_TTL,
   ): Promise<string> {
@@ -90,7 +92,7 @@ export class Tokens {
       ...(facts.model !== undefined && { model: facts.model }),
       ...(facts.grant_id !== undefined && { grant_id: facts.grant_id }),
     }
-    return await this.#keys.signJwt('at+jwt', claims)
+    return await this.#keys.signJwt('at+jwt', claims, facts.alg)
   }
 
   /**

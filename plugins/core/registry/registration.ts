@@ -1,3 +1,4 @@
+import { Value } from '@sinclair/typebox/value'
 import type { FastifyInstance } from 'fastify'
 import type {
   Agent,
@@ -7,7 +8,7 @@ import type {
   Resource,
   ResourceChange,
 } from '../../../db/store.ts'
-import { type ClientMetadata, redirectUriProblem } from '../../../schemas/client.ts'
+import { type ClientMetadata, JsonWebKeySet, redirectUriProblem } from '../../../schemas/client.ts'
 import { normalMailbox } from '../../../schemas/mailbox.ts'
 import { normalName } from '../../../schemas/name.ts'
 import { ID_TOKEN_SIGNING_ALGS } from '../../../schemas/openid.ts'
@@ -18,7 +19,7 @@ import { CLIENT_AUTHENTICATION_METHODS, hasSecret } from '../callers/client-auth
 import { RESOURCE_ID_PREFIX } from '../callers/resource-authentication.ts'
 import { hashToken, newId, newSecret } from '../crypto/secrets.ts'
 import { OAuthError } from '../http/errors.ts'
-import { MAX_REUSE_GRACE } from '../settings.ts'
+import { MAX_REUSE_GRACE, SIGNING_ALGS } from '../settings.ts'
 import { readName } from './names.ts'
 import { isIssuer } from './resources.ts'
 
@@ -51,6 +52,8 @@ export interface NewResource {
   name?: string | undefined
   /** By default `registered`: only clients that the operator registered may ask for it. */
   open_to?: OpenTo | undefined
+  /** What signs access tokens for it; null for the server's ACCESS_TOKEN_ALG. */
+  access_token_alg?: string | null | undefined
 }
 
 export interface SecretRotation {
@@ -127,11 +130,46 @@ export class Registration {
         ? registeredMetadata({ ...client, client_name: 'unchanged', ...metadata })
         : client
     assertTokenTerms(change)
-    if (change.scope !== undefined) registeredScope(change.scope)
     const renamed = change.client_name === undefined ? change : { ...change, client_name }
     const now = this.#app.clock.now()
-    const update = this.#app.store.clients.update(client_id, renamed, now, by)
+    const update = this.#app.store.clients.update(client_id, normalChange(renamed), now, by)
     return found(await update, client_id)
+  }
+
+  /**
+   * Adds and removes redirect URIs, and changes what else is named, in one step: of operators who
+   * do so at the same time none undoes what another did.
+   * @throws {OAuthError} as `updateClient` does; invalid_redirect_uri for one that is not there to be
+   *   removed, and when a client that needs one would have none or too many
+   */
+  async editRedirectUris(
+    client_id: string,
+    { add, remove }: { add: string[]; remove: string[] },
+    change: Omit<ClientChange, 'redirect_uris'> = {},
+  ): Promise<Client> {
+    const client = found(await this.#app.store.clients.find(client_id), client_id)
+    assertRedirectUris(add)
+    // What was registered under older rules can still be removed.
+    if (Object.keys(change).length > 0) registeredMetadata({ ...client, ...change })
+    assertTokenTerms(change)
+    const edited = await this.#app.store.clients.editRedirectUris(
+      client_id,
+      { add, remove, limit: MAX_REDIRECT_URIS },
+      normalChange(change),
+      this.#app.clock.now(),
+    )
+    switch (edited.outcome) {
+      case 'edited':
+        return edited.client
+      case 'unknown':
+        throw new OAuthError('not_found', `There is no ${client_id}`)
+      case 'not_registered':
+        throw new OAuthError('invalid_redirect_uri', `${edited.uri} is not a redirect URI of it`)
+      case 'none_left':
+        throw new OAuthError('invalid_redirect_uri', 'A redirect URI is required')
+      case 'too_many':
+        throw tooManyRedirectUris()
+    }
   }
 
   /**
@@ -235,6 +273,8 @@ export class Registration {
     assertScopes(given.scopes)
     const { open_to = 'registered' } = given
     assertOpenTo(open_to)
+    const { access_token_alg = null } = given
+    assertAccessTokenAlg(access_token_alg)
     const resource: Resource = {
       resource_id: newId(RESOURCE_ID_PREFIX),
       uri: given.uri,
@@ -242,6 +282,7 @@ export class Registration {
       name: given.name === undefined ? null : readName('The name', given.name),
       scopes: [...new Set(given.scopes)],
       open_to,
+      access_token_alg,
       created_at: this.#app.clock.now(),
     }
     const resource_secret = newSecret('rss_')
@@ -255,9 +296,12 @@ export class Registration {
 
   /** @throws {OAuthError} invalid_scope, not_found */
   async updateResource(resource_id: string, change: ResourceChange): Promise<Resource> {
-    if (change.scopes !== undefined) assertScopes(change.scopes)
-    if (change.open_to !== undefined) assertOpenTo(change.open_to)
-    return found(await this.#app.store.resources.update(resource_id, withName(change)), resource_id)
+    const { scopes, open_to, access_token_alg } = change
+    if (scopes !== undefined) assertScopes(scopes)
+    if (open_to !== undefined) assertOpenTo(open_to)
+    if (access_token_alg !== undefined) assertAccessTokenAlg(access_token_alg)
+    const normal = scopes === undefined ? change : { ...change, scopes: [...new Set(scopes)] }
+    return found(await this.#app.store.resources.update(resource_id, withName(normal)), resource_id)
   }
 
   /**
@@ -325,8 +369,8 @@ export function registeredMetadata(
   assertTokenTerms({ id_token_signed_response_alg })
   return {
     client_name,
-    redirect_uris,
-    grant_types,
+    redirect_uris: [...new Set(redirect_uris)],
+    grant_types: [...new Set(grant_types)],
     token_endpoint_auth_method,
     jwks,
     jwks_uri,
@@ -379,14 +423,25 @@ function assertGrantTypes(grant_types: string[], token_endpoint_auth_method: str
   }
 }
 
+/** What only private and secret keys have (RFC 7518 sections 6.2.2, 6.3.2 and 6.4.1). */
+const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k']
+
 /** RFC 7591 section 2: `jwks` and `jwks_uri` exclude each other; keys are public ones. */
 function assertKeys(method: string, jwks: Client['jwks'], jwks_uri: string | null): void {
   if (jwks !== null && jwks_uri !== null) throw invalidMetadata('Give jwks or jwks_uri, not both')
   if (method === 'private_key_jwt' && jwks === null && jwks_uri === null) {
     throw invalidMetadata('private_key_jwt needs jwks or jwks_uri')
   }
-  if (jwks?.keys.some((key) => 'd' in key || 'k' in key || typeof key.kty !== 'string')) {
-    throw invalidMetadata('jwks must hold public keys and nothing else')
+  if (jwks !== null && !Value.Check(JsonWebKeySet, jwks)) {
+    throw invalidMetadata(
+      'jwks must be a JSON Web Key Set: an object whose member keys has 1 to 20 keys',
+    )
+  }
+  for (const key of jwks?.keys ?? []) {
+    if (PRIVATE_MEMBERS.some((member) => member in key)) {
+      throw invalidMetadata('jwks has a private or secret key: give the public parts alone')
+    }
+    if (typeof key.kty !== 'string') throw invalidMetadata('Each key of jwks must have a kty')
   }
   if (jwks_uri !== null && parseUri(jwks_uri)?.protocol !== 'https:') {
     throw invalidMetadata('jwks_uri must be an https URL in its normal form, without a user')
@@ -396,8 +451,23 @@ function assertKeys(method: string, jwks: Client['jwks'], jwks_uri: string | nul
 function registeredScope(scope: string | null): string | null {
   if (scope === null) return null
   const words = scopeWords(scope)
+  if (words.length === 0) {
+    throw new OAuthError('invalid_scope', 'With an empty scope the client could ask for nothing')
+  }
   for (const word of words) assertScopeWord(word)
   return words.join(' ')
+}
+
+/** What changes, as `createClient` would store it. */
+function normalChange<Change extends Pick<ClientChange, 'scope' | 'redirect_uris'>>(
+  change: Change,
+): Change {
+  const { scope, redirect_uris } = change
+  return {
+    ...change,
+    ...(scope !== undefined && { scope: registeredScope(scope) }),
+    ...(redirect_uris !== undefined && { redirect_uris: [...new Set(redirect_uris)] }),
+  }
 }
 
 function invalidMetadata(description: string): OAuthError {
@@ -421,7 +491,18 @@ function assertOpenTo(open_to: OpenTo): void {
   }
 }
 
+/** As many as `ClientMetadata` takes. */
+const MAX_REDIRECT_URIS = 50
+
+function tooManyRedirectUris(): OAuthError {
+  return new OAuthError(
+    'invalid_redirect_uri',
+    `A client has at most ${MAX_REDIRECT_URIS} redirect URIs`,
+  )
+}
+
 function assertRedirectUris(uris: string[]): void {
+  if (uris.length > MAX_REDIRECT_URIS) throw tooManyRedirectUris()
   for (const uri of uris) {
     const problem = redirectUriProblem(uri)
     if (problem !== undefined) throw new OAuthError('invalid_redirect_uri', problem)
@@ -443,6 +524,14 @@ function assertScopes(scopes: string[]): void {
       throw new OAuthError('invalid_scope', `The scope ${word} is this server's own`)
     }
   }
+}
+
+function assertAccessTokenAlg(alg: string | null): void {
+  if (alg === null || SIGNING_ALGS.includes(alg)) return
+  throw new OAuthError(
+    'invalid_request',
+    `access_token_alg must be one of ${SIGNING_ALGS.join(', ')}`,
+  )
 }
 
 function assertTokenTerms({

@@ -183,6 +183,25 @@ function isIdentityScope(word: string): boolean {
   return IDENTITY_SCOPES.includes(word)
 }
 
+/**
+ * What signs an access token for these resources. Resource servers that take one algorithm alone get
+ * a token of their own.
+ * @throws {OAuthError} invalid_target when they take different ones (RFC 8707 section 2.2)
+ */
+export function accessTokenAlg(
+  resources: Resource[],
+  { ACCESS_TOKEN_ALG }: Pick<Settings, 'ACCESS_TOKEN_ALG'>,
+): string {
+  const [alg = ACCESS_TOKEN_ALG, ...others] = new Set(
+    resources.map(({ access_token_alg }) => access_token_alg ?? ACCESS_TOKEN_ALG),
+  )
+  if (others.length === 0) return alg
+  throw new OAuthError(
+    'invalid_target',
+    'These resources take tokens that are signed differently: name one resource for each token',
+  )
+}
+
 async function find(
   store: Pick<Store, 'resources'>,
   normal_uris: string[],

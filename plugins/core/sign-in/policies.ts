@@ -49,7 +49,9 @@ export class Policies {
    * @throws {OAuthError} invalid_request for a policy that is none, or that would lock the agent
    *   out; not_found
    */
-  async changeAgent(agent_id: string, change: Partial<AgentPolicy>): Promise<AgentPolicy> {
+  async changeAgent(agent_id: string, given: Partial<AgentPolicy>): Promise<AgentPolicy> {
+    const allowed_sites = given.allowed_sites?.map(readSite)
+    const change = allowed_sites ? { ...given, allowed_sites } : given
     assertPolicy(AgentPolicy, change)
     if (
       change.secret === 'forbid' &&
@@ -58,12 +60,7 @@ export class Policies {
       throw new OAuthError('invalid_request', 'Register a key before you forbid the secret')
     }
     const event = this.#event(change, { agent_id })
-    const allowed_sites = change.allowed_sites?.map(readSite)
-    const policy = await this.#app.store.policies.changeOfAgent(
-      agent_id,
-      allowed_sites ? { ...change, allowed_sites } : change,
-      event,
-    )
+    const policy = await this.#app.store.policies.changeOfAgent(agent_id, change, event)
     if (policy === undefined) throw new OAuthError('not_found', `There is no ${agent_id}`)
     return policy
   }
@@ -123,7 +120,10 @@ export class Policies {
 function readSite(site: string): string {
   const normal = normalSite(site)
   if (normal !== undefined) return normal
-  throw new OAuthError('invalid_request', 'A site is a client_id or a host, such as shop.example')
+  throw new OAuthError(
+    'invalid_request',
+    'A site is a client_id or a host, such as shop.example or 127.0.0.1:3000',
+  )
 }
 
 function assertPolicy(schema: TSchema & { properties: Record<string, TSchema> }, change: object) {

@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import type { AuthorizationCodeRequest, TokenResponse } from '../../../schemas/token.ts'
 import type { AuthorizationRequest, Client, Resource } from '../../core/core.ts'
 import { OAuthError } from '../../core/http/errors.ts'
-import { narrowTarget } from '../../core/registry/resources.ts'
+import { accessTokenAlg, narrowTarget } from '../../core/registry/resources.ts'
 import { reusePolicy } from './refresh-reuse.ts'
 import { expiry, tokenResponse } from './token-response.ts'
 
@@ -62,7 +62,9 @@ export async function redeemAuthorizationCode(
     if (!app.verifyPkce(code_verifier ?? '', request.code_challenge)) {
       throw new OAuthError('invalid_grant', 'code_verifier does not match the code_challenge')
     }
-    narrowTarget({ ...request, resources }, { resource }, { client, settings: app.settings })
+    const by = { client, settings: app.settings }
+    const target = narrowTarget({ ...request, resources }, { resource }, by)
+    accessTokenAlg(target.resources, app.settings)
   }
 }
 

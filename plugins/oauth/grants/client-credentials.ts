@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import type { ClientCredentialsRequest, TokenResponse } from '../../../schemas/token.ts'
 import type { Client } from '../../core/core.ts'
 import { OAuthError } from '../../core/http/errors.ts'
-import { audienceOf, findTarget } from '../../core/registry/resources.ts'
+import { accessTokenAlg, audienceOf, findTarget } from '../../core/registry/resources.ts'
 
 /**
  * An access token for the client itself, without any agent (RFC 6749 section 4.4): for a resource's
@@ -29,6 +29,7 @@ export async function issueToClient(
       client_id,
       scope: target.scope,
       aud: audienceOf(target, app.settings),
+      alg: accessTokenAlg(target.resources, app.settings),
     }),
     token_type: 'Bearer',
     expires_in: app.settings.ACCESS_TOKEN_TTL,

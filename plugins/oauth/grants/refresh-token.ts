@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import type { RefreshTokenRequest, TokenResponse } from '../../../schemas/token.ts'
 import type { Client } from '../../core/core.ts'
 import { OAuthError } from '../../core/http/errors.ts'
-import { knownScopes, narrowTarget } from '../../core/registry/resources.ts'
+import { accessTokenAlg, knownScopes, narrowTarget } from '../../core/registry/resources.ts'
 import { reusePolicy } from './refresh-reuse.ts'
 import { expiry, tokenResponse } from './token-response.ts'
 
@@ -33,13 +33,11 @@ export async function refresh(
     now,
     expiresAt: (created_at) => expiry(app.settings, now, REFRESH_TOKEN_TTL, created_at),
     reuse: reusePolicy(app, client, presented.grant_id, address),
-    check: (grant, resources) =>
-      void narrowTarget(
-        { ...grant, resources },
-        request,
-        { client, settings: app.settings },
-        isKnown,
-      ),
+    check: (grant, resources) => {
+      const by = { client, settings: app.settings }
+      const target = narrowTarget({ ...grant, resources }, request, by, isKnown)
+      accessTokenAlg(target.resources, app.settings)
+    },
   })
   if (rotation.outcome === 'replayed') {
     const { grant_id } = rotation

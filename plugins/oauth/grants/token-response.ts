@@ -3,7 +3,7 @@ import { scopeWords } from '../../../schemas/scope.ts'
 import type { TokenResponse } from '../../../schemas/token.ts'
 import type { Client, Grant } from '../../core/core.ts'
 import { OAuthError } from '../../core/http/errors.ts'
-import { audienceOf, type TokenTarget } from '../../core/registry/resources.ts'
+import { accessTokenAlg, audienceOf, type TokenTarget } from '../../core/registry/resources.ts'
 import type { Settings } from '../../core/settings.ts'
 
 /** What the tokens are good for: what was granted or a part of it. */
@@ -32,7 +32,13 @@ export async function tokenResponse(
   const remaining = grantEnd(app.settings, grant.created_at) - now
   const expires_in = Math.min(app.settings.ACCESS_TOKEN_TTL, remaining)
   const access_token = await app.tokens.signAccessToken(
-    { ...grant, sub: grant.agent_id, scope, aud: audienceOf(target, app.settings) },
+    {
+      ...grant,
+      sub: grant.agent_id,
+      scope,
+      aud: audienceOf(target, app.settings),
+      alg: accessTokenAlg(target.resources, app.settings),
+    },
     expires_in,
   )
   return {
