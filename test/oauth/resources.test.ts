@@ -63,8 +63,7 @@ t.test('RFC 8707 section 2: the audience is the resource that was asked for', as
 
   t.test('RFC 9068 section 3: a scope of one resource alone tells which is meant', async (t) => {
     const tokens = await signIn(app, site, agent, { scope: 'email mail:read' })
-    const aud = [app.settings.ISSUER, MAIL]
-    t.match(decodeJwt(tokens.access_token), { aud, scope: 'email mail:read' })
+    t.match(decodeJwt(tokens.access_token), { aud: MAIL, scope: 'mail:read' })
     const { access_token } = await signIn(app, site, agent, { scope: 'mail:read' })
     t.match(decodeJwt(access_token), { aud: MAIL, scope: 'mail:read' })
   })
@@ -270,7 +269,6 @@ t.test('RFC 9068 section 4: /userinfo takes only tokens for this server', async 
     ['the issuer and a scope of an API', { scope: all, resource: ISSUER }, ISSUER, 'openid email'],
     ['both', { scope: all, resource: [ISSUER, MAIL] }, [ISSUER, MAIL], all],
     ['both, the other way round', { scope: all, resource: [MAIL, ISSUER] }, [ISSUER, MAIL], all],
-    ['an API that a scope implies', { scope: all }, [ISSUER, MAIL], all],
   ]
   for (const [name, asked, aud, scope] of rows) {
     const tokens = await signIn(app, site, agent, asked)
@@ -283,6 +281,7 @@ t.test('RFC 9068 section 4: /userinfo takes only tokens for this server', async 
 
   const forApis: [name: string, asked: Parameters, scope: string][] = [
     ['an API', { scope: all, resource: MAIL }, 'mail:read'],
+    ['an API that a scope implies', { scope: all }, 'mail:read'],
     ['two APIs', { scope: all, resource: [MAIL, CALENDAR] }, 'mail:read'],
     ['an API and nothing of its scopes', { scope: 'openid email', resource: MAIL }, ''],
     ['an API and no scope', { resource: MAIL }, ''],

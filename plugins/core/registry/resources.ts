@@ -35,8 +35,8 @@ export interface Target {
 /**
  * What an authorization request can be granted: the words of the scope that are ours or of a
  * resource that it names (RFC 8707 section 2.1). Without `resource`, the scope tells which resource
- * is meant (RFC 9068 section 3), and with one of our own words in it this server as well. The issuer
- * may be named as a resource; alone, that is as if none was named.
+ * is meant (RFC 9068 section 3). The issuer may be named as a resource; alone, that is as if none was
+ * named.
  * @throws {OAuthError} invalid_target for a resource that is not registered or not open to this
  *   client, also when only its scope is named; invalid_scope when
  *   nothing of the scope is left or it belongs to several resources and none is named.
@@ -50,7 +50,7 @@ export async function findTarget(
   const words = scopeWords(scope).filter((word) => may?.includes(word) ?? true)
   if (resource === undefined) {
     const resources = await inferResources({ store, settings }, words, origin)
-    const includesIssuer = resources.length === 0 || words.some((word) => own.includes(word))
+    const includesIssuer = resources.length === 0
     return { scope: scopeWithin(words, own, resources), resources, includesIssuer }
   }
   const named = namedAudience(resource, settings)
