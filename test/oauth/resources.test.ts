@@ -413,9 +413,9 @@ t.test(
     const good: [name: string, given: Partial<NewClient>, asked: string, granted: string][] = [
       ['an unknown word', {}, 'openid email address', 'openid email'],
       ['a word of no server', {}, 'email https://x.example/y', 'email'],
-      ['offline access and more', {}, 'openid offline phone mail:read', 'openid mail:read'],
+      ['offline access and more', {}, 'offline phone mail:read', 'mail:read'],
       ['beyond what the client may have', limited, 'openid email profile', 'openid email'],
-      ['an API’s word beyond that', limited, 'email mail:read mail:send', 'email mail:read'],
+      ['an API’s word beyond that', limited, 'mail:read mail:send', 'mail:read'],
     ]
     for (const [name, given, asked, granted] of good) {
       const site = await createSite(app, given)
