@@ -190,15 +190,16 @@ async function polls(count: number) {
   const pool = new Pool(server.origin, { connections: 1 })
   const wait = 20
   const request = `GET /api/check-status?request_id=req_x&wait=${wait} HTTP/1.1\r\nHost: x\r\n\r\n`
-  const began = performance.now()
   const sockets: { socket: Socket; answered: Promise<unknown> }[] = []
   while (sockets.length < count) {
     const socket = connect(server.port, '127.0.0.1')
     socket.on('error', () => undefined)
-    socket.write(request)
     sockets.push({ socket, answered: once(socket, 'data').catch(() => undefined) })
     if (sockets.length % 100 === 0) await sleep(10)
   }
+  await sleep(2000)
+  const began = performance.now()
+  for (const { socket } of sockets) socket.write(request)
   await sleep(wait * 1000 * 0.85 - (performance.now() - began))
   let done = false
   const all = Promise.all(sockets.map(({ answered }) => answered)).then(() => {
