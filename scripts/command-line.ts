@@ -58,17 +58,14 @@ function report(error: unknown): number {
   // What the operating system or the database refused: a folder, a disk, a locked file.
   else if (error instanceof Error && 'code' in error) say(String(error.code), error.message)
   else {
-    const sentence = error instanceof Error ? error.message : String(error)
-    say('broken', `This is a fault of auth-agent itself: ${sentence}. ${STACK_HINT}`)
-    if (shows(process.env.LOG_LEVEL)) console.error(error)
+    const sentence = (error instanceof Error ? error.message : String(error)).replace(/\.$/, '')
+    say(
+      'broken',
+      `This is a fault of auth-agent itself: ${sentence}. With LOG_LEVEL=debug it says where.`,
+    )
+    if (['debug', 'trace'].includes(process.env.LOG_LEVEL ?? '')) console.error(error)
   }
   return 1
-}
-
-const STACK_HINT = 'With LOG_LEVEL=debug the command says where.'
-
-function shows(level = ''): boolean {
-  return ['debug', 'trace'].includes(level)
 }
 
 function say(error: string, text: string): void {

@@ -10,7 +10,11 @@ export class Refusal extends Error {
 
 /** Works on the server's database without serving. */
 export async function withCore<T>(work: (app: FastifyInstance) => Promise<T>): Promise<T> {
-  const app = await buildApp({ ...readEnvironment(), LOG_LEVEL: 'silent' }, { endpoints: [] })
+  const app = await buildApp(
+    { ...readEnvironment(), LOG_LEVEL: 'silent' },
+    // Standard output is for what the command prints.
+    { endpoints: [], logStream: { write: () => undefined } },
+  )
   try {
     return await work(app)
   } finally {

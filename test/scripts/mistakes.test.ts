@@ -304,6 +304,19 @@ t.test('a database that cannot be used is told in a sentence', async (t) => {
   writer.close()
 })
 
+t.test('a fault that nobody foresaw is told in a sentence too', async (t) => {
+  const environment = fresh(t)
+  await run(environment, 'client', 'list')
+  const database = new Database(fileOf(environment))
+  database.exec("DELETE FROM kysely_migration WHERE name LIKE '0001%'")
+  database.close()
+  const broken = await run(environment, 'client', 'list')
+  assertSentence(t, broken, 'a migration that is missing')
+  t.match(broken, { code: 1, err: /fault of auth-agent itself: .*migration/ })
+  const traced = await run({ ...environment, LOG_LEVEL: 'debug' }, 'client', 'list')
+  t.match(traced.err, /^ +at /m, 'with the place where it happened when that is asked for')
+})
+
 t.test('output that cannot be written is told, after the command was carried out', async (t) => {
   const environment = fresh(t)
   await run(environment, 'agent', 'list')
@@ -316,8 +329,9 @@ t.test('output that cannot be written is told, after the command was carried out
   const full = start(openSync('/dev/full', 'w'))
   const closed = start('pipe')
   closed.stdout?.destroy()
-  for (const [name, child] of Object.entries({ 'a full disk': full, 'a closed pipe': closed })) {
-    const outcome = await ending(child)
+  const outcomes = await Promise.all([full, closed].map(ending))
+  for (const [index, outcome] of outcomes.entries()) {
+    const name = index === 0 ? 'a full disk' : 'a closed pipe'
     assertSentence(t, outcome, name)
     t.match(outcome, { code: 1, err: /output was lost/ }, name)
   }
