@@ -97,15 +97,20 @@ export interface CoreOptions {
   settings: Settings
   clock?: Clock
   network?: Network
+  /** Fails where there is no database; by default one is made. */
+  existingDatabase?: boolean
   /** An application that has nothing yet, to describe the routes on. */
   createBlank: () => FastifyInstance
 }
 
 /** Decorates the instance with all that endpoints share; knows no endpoint. */
 export default fp<CoreOptions>(
-  async (app, { settings, clock = systemClock, network, createBlank }) => {
+  async (app, { settings, clock = systemClock, network, existingDatabase, createBlank }) => {
     const vault = openVault(settings)
-    const store = await openStore(settings.DATABASE_URL)
+    const store = await openStore(settings.DATABASE_URL, {
+      existing: existingDatabase,
+      log: app.log,
+    })
     app.addHook('onClose', async () => store.close())
     const keys = new KeyManager(store, vault, clock, settings)
     await keys.start()

@@ -8,9 +8,13 @@ export class Refusal extends Error {
   override name = 'Refusal'
 }
 
-/** Works on the server's database without serving. */
-export async function withCore<T>(work: (app: FastifyInstance) => Promise<T>): Promise<T> {
-  const app = await buildApp({ ...readEnvironment(), LOG_LEVEL: 'silent' }, { endpoints: [] })
+/** Works on the server's database without serving. Only the server and `db create` make one. */
+export async function withCore<T>(
+  work: (app: FastifyInstance) => Promise<T>,
+  { createDatabase = false } = {},
+): Promise<T> {
+  const settings = { ...readEnvironment(), LOG_LEVEL: 'silent' }
+  const app = await buildApp(settings, { endpoints: [], existingDatabase: !createDatabase })
   try {
     return await work(app)
   } finally {
