@@ -86,7 +86,8 @@ export class SqliteEngine {
    */
   static async open(path: string, options: OpenOptions = {}): Promise<SqliteEngine> {
     const { existing = false, log } = options
-    if (path !== ':memory:') prepareFile(path, existing)
+    if (existing) assertExists(path)
+    else if (path !== ':memory:') createFile(path)
     const database = new Database(path, { timeout: BUSY_TIMEOUT })
     try {
       await setUp(database, path)
@@ -398,11 +399,11 @@ function concernsAll(error: unknown): boolean {
 }
 
 /** @throws {DatabaseUnavailableError} absent */
-function prepareFile(path: string, existing: boolean): void {
-  if (existing) {
-    if (!existsSync(path)) throw new DatabaseUnavailableError('absent', path)
-    return
-  }
+export function assertExists(path: string): void {
+  if (path !== ':memory:' && !existsSync(path)) throw new DatabaseUnavailableError('absent', path)
+}
+
+function createFile(path: string): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   try {
     // SQLite would let others read a new file; what it makes beside the file follows the file.

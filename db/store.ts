@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import * as agentKeys from './agent-keys.ts'
 import * as agents from './agents.ts'
 import * as approvals from './approvals.ts'
@@ -13,7 +14,7 @@ import * as policies from './policies.ts'
 import * as remoteDocuments from './remote-documents.ts'
 import * as resources from './resources.ts'
 import * as signingKeys from './signing-keys.ts'
-import { type OpenOptions, SqliteEngine } from './sqlite.ts'
+import { assertExists, type OpenOptions, SqliteEngine } from './sqlite.ts'
 import type { Act } from './statement.ts'
 import { DatabaseUnavailableError, type UnavailableReason } from './unavailable.ts'
 
@@ -91,13 +92,23 @@ function createReadiness(engine: SqliteEngine): (now: number) => Promise<Readine
   }
 }
 
+/** @throws {DatabaseUnavailableError} absent, when there is no database at this address yet */
+export function assertDatabaseExists(databaseUrl: string): void {
+  assertExists(pathOf(databaseUrl))
+}
+
+function pathOf(databaseUrl: string): string {
+  const path = databaseUrl.replace(/^sqlite:/, '')
+  return path === ':memory:' ? path : resolve(path)
+}
+
 /**
  * The acts of every noun on one database. An act that writes is atomic and answered when it is
  * durable.
  * @throws {DatabaseUnavailableError}
  */
 export async function openStore(databaseUrl: string, options?: OpenOptions) {
-  const engine = await SqliteEngine.open(databaseUrl.replace(/^sqlite:/, ''), options)
+  const engine = await SqliteEngine.open(pathOf(databaseUrl), options)
   return {
     agentKeys: bind(engine, agentKeys, ['remove']),
     agents: bind(engine, agents, ['update', 'delete', 'replaceSecret']),

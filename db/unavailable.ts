@@ -34,7 +34,7 @@ function describe(reason: UnavailableReason, file: string, cause: unknown): stri
     case 'damaged':
       return `The file ${file} is damaged or is not a SQLite database${detail}. Restore it from a backup`
     case 'absent':
-      return `There is no database at ${file}`
+      return `There is no database at ${file}. Start the server first (auth-agent serve), or check DATABASE_URL`
     case 'replaced':
       return `${file}, or a file that belongs to it, was deleted, moved or replaced while it was in use. Put it back, or restart`
     case 'read-only':

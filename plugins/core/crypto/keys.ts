@@ -21,6 +21,9 @@ const PUBLISHED_AHEAD = 2 * KEY_SET_MAX_AGE
 /** For how long a process goes by what it last read of the keys, in seconds. */
 const REREAD_AFTER = 5
 
+/** Makes a signed JWT of this `typ` (RFC 8725 section 3.11) from its claims. */
+export type JwtSigner = (typ: string, claims: JWTPayload) => Promise<string>
+
 interface Loaded {
   keys: SigningKey[]
   at: number
@@ -78,21 +81,20 @@ export class KeyManager {
   }
 
   /**
-   * Signs a JWT with the key that is active for an algorithm, by default that of access tokens
-   * (RFC 7515 section 7.1).
-   * @param typ says what kind of JWT it is (RFC 8725 section 3.11)
+   * Loads the key that is active for an algorithm, by default that of access tokens. What is signed
+   * with it afterwards needs no database (RFC 7515 section 7.1).
    */
-  async signJwt(
-    typ: string,
-    claims: JWTPayload,
-    alg: string = this.#settings.ACCESS_TOKEN_ALG,
-  ): Promise<string> {
+  async loadSigner(alg: string = this.#settings.ACCESS_TOKEN_ALG): Promise<JwtSigner> {
     const key = await this.active(alg)
-    const header = { alg, kid: key.kid, typ }
-    const text = `${encodeBase64url(header)}.${encodeBase64url(claims)}`
-    const signature = await signers[alg]?.(Buffer.from(text), this.#privateKey(key))
-    if (signature === undefined) throw new Error(`Nothing signs ${alg}`)
-    return `${text}.${signature.toString('base64url')}`
+    const privateKey = this.#privateKey(key)
+    const sign = signers[alg]
+    if (sign === undefined) throw new Error(`Nothing signs ${alg}`)
+    return async (typ, claims) => {
+      const header = { alg, kid: key.kid, typ }
+      const text = `${encodeBase64url(header)}.${encodeBase64url(claims)}`
+      const signature = await sign(Buffer.from(text), privateKey)
+      return `${text}.${signature.toString('base64url')}`
+    }
   }
 
   /** The public key of a `kid` that is in the key set, with its algorithm. */
