@@ -71,12 +71,8 @@ function describable(text: string): string {
 export function toOAuthError(error: unknown): OAuthError {
   if (error instanceof OAuthError) return error
   if (error instanceof DatabaseUnavailableError) {
-    const isLocked = error.reason === 'locked'
-    const description = isLocked
-      ? 'The database is busy, try again'
-      : 'Nothing can be stored at the moment, try again later'
-    return new OAuthError('temporarily_unavailable', description, {
-      headers: { 'retry-after': isLocked ? '1' : '10' },
+    return new OAuthError('temporarily_unavailable', 'The database is busy, try again', {
+      headers: { 'retry-after': '1' },
       cause: error,
     })
   }
