@@ -425,9 +425,10 @@ async function setUp(database: Database.Database, path: string): Promise<void> {
 }
 
 async function configure(database: Database.Database, path: string): Promise<void> {
+  const isNew = await patiently(path, () => database.pragma('page_count', { simple: true }) === 0)
   for (const pragma of [
-    // Counts for a new file alone, and must come before anything is written to it.
-    'auto_vacuum = INCREMENTAL',
+    // Counts only before anything is written, and would wait for the lock on any other file.
+    ...(isNew ? ['auto_vacuum = INCREMENTAL'] : []),
     'journal_mode = WAL',
     'synchronous = FULL',
     'foreign_keys = ON',

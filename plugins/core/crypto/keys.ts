@@ -9,7 +9,7 @@ import {
   type JWK,
   type JWTPayload,
 } from 'jose'
-import type { SigningKey, Store } from '../../../db/store.ts'
+import { DatabaseUnavailableError, type SigningKey, type Store } from '../../../db/store.ts'
 import { type Clock, isRecent } from '../clock.ts'
 import { type Settings, SettingsError } from '../settings.ts'
 import type { Vault } from './vault.ts'
@@ -109,9 +109,16 @@ export class KeyManager {
     return key && { alg: key.alg, publicKey: await this.#publicKey(key) }
   }
 
-  /** Every key whose tokens may be about, and the next one (RFC 7517 section 5). */
+  /**
+   * Every key whose tokens may be about, and the next one (RFC 7517 section 5). What has no key yet
+   * gets one, unless the database cannot be written: nothing is signed with it then, either.
+   */
   async publicJwks(): Promise<JWK[]> {
-    for (const alg of this.#algs) await this.#keysOf(alg)
+    try {
+      for (const alg of this.#algs) await this.#keysOf(alg)
+    } catch (error) {
+      if (!(error instanceof DatabaseUnavailableError)) throw error
+    }
     return (await this.#read()).map(({ public_jwk }) => JSON.parse(public_jwk))
   }
 
