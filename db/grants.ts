@@ -99,8 +99,13 @@ const grantById = statement<{ grant_id: string }>()((p) =>
   db.selectFrom('grants').select(grantColumns).where('grant_id', '=', p.grant_id),
 )
 
-const ownerEmail = statement<{ agent_id: string }>()((p) =>
-  db.selectFrom('agents').select('email').where('agent_id', '=', p.agent_id),
+const ownerEmail = statement<{ grant_id: string }>()((p) =>
+  db
+    .selectFrom('agents')
+    .select('email')
+    .where('agent_id', '=', (eb) =>
+      eb.selectFrom('grants').select('agent_id').where('grant_id', '=', p.grant_id),
+    ),
 )
 
 const redeem = statement<{ request_id: string; now: number }>()((p) =>
@@ -228,10 +233,10 @@ function* reuseToken(
 }
 
 /** What an ID Token tells of the agent beside its sign-in. */
-function* findOwnerEmail({ agent_id, scope }: Grant): Act<string | undefined> {
+function* findOwnerEmail(grant_id: string, scope: string): Act<string | undefined> {
   const words = scopeWords(scope)
   if (!words.includes('openid') || !words.includes('email')) return undefined
-  return (yield* one(ownerEmail({ agent_id })))?.email
+  return (yield* one(ownerEmail({ grant_id })))?.email
 }
 
 export const reads = {
@@ -282,6 +287,7 @@ export const writes = {
     const expires_at = expiresAt(granted_at)
     const expired = code_expires_at <= now || expires_at <= now
     if (request.redeemed_at === null && expired) return { outcome: 'invalid' }
+    const email = yield* findOwnerEmail(grant_id, request.scope)
     const won = yield* one(redeem({ request_id, now }))
     if (won === undefined) {
       yield revoke({ grant_id, now })
@@ -292,7 +298,7 @@ export const writes = {
       startTokens({ grant_id, expires_at, refresh_generation, refresh_history }),
     )
     if (grant === undefined) return { outcome: 'invalid' }
-    return { outcome: 'redeemed', request, grant, resources, email: yield* findOwnerEmail(grant) }
+    return { outcome: 'redeemed', request, grant, resources, email }
   },
 
   /**
@@ -310,7 +316,7 @@ export const writes = {
     if (grant.expires_at <= now || expires_at <= now) return { outcome: 'invalid' }
     const resources = yield* findGranted(grant.resource)
     check(grant, resources)
-    const email = yield* findOwnerEmail(grant)
+    const email = yield* findOwnerEmail(grant_id, grant.scope)
     const next = generation + 1
     const refresh_history = recordUse(grant.refresh_history, { generation, now, reuse })
     const rotated = yield* one(

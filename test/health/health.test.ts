@@ -98,12 +98,13 @@ t.test('a server whose database another process keeps locked is not ready', asyn
 t.test('those who ask together whether the server is ready share one write', async (t) => {
   const { file, app } = await makeServer(t)
   const watcher = new Database(file)
-  const version = () => watcher.pragma('data_version', { simple: true })
-  await until(app, 200)
-  const before = version()
-  const answers = await Promise.all(Array.from({ length: 50 }, () => app.inject('/readyz')))
-  for (const { statusCode } of answers) t.equal(statusCode, 200)
-  t.equal(version(), before, 'within a second of the last one there is none at all')
+  watcher.exec(`CREATE TABLE beats (at integer);
+    CREATE TRIGGER beat AFTER INSERT ON heartbeat BEGIN INSERT INTO beats VALUES (new.at); END;
+    CREATE TRIGGER next_beat AFTER UPDATE ON heartbeat BEGIN INSERT INTO beats VALUES (new.at); END`)
+  const answers = await Promise.all(Array.from({ length: 200 }, () => app.inject('/readyz')))
+  t.ok(answers.every(({ statusCode }) => statusCode === 200))
+  const writes = watcher.prepare('SELECT count(*) FROM beats').pluck().get()
+  t.ok(Number(writes) > 0 && Number(writes) < 20, `${writes} writes`)
   watcher.close()
 })
 
