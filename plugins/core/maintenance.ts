@@ -4,6 +4,8 @@ import type { FastifyInstance } from 'fastify'
 const EVERY = 60_000
 /** Rows of a kind in one act, so that no answer waits long behind it. */
 const BATCH = 500
+/** Unused pages that are given back to the disk in one act. */
+const PAGES = 200
 /** For how many seconds what has expired can still be told from what never was. */
 const KEPT = 3600
 /** For how many seconds an unused client is kept that its metadata document can make again. */
@@ -27,6 +29,7 @@ export function startMaintenance(
         const unused = { origin, before: now - kept, now, limit: BATCH }
         while (await app.store.clients.removeUnused(unused));
       }
+      while (await app.store.reclaim(PAGES));
     } catch (error) {
       app.log.error({ err: error }, 'maintenance failed')
     }
