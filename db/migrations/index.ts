@@ -7,8 +7,8 @@ import * as agentPolicies from './0005-agent-policies.ts'
 import * as fewerPages from './0006-fewer-pages.ts'
 import * as rememberedApprovals from './0008-remembered-approvals.ts'
 import * as operatorChange from './0012-operator-change.ts'
-import * as refreshHistory from './0016-refresh-history.ts'
 import * as heartbeat from './0015-heartbeat.ts'
+import * as refreshHistory from './0016-refresh-history.ts'
 
 /** Every migration there ever was, in order. One that has been released never changes. */
 export const migrations: Record<string, Migration> = {
@@ -20,6 +20,6 @@ export const migrations: Record<string, Migration> = {
   '0006-fewer-pages': fewerPages,
   '0008-remembered-approvals': rememberedApprovals,
   '0012-operator-change': operatorChange,
-  '0016-refresh-history': refreshHistory,
   '0015-heartbeat': heartbeat,
+  '0016-refresh-history': refreshHistory,
 }
