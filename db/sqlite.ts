@@ -160,10 +160,11 @@ export class SqliteEngine {
 
   /** Writes a consistent copy to a file that must not exist, while others read and write. */
   backup(path: string): void {
+    const existed = existsSync(path)
     try {
       this.#database.prepare('VACUUM INTO ?').run(path)
     } catch (error) {
-      rmSync(path, { force: true })
+      if (!existed) rmSync(path, { force: true })
       throw asUnavailable(error, path)
     }
   }
@@ -364,6 +365,8 @@ export class SqliteEngine {
   #report(error: unknown, acts: number, details: object = {}): void {
     if (!(error instanceof DatabaseUnavailableError)) return
     const { reason, message } = error
+    // Nobody looks whether there is room again where the file is not watched.
+    if (reason === 'disk full' && this.#files === undefined) return
     const trouble = this.#troubles.get(reason) ?? { refused: 0, logged: false }
     this.#troubles.set(reason, trouble)
     trouble.refused += acts
