@@ -294,6 +294,7 @@ export class SqliteEngine {
     this.#timer = setInterval(() => this.#look(), LOOK_EVERY)
     this.#timer.unref()
     this.#look()
+    await this.#looking
   }
 
   #look(): void {

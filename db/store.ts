@@ -112,7 +112,7 @@ export async function openStore(databaseUrl: string, options?: OpenOptions) {
   return {
     agentKeys: bind(engine, agentKeys, ['remove']),
     agents: bind(engine, agents, ['update', 'delete', 'replaceSecret']),
-    approvals: bind(engine, approvals, ['answer', 'withdraw']),
+    approvals: bind(engine, approvals, ['answer']),
     authorizationRequests: bind(engine, authorizationRequests),
     clientAssertions: bind(engine, clientAssertions),
     clients: bind(engine, clients, ['update', 'delete', 'removeUnused', 'replaceSecret']),
