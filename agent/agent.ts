@@ -2,7 +2,15 @@ import { once } from 'node:events'
 import { html } from 'ghtml'
 import { signAssertion } from './assertion.ts'
 import { type Credentials, credentialsFromEnvironment } from './credentials.ts'
-import { type PendingApproval, SignInError, type SignInErrorCode } from './errors.ts'
+import { quote, readDescription } from './description.ts'
+import {
+  describeApproval,
+  type PendingApproval,
+  SignInError,
+  type SignInErrorCode,
+  toSignInError,
+} from './errors.ts'
+import { normalHost } from './host.ts'
 import type { Page } from './page.ts'
 
 /** How long the issuer may take for an answer, in milliseconds. */
@@ -63,6 +71,8 @@ interface Request {
   request_id: string
   client_id: string
   redirect_host: string
+  client_origin: unknown
+  client_host: unknown
 }
 
 /**
@@ -100,7 +110,7 @@ export function createAgent({
     } catch {
       // What a browser says of it quotes the address, and so the code.
       options.signal?.throwIfAborted()
-      const told = `The agent is signed in, but its browser could not go on to ${facts.redirect_host}`
+      const told = `The agent is signed in, but its browser could not go on to ${quote(facts.redirect_host)}`
       throw new SignInError('navigation', told)
     }
     return facts
@@ -133,7 +143,8 @@ export function createAgent({
         model: options.model ?? model,
         ...(await prove(known, request)),
         deliver: 'agent',
-        expected_client_id: client_id,
+        // By a host alone, the issuer lets nobody in but a client that it knows to belong there.
+        ...(site.client_id !== undefined && { expected_client_id: client_id }),
         expected_redirect_host: redirect_host,
         ...(isGiven(approval_code) && { approval_code }),
       })
@@ -144,8 +155,8 @@ export function createAgent({
       if (isGiven(code)) answer = await send(code)
     }
     if (answer.requires_2fa !== true) return asSignedIn(answer, request)
-    const approval = asApproval(answer)
-    throw new SignInError('approval_required', approval.message, { approval })
+    const cause = new Error(String(answer.message))
+    throw new SignInError('approval_required', undefined, { approval: asApproval(answer), cause })
   }
 
   async function findCredentials(): Promise<Credentials> {
@@ -183,8 +194,7 @@ export function createAgent({
       parsed.password !== '' ||
       parsed.pathname !== pathname
     ) {
-      const where = parsed === undefined || parsed.origin === 'null' ? 'this page' : parsed.origin
-      throw new SignInError('wrong_origin', `${where} does not show a sign-in of ${issuer}`)
+      throw new SignInError('wrong_origin', `This page does not show a sign-in of ${issuer}`)
     }
   }
 }
@@ -192,8 +202,7 @@ export function createAgent({
 function parseIssuer(issuer: string): URL {
   if (issuer === '') throw new SignInError('configuration', 'AUTH_AGENT_ISSUER is not set')
   const url = URL.canParse(issuer) ? new URL(issuer) : undefined
-  const local = ['localhost', '127.0.0.1', '[::1]'].includes(url?.hostname ?? '')
-  if (url?.protocol !== 'https:' && !(url?.protocol === 'http:' && local)) {
+  if (url?.protocol !== 'https:' && !(url?.protocol === 'http:' && isLoopback(url.hostname))) {
     throw new SignInError('configuration', `The issuer ${issuer} must be an https URL`)
   }
   if (issuer.endsWith('/') || url.search !== '' || url.hash !== '' || url.username !== '') {
@@ -202,16 +211,35 @@ function parseIssuer(issuer: string): URL {
   return url
 }
 
+/** As the issuer understands it: RFC 8252 section 7.3, and `localhost`. */
+function isLoopback(hostname: string): boolean {
+  return hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d{1,3}){3}$/.test(hostname)
+}
+
 /** @throws {SignInError} wrong_site, configuration when no site is named */
-function assertSite({ client_id, redirect_host }: Request, site: Site): void {
+function assertSite(
+  { client_id, redirect_host, client_origin, client_host }: Request,
+  site: Site,
+): void {
   if (site.client_id === undefined && site.redirect_host === undefined) {
     throw new SignInError('configuration', 'Say which site is meant: client_id or redirect_host')
   }
   if (site.client_id !== undefined && site.client_id !== client_id) {
     throw new SignInError('wrong_site', `This sign-in is not for ${site.client_id}`)
   }
-  if (site.redirect_host !== undefined && site.redirect_host.toLowerCase() !== redirect_host) {
-    const told = `This sign-in goes to ${redirect_host}, not to ${site.redirect_host}`
+  if (site.redirect_host === undefined) return
+  const host = normalHost(site.redirect_host)
+  if (host === undefined) {
+    throw new SignInError('configuration', 'A redirect_host is a host, such as shop.example')
+  }
+  if (host !== normalHost(redirect_host)) {
+    const told = `This sign-in goes to ${quote(redirect_host)}, not to ${quote(host)}`
+    throw new SignInError('wrong_site', told)
+  }
+  // The issuer checks this too. A client_id that was named stands for itself.
+  const known = client_origin === undefined || client_origin === 'operator'
+  if (site.client_id === undefined && !known && client_host !== redirect_host) {
+    const told = `Nobody has checked that the client that asks belongs to ${quote(host)}: name it by its client_id`
     throw new SignInError('wrong_site', told)
   }
 }
@@ -243,10 +271,8 @@ const codeOf: Record<number, SignInErrorCode> = {
 }
 
 function refusal({ status, body }: Answer): SignInError {
-  const told = String(body.error_description ?? body.error ?? `Status ${status}`)
-  if (body.error === 'invalid_grant') return new SignInError('wrong_approval_code', told)
-  const code = codeOf[status] ?? (status >= 500 ? 'network' : 'refused')
-  return new SignInError(code, told)
+  if (body.error === 'invalid_grant') return toSignInError('wrong_approval_code', body)
+  return toSignInError(codeOf[status] ?? (status >= 500 ? 'network' : 'refused'), body)
 }
 
 function asObject(value: unknown): Record<string, unknown> {
@@ -254,11 +280,13 @@ function asObject(value: unknown): Record<string, unknown> {
   return { ...value }
 }
 
-function asRequest({ request_id, client_id, redirect_host }: Record<string, unknown>): Request {
+function asRequest(shown: Record<string, unknown>): Request {
+  const { request_id, client_id, redirect_host, client_origin, client_host } = shown
   if (!isText(request_id) || !isText(client_id) || !isText(redirect_host)) {
-    throw new SignInError('no_request', 'No sign-in waits here')
+    throw new SignInError('no_request')
   }
-  return { request_id, client_id, redirect_host }
+  if (normalHost(redirect_host) === undefined) throw new SignInError('no_request')
+  return { request_id, client_id, redirect_host, client_origin, client_host }
 }
 
 /** @throws {SignInError} wrong_site, when the callback URL is at another host than was said */
@@ -268,8 +296,12 @@ function asSignedIn(answer: Record<string, unknown>, request: Request): SignedIn
   if (!isText(redirect_to) || !URL.canParse(redirect_to)) {
     throw new SignInError('network', 'The issuer gave no callback URL')
   }
-  if (new URL(redirect_to).host !== redirect_host) {
-    throw new SignInError('wrong_site', `The callback URL is not at ${redirect_host}`)
+  const { host, origin } = new URL(redirect_to)
+  // The text has to begin with the origin as well: other parsers than this one read
+  // `https://shop.example\@evil.example/` as a URL of evil.example.
+  const plain = redirect_to.startsWith(origin) && /^([/?]|$)/.test(redirect_to.slice(origin.length))
+  if (host !== redirect_host || !plain) {
+    throw new SignInError('wrong_site', `The callback URL is not at ${quote(redirect_host)}`)
   }
   return {
     client_id,
@@ -279,11 +311,14 @@ function asSignedIn(answer: Record<string, unknown>, request: Request): SignedIn
   }
 }
 
-function asApproval({ expires_in, message, mailed_at }: Record<string, unknown>): PendingApproval {
+function asApproval({ expires_in, mailed_at, sign_in }: Record<string, unknown>): PendingApproval {
+  const mailed =
+    Number.isSafeInteger(mailed_at) && Number(mailed_at) < 1e11 ? Number(mailed_at) : null
   return {
     expires_in: Number(expires_in),
-    message: String(message),
-    mailed_at: typeof mailed_at === 'number' ? mailed_at : null,
+    message: describeApproval(mailed),
+    mailed_at: mailed,
+    sign_in: readDescription(sign_in),
   }
 }
 

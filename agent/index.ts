@@ -15,5 +15,6 @@ export {
   readKey,
   type SecretCredentials,
 } from './credentials.ts'
+export { type SignInDescription, writeDescription } from './description.ts'
 export { type PendingApproval, SignInError, type SignInErrorCode } from './errors.ts'
 export { type CdpSession, cdpPage, type Page } from './page.ts'

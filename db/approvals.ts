@@ -320,6 +320,7 @@ export const reads = {
           'approval.model',
           'approval.deliver',
           'approval.method',
+          'approval.address',
           'approval.tries_left',
           'approval.status',
           'approval.remember',

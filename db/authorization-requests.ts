@@ -1,3 +1,5 @@
+import { repeatBriefly } from './bounded.ts'
+import { proveClient } from './clients.ts'
 import { recordEvent } from './events.ts'
 import { type Act, all, db, one, statement } from './statement.ts'
 import type { AuthorizationRequestRow, EventRow } from './tables.ts'
@@ -29,7 +31,7 @@ export interface Authentication {
   now: number
   code_expires_at: number
   /** What goes on record with it. */
-  event: Pick<EventRow, 'event_id' | 'address'>
+  event: Pick<EventRow, 'event_id' | 'address' | 'detail'>
 }
 
 export type AuthenticationOutcome =
@@ -51,6 +53,7 @@ const insertRequest = statement<
     hinted_agent_id: p.hinted_agent_id,
     code_challenge: p.code_challenge,
     browser_hash: p.browser_hash,
+    opened_from: p.opened_from,
     created_at: p.created_at,
     expires_at: p.expires_at,
   }),
@@ -130,6 +133,27 @@ const complete = statement<{ request_id: string; now: number }>()((p) =>
     .where('completed_at', 'is', null),
 )
 
+const unprovedRequests = statement<object>()(() =>
+  db
+    .selectFrom('authorization_requests')
+    .select((eb) => eb.fn.countAll().as('rows'))
+    .where('grant_id', 'is', null),
+)
+
+const expiredUnproved = statement<{ before: number; limit: number }>()((p) =>
+  db
+    .deleteFrom('authorization_requests')
+    .where('request_id', 'in', (eb) =>
+      eb
+        .selectFrom('authorization_requests')
+        .select('request_id')
+        .where('grant_id', 'is', null)
+        .where('expires_at', '<', p.before)
+        .limit(p.limit),
+    )
+    .returning('request_id'),
+)
+
 function* findRequest(request_id: string): Act<AuthorizationRequestState | undefined> {
   const row = yield* one(requestById({ request_id }))
   if (row === undefined) return undefined
@@ -155,6 +179,7 @@ export function* authenticate(authentication: Authentication): Act<Authenticatio
   const { client_id, scope, resource } = request
   const facts = { grant_id, client_id, agent_id, model, scope, resource, amr }
   yield insertGrant({ ...facts, created_at: now, expires_at: code_expires_at })
+  yield* proveClient(client_id)
   yield* recordEvent({
     ...authentication.event,
     at: now,
@@ -164,7 +189,6 @@ export function* authenticate(authentication: Authentication): Act<Authenticatio
     client_id,
     model,
     method: amr,
-    detail: null,
   })
   return { outcome: 'authenticated', request }
 }
@@ -174,6 +198,11 @@ const BATCH = 500
 
 export const reads = {
   find: findRequest,
+
+  /** How many requests no agent has authenticated, by the partial index on `grant_id`. */
+  *countUnproved(): Act<number> {
+    return Number((yield* one(unprovedRequests({})))?.rows ?? 0)
+  },
 
   /** Which of these requests are no longer pending. */
   *findSettled(request_ids: string[]): Act<string[]> {
@@ -203,6 +232,16 @@ export const writes = {
   },
 
   authenticate,
+
+  /**
+   * Removes, for some milliseconds, requests that expired before `before` without an agent. Tells
+   * whether there may be more.
+   */
+  *removeUnproved(before: number): Act<boolean> {
+    return yield* repeatBriefly(function* (limit) {
+      return (yield* all(expiredUnproved({ before, limit }))).length
+    })
+  },
 
   /** Records that the code was handed to whoever opened the request. */
   *complete(request_id: string, now: number): Act<void> {

@@ -1,4 +1,5 @@
 import { endApprovalsOfClient } from './approvals.ts'
+import { repeatBriefly } from './bounded.ts'
 import {
   addSecret,
   findLiveSecrets,
@@ -32,6 +33,8 @@ export interface Client {
   jwks: { keys: Record<string, unknown>[] } | null
   jwks_uri: string | null
   application_type: 'native' | 'web' | null
+  /** Whether agents may poll the code of a request that no browser opened. */
+  legacy_polling: boolean
   /** Who registered it: the operator, itself (RFC 7591), or the document at its `client_id`. */
   origin: 'operator' | 'dynamic' | 'document'
   /**
@@ -41,6 +44,12 @@ export interface Client {
   operator_change: OperatorChange | null
   created_at: number
   disabled_at: number | null
+}
+
+interface Unused {
+  origin: 'dynamic' | 'document'
+  before: number
+  now: number
 }
 
 export type ClientChange = Partial<
@@ -77,13 +86,20 @@ function* endSignIns(client_id: string, now: number): Act<void> {
 }
 
 function fromRow(row: ClientRow): Client {
-  const { registration_token_hash: _, in_use_at: __, tokens_not_before: ___, ...rest } = row
+  const {
+    registration_token_hash: _,
+    in_use_at: __,
+    tokens_not_before: ___,
+    unproved_until: ____,
+    ...rest
+  } = row
   return {
     ...rest,
     redirect_uris: JSON.parse(row.redirect_uris),
     grant_types: JSON.parse(row.grant_types),
     jwks: row.jwks === null ? null : JSON.parse(row.jwks),
     application_type: row.application_type as Client['application_type'],
+    legacy_polling: row.legacy_polling === 1,
     origin: row.origin as Client['origin'],
     refresh_reuse: row.refresh_reuse as Client['refresh_reuse'],
     operator_change: row.operator_change === null ? null : JSON.parse(row.operator_change),
@@ -96,20 +112,22 @@ function toRow(client: ClientStatement) {
     redirect_uris: JSON.stringify(client.redirect_uris),
     grant_types: JSON.stringify(client.grant_types),
     jwks: client.jwks && JSON.stringify(client.jwks),
+    legacy_polling: client.legacy_polling ? 1 : 0,
   }
 }
 
 /** The columns of what is named. */
-function toColumns({ redirect_uris, grant_types, jwks, ...rest }: ClientChange) {
+function toColumns({ redirect_uris, grant_types, jwks, legacy_polling, ...rest }: ClientChange) {
   return {
     ...rest,
     ...(redirect_uris && { redirect_uris: JSON.stringify(redirect_uris) }),
     ...(grant_types && { grant_types: JSON.stringify(grant_types) }),
     ...(jwks !== undefined && { jwks: jwks && JSON.stringify(jwks) }),
+    ...(legacy_polling !== undefined && { legacy_polling: legacy_polling ? 1 : 0 }),
   }
 }
 
-/** Clients that the operator did not register, by the index on `in_use_at`. */
+/** Clients that the operator did not register, by the index on origin and time. */
 const longUnseen = statement<{ origin: string; before: number; limit: number }>()((p) =>
   db
     .selectFrom('clients')
@@ -119,24 +137,101 @@ const longUnseen = statement<{ origin: string; before: number; limit: number }>(
     .limit(p.limit),
 )
 
-const livingGrant = statement<{ client_id: string; now: number }>()((p) =>
+/** Strangers' clients whose time is over, by the partial index on `unproved_until`. */
+const overdueUnproved = statement<{ now: number; limit: number }>()((p) =>
   db
-    .selectFrom('grants')
-    .select('grant_id')
-    .where('client_id', '=', p.client_id)
-    .where('expires_at', '>', p.now)
-    .where('revoked_at', 'is', null)
-    .limit(1),
+    .selectFrom('clients')
+    .select(['client_id', 'disabled_at'])
+    .where('unproved_until', '<=', p.now)
+    .limit(p.limit),
 )
 
-const livingRequest = statement<{ client_id: string; now: number }>()((p) =>
+const unprovedClients = statement<object>()(() =>
+  db
+    .selectFrom('clients')
+    .select((eb) => eb.fn.countAll().as('rows'))
+    .where('unproved_until', 'is not', null),
+)
+
+const setUnprovedUntil = statement<{ client_id: string; at: number | null }>()((p) =>
+  db
+    .updateTable('clients')
+    .set({ unproved_until: p.at })
+    .where('client_id', '=', p.client_id)
+    .where('unproved_until', 'is not', null),
+)
+
+const anyGrant = statement<{ client_id: string }>()((p) =>
+  db.selectFrom('grants').select('grant_id').where('client_id', '=', p.client_id).limit(1),
+)
+
+/** From now on the client is no mere stranger's: an agent signed in to it, or the operator acted. */
+export function* proveClient(client_id: string): Act<void> {
+  yield setUnprovedUntil({ client_id, at: null })
+}
+
+interface Some {
+  client_id: string
+  now: number
+  limit: number
+}
+
+const someGrants = statement<Some>()((p) =>
+  db
+    .selectFrom('grants')
+    .select(['grant_id', 'expires_at', 'revoked_at'])
+    .where('client_id', '=', p.client_id)
+    .limit(p.limit),
+)
+
+const removeDeadGrants = statement<Some>()((p) =>
+  db
+    .deleteFrom('grants')
+    .where('grant_id', 'in', (eb) =>
+      eb
+        .selectFrom('grants')
+        .select('grant_id')
+        .where('client_id', '=', p.client_id)
+        .limit(p.limit),
+    )
+    .where((eb) => eb.or([eb('expires_at', '<=', p.now), eb('revoked_at', 'is not', null)])),
+)
+
+const someRequests = statement<Some>()((p) =>
   db
     .selectFrom('authorization_requests')
-    .select('request_id')
+    .select(['request_id', 'expires_at'])
     .where('client_id', '=', p.client_id)
-    .where('expires_at', '>', p.now)
-    .limit(1),
+    .limit(p.limit),
 )
+
+const removeDeadRequests = statement<Some>()((p) =>
+  db
+    .deleteFrom('authorization_requests')
+    .where('request_id', 'in', (eb) =>
+      eb
+        .selectFrom('authorization_requests')
+        .select('request_id')
+        .where('client_id', '=', p.client_id)
+        .limit(p.limit),
+    )
+    .where('expires_at', '<=', p.now),
+)
+
+/**
+ * Looks at up to `limit` of a client's grants and of its requests. Tells whether one of them lives;
+ * else removes them, since there may be any number, and tells whether there may be more.
+ */
+function* removeDead(some: Some): Act<'living' | 'more' | 'none'> {
+  const { limit, now } = some
+  const grants = yield* all(someGrants(some))
+  if (grants.some((grant) => grant.expires_at > now && grant.revoked_at === null)) return 'living'
+  const requests = yield* all(someRequests(some))
+  if (requests.some(({ expires_at }) => expires_at > now)) return 'living'
+  if (grants.length > 0) yield removeDeadGrants(some)
+  if (requests.length > 0) yield removeDeadRequests(some)
+  return grants.length === limit || requests.length === limit ? 'more' : 'none'
+}
 
 const clientPolicy = statement<{ client_id: string }>()((p) =>
   db.selectFrom('client_policies').select('client_id').where('client_id', '=', p.client_id),
@@ -203,6 +298,11 @@ export const reads = {
     return (yield* one(clientById({ client_id })))?.registration_token_hash ?? undefined
   },
 
+  /** How many clients of strangers no agent has signed in to. */
+  *countUnproved(): Act<number> {
+    return Number((yield* one(unprovedClients({})))?.rows ?? 0)
+  },
+
   *list(): Act<Client[]> {
     const rows = yield* all(
       db.selectFrom('clients').selectAll().orderBy('created_at').orderBy('client_id').compile(),
@@ -211,16 +311,24 @@ export const reads = {
   },
 }
 
+/** For how many seconds a stranger's client waits for its first sign-in. */
+const UNPROVED_KEPT = 3600
+/** For how many seconds it waits on while one of its requests is open. */
+const UNPROVED_POSTPONED = 300
+
 export const writes = {
+  /** @param vouched whether somebody whom the operator knows brought the client */
   *create(
     client: Client,
     secret: SecretRow | undefined,
     registration_token_hash: string | null = null,
+    vouched = client.origin === 'operator',
   ): Act<void> {
     const in_use_at = client.origin === 'operator' ? null : client.created_at
+    const unproved_until = vouched ? null : client.created_at + UNPROVED_KEPT
     yield db
       .insertInto('clients')
-      .values({ ...toRow(client), registration_token_hash, in_use_at })
+      .values({ ...toRow(client), registration_token_hash, in_use_at, unproved_until })
       .compile()
     if (secret !== undefined) yield* addSecret(secret)
   },
@@ -234,7 +342,11 @@ export const writes = {
     if (known === undefined) {
       yield db
         .insertInto('clients')
-        .values({ ...toRow(said), in_use_at: said.created_at })
+        .values({
+          ...toRow(said),
+          in_use_at: said.created_at,
+          unproved_until: said.created_at + UNPROVED_KEPT,
+        })
         .compile()
       return { ...said, operator_change: null }
     }
@@ -251,7 +363,8 @@ export const writes = {
 
   /**
    * Changes what is named. Disabling ends the client's requests, codes and tokens with it. Of a
-   * client that the operator did not register, what he changes stays when it changes itself.
+   * client that the operator did not register, what he changes stays when it changes itself, and the
+   * client stays, used or not.
    */
   *update(
     client_id: string,
@@ -281,6 +394,7 @@ export const writes = {
         .compile(),
     )
     if (row === undefined) return undefined
+    if (by === 'operator') yield* proveClient(client_id)
     if (disables) yield* endSignIns(client_id, now)
     return fromRow(row)
   },
@@ -290,37 +404,60 @@ export const writes = {
   },
 
   /**
-   * Looks at up to `limit` clients of this origin that were last seen in use before `before`: removes
-   * those without a living grant or request, unless the operator has disabled or changed them or has
-   * given them a policy. Tells whether there may be more.
+   * Looks, for some milliseconds, at clients of this origin that were last seen in use before
+   * `before`: removes those without a living grant or request, unless the operator has disabled or
+   * changed them or has given them a policy. Tells whether there may be more.
    */
-  *removeUnused(batch: {
-    origin: 'dynamic' | 'document'
-    before: number
-    now: number
-    limit: number
-  }): Act<boolean> {
-    const { now, limit } = batch
-    const candidates = yield* all(longUnseen(batch))
-    for (const { client_id, disabled_at, operator_change } of candidates) {
-      const alive =
-        disabled_at ??
-        operator_change ??
-        (yield* one(clientPolicy({ client_id }))) ??
-        (yield* one(livingGrant({ client_id, now }))) ??
-        (yield* one(livingRequest({ client_id, now }))) ??
-        (yield* one(rememberedClient({ client_id })))
-      if (alive === undefined) yield* removeClient(client_id)
-      else yield markInUse({ client_id, now })
-    }
-    return candidates.length === limit
+  *removeUnused({ origin, before, now }: Unused): Act<boolean> {
+    return yield* repeatBriefly(function* (limit) {
+      const candidates = yield* all(longUnseen({ origin, before, limit }))
+      for (const { client_id, disabled_at, operator_change } of candidates) {
+        const kept =
+          disabled_at ??
+          operator_change ??
+          (yield* one(clientPolicy({ client_id }))) ??
+          (yield* one(rememberedClient({ client_id })))
+        const found = kept === undefined ? yield* removeDead({ client_id, now, limit }) : 'living'
+        if (found === 'more') return limit
+        if (found === 'none') yield* removeClient(client_id)
+        else yield markInUse({ client_id, now })
+      }
+      return candidates.length
+    })
+  },
+
+  /**
+   * Looks, for some milliseconds, at clients of strangers whose time is over without a sign-in and
+   * removes them, unless the operator has acted on them or a request of theirs is open. Tells whether
+   * there may be more.
+   */
+  *removeUnproved(now: number): Act<boolean> {
+    return yield* repeatBriefly(function* (limit) {
+      const candidates = yield* all(overdueUnproved({ now, limit }))
+      for (const { client_id, disabled_at } of candidates) {
+        const kept =
+          disabled_at ??
+          (yield* one(clientPolicy({ client_id }))) ??
+          (yield* one(anyGrant({ client_id })))
+        if (kept !== undefined) {
+          yield* proveClient(client_id)
+          continue
+        }
+        const found = yield* removeDead({ client_id, now, limit })
+        if (found === 'more') return limit
+        if (found === 'none') yield* removeClient(client_id)
+        else yield setUnprovedUntil({ client_id, at: now + UNPROVED_POSTPONED })
+      }
+      return candidates.length
+    })
   },
 
   /** Where the old secret is `compromised`, every request, code and token ends with it. */
   *replaceSecret(secret: SecretRow, endOld: number, compromised: boolean): Act<void> {
-    yield* replaceSecret(secret, endOld)
-    if (!compromised) return
     const { owner_id: client_id, created_at: now } = secret
+    yield* replaceSecret(secret, endOld)
+    yield* proveClient(client_id)
+    if (!compromised) return
     yield forgetTokens({ client_id, now })
     yield* endSignIns(client_id, now)
   },

@@ -1,3 +1,4 @@
+import { repeatBriefly } from './bounded.ts'
 import { type Act, all, db, statement } from './statement.ts'
 
 export interface Batch {
@@ -5,6 +6,7 @@ export interface Batch {
   limit: number
 }
 
+/** Rows of a table that expired, by the index on `expires_at`; a row has one or two key columns. */
 const expiredRequests = statement<Batch>()((p) =>
   db
     .deleteFrom('authorization_requests')
@@ -35,6 +37,7 @@ const postponeGrants = statement<Batch>()((p) =>
     .updateTable('grants')
     .set((eb) => ({ expiry_check_at: eb.ref('expires_at') }))
     .where('grant_id', 'in', grantsToCheck(p))
+    .where('expires_at', '>=', p.before)
     .returning('grant_id'),
 )
 
@@ -54,14 +57,34 @@ const expiredRevocations = statement<Batch>()((p) =>
 const expiredAgentAssertions = statement<Batch>()((p) =>
   db
     .deleteFrom('used_assertions')
-    .where('jti', 'in', (eb) =>
-      eb
-        .selectFrom('used_assertions')
-        .select('jti')
-        .where('expires_at', '<', p.before)
-        .limit(p.limit),
+    .where(({ eb, refTuple, selectFrom }) =>
+      eb(
+        refTuple('agent_id', 'jti'),
+        'in',
+        selectFrom('used_assertions')
+          .select(['agent_id', 'jti'])
+          .where('expires_at', '<', p.before)
+          .limit(p.limit)
+          .$asTuple('agent_id', 'jti'),
+      ),
     )
-    .where('expires_at', '<', p.before)
+    .returning('jti'),
+)
+
+const expiredClientAssertions = statement<Batch>()((p) =>
+  db
+    .deleteFrom('client_assertions')
+    .where(({ eb, refTuple, selectFrom }) =>
+      eb(
+        refTuple('client_id', 'jti'),
+        'in',
+        selectFrom('client_assertions')
+          .select(['client_id', 'jti'])
+          .where('expires_at', '<', p.before)
+          .limit(p.limit)
+          .$asTuple('client_id', 'jti'),
+      ),
+    )
     .returning('jti'),
 )
 
@@ -74,26 +97,26 @@ const oldEvents = statement<Batch>()((p) =>
     .returning('event_id'),
 )
 
-const expiredSecrets = statement<{ before: number }>()((p) =>
-  db.deleteFrom('secrets').where('expires_at', '<', p.before),
-)
-
-const removedKeys = statement<{ before: number }>()((p) =>
-  db.deleteFrom('signing_keys').where('remove_at', '<', p.before),
-)
-
-const expiredAssertions = statement<Batch>()((p) =>
+const expiredSecrets = statement<Batch>()((p) =>
   db
-    .deleteFrom('client_assertions')
-    .where('jti', 'in', (eb) =>
-      eb
-        .selectFrom('client_assertions')
-        .select('jti')
-        .where('expires_at', '<', p.before)
-        .limit(p.limit),
+    .deleteFrom('secrets')
+    .where(({ eb, refTuple, selectFrom }) =>
+      eb(
+        refTuple('owner_id', 'hint'),
+        'in',
+        selectFrom('secrets')
+          .select(['owner_id', 'hint'])
+          .where('expires_at', '<', p.before)
+          .limit(p.limit)
+          .$asTuple('owner_id', 'hint'),
+      ),
     )
-    .where('expires_at', '<', p.before)
-    .returning('jti'),
+    .returning('hint'),
+)
+
+/** There are never many of them. */
+const removedKeys = statement<Batch>()((p) =>
+  db.deleteFrom('signing_keys').where('remove_at', '<', p.before).returning('kid'),
 )
 
 const expiredDocuments = statement<Batch>()((p) =>
@@ -109,36 +132,56 @@ const expiredDocuments = statement<Batch>()((p) =>
     .returning('url'),
 )
 
-const expiredInitialTokens = statement<{ before: number }>()((p) =>
-  db.deleteFrom('initial_access_tokens').where('expires_at', '<', p.before),
+const expiredInitialTokens = statement<Batch>()((p) =>
+  db
+    .deleteFrom('initial_access_tokens')
+    .where('token_id', 'in', (eb) =>
+      eb
+        .selectFrom('initial_access_tokens')
+        .select('token_id')
+        .where('expires_at', '<', p.before)
+        .limit(p.limit),
+    )
+    .returning('token_id'),
 )
+
+/** What removes up to `limit` rows of each kind and tells how many, by an index on the expiry. */
+const steps = {
+  events: (batch: Batch) => counted(oldEvents(batch)),
+  authorizationRequests: (batch: Batch) => counted(expiredRequests(batch)),
+  grants: checkGrants,
+  revokedAccessTokens: (batch: Batch) => counted(expiredRevocations(batch)),
+  clientAssertions: (batch: Batch) => counted(expiredClientAssertions(batch)),
+  agentAssertions: (batch: Batch) => counted(expiredAgentAssertions(batch)),
+  remoteDocuments: (batch: Batch) => counted(expiredDocuments(batch)),
+  secrets: (batch: Batch) => counted(expiredSecrets(batch)),
+  initialAccessTokens: (batch: Batch) => counted(expiredInitialTokens(batch)),
+  signingKeys: (batch: Batch) => counted(removedKeys(batch)),
+} satisfies Record<string, (batch: Batch) => Act<number>>
+
+export type Expiring = keyof typeof steps
+
+/** Every kind of row that expires. */
+export const expiring = Object.keys(steps) as Expiring[]
+
+function* counted(query: Parameters<typeof all>[0]): Act<number> {
+  return (yield* all(query)).length
+}
+
+function* checkGrants(batch: Batch): Act<number> {
+  const postponed = yield* all(postponeGrants(batch))
+  const expired = yield* all(expiredGrants(batch))
+  return postponed.length + expired.length
+}
 
 export const reads = {}
 
 export const writes = {
   /**
-   * Deletes at most `limit` rows of each kind that expired before `before` (epoch seconds), by the
-   * indexes on `expires_at` and `expiry_check_at`, and events of before `events_before`. Tells
-   * whether there may be more.
+   * Removes rows of one kind that expired before `before` (epoch seconds), for some milliseconds;
+   * events that happened before. Tells whether there may be more.
    */
-  *sweep(batch: Batch & { events_before: number }): Act<boolean> {
-    const events = yield* all(oldEvents({ before: batch.events_before, limit: batch.limit }))
-    let full = events.length === batch.limit
-    for (const expired of [
-      expiredRequests,
-      expiredGrants,
-      postponeGrants,
-      expiredRevocations,
-      expiredAssertions,
-      expiredAgentAssertions,
-      expiredDocuments,
-    ]) {
-      const rows = yield* all(expired(batch) as Parameters<typeof all>[0])
-      full ||= rows.length === batch.limit
-    }
-    yield expiredSecrets(batch)
-    yield expiredInitialTokens(batch)
-    yield removedKeys(batch)
-    return full
+  *sweep(kind: Expiring, before: number): Act<boolean> {
+    return yield* repeatBriefly((limit) => steps[kind]({ before, limit }))
   },
 }

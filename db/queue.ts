@@ -4,6 +4,11 @@ import { DatabaseUnavailableError } from './unavailable.ts'
 export const PATIENCE = 5000
 /** How many acts of a kind wait at most for another process. */
 const MAX_WAITING = 5000
+/**
+ * How many acts run and are answered in one turn of the event loop: some milliseconds of work. More
+ * would make everybody else wait for longer than they save by sharing a commit.
+ */
+const MAX_BATCH = 64
 /** Between two tries, in milliseconds: it doubles from the one to the other. */
 const FIRST_DELAY = 5
 const LAST_DELAY = 100
@@ -18,7 +23,7 @@ export interface Waiting {
 
 /**
  * Acts in the order in which they were asked for. Those of one turn of the event loop are done
- * together when it ends. While another process holds the lock they are tried again from the event
+ * together when it ends, up to a number; the rest in the next turns. While another process holds the lock they are tried again from the event
  * loop, which serves everything else meanwhile.
  */
 export class Queue {
@@ -52,37 +57,44 @@ export class Queue {
     }
     return new Promise((resolve, reject) => {
       this.#waiting.push({ run, resolve, reject, deadline: performance.now() + patience })
-      if (this.#scheduled) return
-      this.#scheduled = true
-      setImmediate(() => this.run())
+      this.#schedule()
     })
   }
 
   /** Does what waits, or puts it off while another process holds the lock. */
   run(): void {
     this.#scheduled = false
-    const batch = this.#waiting
-    this.#waiting = []
+    const batch = this.#waiting.splice(0, MAX_BATCH)
     if (batch.length === 0) return
     try {
       this.#runTogether(batch)
       this.#delay = 0
     } catch (error) {
-      const isBusy = error instanceof DatabaseUnavailableError && error.reason === 'locked'
-      this.#putOff(isBusy ? batch : [], isBusy ? [] : batch, error)
+      const isLocked = error instanceof DatabaseUnavailableError && error.reason === 'locked'
+      if (isLocked) this.#putOff([...batch, ...this.#waiting], error)
+      else this.#refuse(batch, error)
     }
+    if (!this.isEmpty) this.#schedule()
   }
 
-  #putOff(batch: Waiting[], refused: Waiting[], error: unknown): void {
+  /** What has waited for long enough is refused; the rest keeps its order. */
+  #putOff(batch: Waiting[], error: unknown): void {
     const now = performance.now()
-    for (const each of batch) (each.deadline > now ? this.#waiting : refused).push(each)
-    if (this.#waiting.length === 0) this.#delay = 0
-    else {
-      this.#delay = Math.min(LAST_DELAY, this.#delay * 2 || FIRST_DELAY)
-      this.#scheduled = true
-      setTimeout(() => this.run(), this.#delay)
-    }
-    if (refused.length > 0) this.#onRefused(error, refused.length)
-    for (const { reject } of refused) reject(error)
+    this.#waiting = batch.filter(({ deadline }) => deadline > now)
+    this.#delay = this.isEmpty ? 0 : Math.min(LAST_DELAY, this.#delay * 2 || FIRST_DELAY)
+    const late = batch.filter(({ deadline }) => deadline <= now)
+    if (late.length > 0) this.#refuse(late, error)
+  }
+
+  #refuse(batch: Waiting[], error: unknown): void {
+    this.#onRefused(error, batch.length)
+    for (const { reject } of batch) reject(error)
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return
+    this.#scheduled = true
+    if (this.#delay > 0) setTimeout(() => this.run(), this.#delay)
+    else setImmediate(() => this.run())
   }
 }

@@ -18,10 +18,12 @@ export interface Resource {
   normal_uri: string
   name: string | null
   scopes: string[]
+  /** Whether clients that the operator did not register may ask for it. */
+  open_to: 'registered' | 'anyone'
   created_at: number
 }
 
-export type ResourceChange = Partial<Pick<Resource, 'name' | 'scopes'>>
+export type ResourceChange = Partial<Pick<Resource, 'name' | 'scopes' | 'open_to'>>
 
 const resourceById = statement<{ resource_id: string }>()((p) =>
   db.selectFrom('resources').selectAll().where('resource_id', '=', p.resource_id),

@@ -30,6 +30,7 @@ export type {
 export type { Client, ClientChange } from './clients.ts'
 export type { Event } from './events.ts'
 export type { Grant } from './grants.ts'
+export { type Expiring, expiring } from './maintenance.ts'
 export type { ReusePolicy } from './refresh-history.ts'
 export type { RememberedApproval } from './remembered-approvals.ts'
 export type { RemoteDocument } from './remote-documents.ts'
@@ -113,15 +114,21 @@ export async function openStore(databaseUrl: string, options?: OpenOptions) {
     agentKeys: bind(engine, agentKeys, ['remove']),
     agents: bind(engine, agents, ['update', 'delete', 'replaceSecret']),
     approvals: bind(engine, approvals, ['answer']),
-    authorizationRequests: bind(engine, authorizationRequests),
+    authorizationRequests: bind(engine, authorizationRequests, ['removeUnproved']),
     clientAssertions: bind(engine, clientAssertions),
-    clients: bind(engine, clients, ['update', 'delete', 'removeUnused', 'replaceSecret']),
+    clients: bind(engine, clients, [
+      'update',
+      'delete',
+      'removeUnused',
+      'removeUnproved',
+      'replaceSecret',
+    ]),
     events: bind(engine, events),
     grants: bind(engine, grants, ['revoke', 'revokeAccessToken']),
     initialAccessTokens: bind(engine, initialAccessTokens, ['delete']),
     maintenance: bind(engine, maintenance, keysOf(maintenance.writes)),
     policies: bind(engine, policies, ['changeOfAgent', 'changeOfClient']),
-    remoteDocuments: bind(engine, remoteDocuments),
+    remoteDocuments: bind(engine, remoteDocuments, ['removeUnproved']),
     resources: bind(engine, resources, ['update', 'delete', 'replaceSecret']),
     signingKeys: bind(engine, signingKeys, ['succeed']),
     /** Changes whenever another process has written to the database. */

@@ -17,7 +17,8 @@ export interface Tables {
   approval_askings: ApprovalAskingRow
   approval_guesses: ApprovalGuessesRow
   remembered_approvals: RememberedApprovalRow
-  events: EventRow
+  /** The position orders the events of one second. */
+  events: EventRow & { position: number }
   client_assertions: { client_id: string; jti: string; expires_at: number }
   remote_documents: RemoteDocumentRow
   initial_access_tokens: InitialAccessTokenRow
@@ -43,6 +44,8 @@ export interface ClientRow {
   jwks: string | null
   jwks_uri: string | null
   application_type: string | null
+  /** 1 where agents may poll the code of a request that no browser opened, else 0. */
+  legacy_polling: number
   /** Who registered it: `operator`, itself (`dynamic`), or its metadata document (`document`). */
   origin: string
   /** SHA-256 of the token with which a client that registered itself changes its registration. */
@@ -51,6 +54,8 @@ export interface ClientRow {
   in_use_at: number | null
   /** JSON object of what the operator changed on a client that he did not register, by column. */
   operator_change: string | null
+  /** When a stranger's client goes that no agent has signed in to; null when one has. */
+  unproved_until: number | null
   created_at: number
   disabled_at: number | null
   /** Tokens without a grant that were issued up to then are dead. */
@@ -65,6 +70,8 @@ export interface RemoteDocumentRow {
   /** Until when it is not fetched again. */
   fresh_until: number
   expires_at: number
+  /** When it goes unless it is of a client that an agent has signed in to; null when it is. */
+  unproved_until: number | null
 }
 
 /** What allows somebody to register a client. */
@@ -113,6 +120,8 @@ export interface AuthorizationRequestRow {
   code_challenge: string
   /** SHA-256 of the cookie of the browser that opened it; null when no browser did. */
   browser_hash: string | null
+  /** The network address of whoever opened it; null on rows from before it was kept. */
+  opened_from: string | null
   created_at: number
   expires_at: number
   /** The grant that the agent's authentication made. */
@@ -158,6 +167,8 @@ export interface ResourceRow {
   name: string | null
   /** JSON array of strings. */
   scopes: string
+  /** Who may ask for it: clients that the operator registered, or strangers too. */
+  open_to: 'registered' | 'anyone'
   created_at: number
 }
 
@@ -209,6 +220,8 @@ export interface ApprovalRow {
   deliver: 'agent' | null
   /** How the agent proved itself. */
   method: string
+  /** The network address from which it did; null on rows from before it was kept. */
+  address: string | null
   /** The code's HMAC under a key that the database does not hold; null where no code was made. */
   code_hash: string | null
   /** How many codes the agent may still try with its proof. */

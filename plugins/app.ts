@@ -7,10 +7,13 @@ import Fastify, {
 import authenticate from './agent/authenticate.ts'
 import checkStatus from './agent/check-status.ts'
 import verify2fa from './agent/verify-2fa.ts'
+import { normalAddress } from './core/callers/network.ts'
 import type { Clock } from './core/clock.ts'
 import core from './core/core.ts'
 import { issuerPath } from './core/documents/metadata.ts'
-import { sendClientError, sendError } from './core/http/errors.ts'
+import { watchConnections } from './core/http/connections.ts'
+import { OAuthError, sendError } from './core/http/errors.ts'
+import { assertHost } from './core/http/host.ts'
 import { LogStream } from './core/http/log-stream.ts'
 import { parseParameters } from './core/http/parameters.ts'
 import type { Network } from './core/registry/fetch-document.ts'
@@ -58,6 +61,9 @@ const MAX_HEADER_BYTES = 16 * 1024
 /** How long a request may take to arrive, in milliseconds. */
 const REQUEST_TIMEOUT = 30_000
 
+/** How late that may be noticed, in milliseconds. */
+const TIMEOUT_PRECISION = 1000
+
 export interface BuildOptions {
   /** The time to go by instead of the system's. */
   clock?: Clock
@@ -103,11 +109,21 @@ export async function buildApp(
       },
     },
     forceCloseConnections: 'idle',
+    return503OnClosing: false,
     requestTimeout: REQUEST_TIMEOUT,
+    http: {
+      headersTimeout: REQUEST_TIMEOUT,
+      connectionsCheckingInterval: TIMEOUT_PRECISION,
+      // Node's own refusal has no body; `assertHost` takes its place.
+      requireHostHeader: false,
+    },
     frameworkErrors: sendError,
-    clientErrorHandler: sendClientError,
   })
-  app.addHook('onClose', async () => logStream.flushSync?.())
+  if (logStream instanceof LogStream) {
+    app.addHook('onClose', () => logStream.flush())
+    logStream.onRecovered = (dropped) => app.log.warn({ dropped }, 'log lines were dropped')
+  } else app.addHook('onClose', async () => logStream.flushSync?.())
+  watchConnections(app)
   let closing = false
   app.addHook('preClose', async () => {
     closing = true
@@ -124,7 +140,7 @@ export async function buildApp(
         route: request.routeOptions.url,
         status: reply.statusCode,
         milliseconds: Math.round(reply.elapsedTime),
-        address: request.ip,
+        address: normalAddress(request.ip),
       },
       'answered',
     )
@@ -135,6 +151,12 @@ export async function buildApp(
     network: options.network,
     existingDatabase: options.existingDatabase,
     createBlank: () => Fastify({ exposeHeadRoutes: false }),
+  })
+  app.addHook('onRequest', (request, _reply, done) => {
+    assertHost(request.raw)
+    if (!closing) return done()
+    const headers = { 'retry-after': '1' }
+    throw new OAuthError('temporarily_unavailable', 'The server is closing, try again', { headers })
   })
   for (const endpoint of options.endpoints ?? endpoints) await app.register(endpoint)
   await app.ready()

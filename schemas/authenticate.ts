@@ -1,5 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { FormPost } from './check-status.ts'
+import { NameText } from './name.ts'
+import { SignInDescription } from './sign-in-description.ts'
 
 /**
  * Six digits, as people and models write them: spaces are free, a number stands for its six digits
@@ -35,12 +37,7 @@ export const AuthenticateBody = Type.Object({
       description: 'In place of the secret, a JWT signed by a registered key of the agent',
     }),
   ),
-  model: Type.String({
-    minLength: 1,
-    maxLength: 255,
-    pattern: '^[^\\u0000-\\u001f\\u007f]*$',
-    description: 'The language model that acts, by its usual name',
-  }),
+  model: NameText('The language model that acts, by its usual name'),
   deliver: Type.Optional(
     Type.Literal('agent', {
       description: 'Gives the callback URL to the agent in this answer, and to nobody else',
@@ -82,5 +79,6 @@ export const ApprovalRequired = Type.Object({
       'When the owner was mailed a code, in epoch seconds; null when there is none, and the operator answers',
   }),
   message: Type.String(),
+  sign_in: SignInDescription,
 })
 export type ApprovalRequired = Static<typeof ApprovalRequired>

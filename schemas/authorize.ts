@@ -1,5 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { ResourceParameter } from './resource.ts'
+import { SignInDescription } from './sign-in-description.ts'
 
 /** Known good before anything is redirected (RFC 6749 section 4.1.2.1). */
 const AuthorizeTarget = Type.Object({
@@ -41,24 +42,16 @@ export const AuthorizeQuery = Type.Composite([
 export type AuthorizeQuery = Static<typeof AuthorizeQuery>
 
 /** What an agent without a browser needs to know of a request it opened. */
-export const AuthorizationRequestFacts = Type.Object({
-  request_id: Type.String(),
-  issuer: Type.String(),
-  client_id: Type.String(),
-  client_name: Type.String(),
-  client_host: Type.Optional(
-    Type.String({ description: 'Whose metadata document the client_id is' }),
-  ),
-  client_origin: Type.Union(
-    [Type.Literal('operator'), Type.Literal('dynamic'), Type.Literal('document')],
-    { description: 'Who registered it: the operator, it itself, or its metadata document' },
-  ),
-  redirect_host: Type.String(),
-  scope: Type.String(),
-  resource: Type.Array(Type.String(), { description: 'The APIs that the tokens are for' }),
-  expires_in: Type.Integer({ description: 'Seconds' }),
-  authenticate_endpoint: Type.String(),
-  check_status_endpoint: Type.String(),
-  agent_authentication_methods: Type.Array(Type.String()),
-})
+export const AuthorizationRequestFacts = Type.Composite([
+  SignInDescription,
+  Type.Object({
+    request_id: Type.String(),
+    issuer: Type.String(),
+    resource: Type.Array(Type.String(), { description: 'The URIs of the APIs' }),
+    expires_in: Type.Integer({ description: 'Seconds' }),
+    authenticate_endpoint: Type.String(),
+    check_status_endpoint: Type.String(),
+    agent_authentication_methods: Type.Array(Type.String()),
+  }),
+])
 export type AuthorizationRequestFacts = Static<typeof AuthorizationRequestFacts>

@@ -25,7 +25,13 @@ export const CheckStatusResponse = Type.Object({
     Type.Literal('error'),
   ]),
   error: Type.Optional(
-    Type.Union([Type.Literal('request_expired'), Type.Literal('access_denied')]),
+    Type.Union([
+      Type.Literal('request_expired'),
+      Type.Literal('access_denied'),
+      Type.Literal('unauthorized_client', {
+        description: 'Signed in, but the code goes to the agent in its own answer alone',
+      }),
+    ]),
   ),
   error_description: Type.Optional(Type.String()),
   deliver: Type.Optional(

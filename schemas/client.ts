@@ -1,5 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox'
-import { isLoopback } from './uri.ts'
+import { isLoopback, parseUri } from './uri.ts'
 
 /** RFC 7517 section 5. */
 export const JsonWebKeySet = Type.Object({
@@ -36,20 +36,28 @@ export type ClientMetadataDocument = Static<typeof ClientMetadataDocument>
 
 /**
  * What is wrong with a redirect URI, in one sentence; undefined when nothing is. Complete, without
- * fragment or wildcard, https except on the loopback (RFC 6749 section 3.1.2, RFC 9700 section 2.1).
+ * fragment or wildcard, https except on the loopback (RFC 6749 section 3.1.2, RFC 9700 section 2.1),
+ * and spelled so that every parser finds the same host in it.
  */
 export function redirectUriProblem(uri: string): string | undefined {
-  if (!URL.canParse(uri)) return `The redirect URI ${uri} is not an absolute URL.`
-  const url = new URL(uri)
-  if (uri.includes('#')) return `The redirect URI ${uri} must not have a fragment.`
-  if (uri.includes('*')) return `The redirect URI ${uri} must not have a wildcard.`
-  if (url.username || url.password) return `The redirect URI ${uri} must not have a user.`
-  if (/[^\x21-\x7e]/.test(uri))
-    return `The redirect URI ${uri} has a character that needs encoding.`
-  if (url.protocol === 'https:') return undefined
-  if (url.protocol === 'http:' && isLoopback(url.hostname)) return undefined
-  return `The redirect URI ${uri} must be https, or http on localhost or a loopback address.`
+  if (uri.length > 2048) return 'A redirect URI must have at most 2048 characters.'
+  if (!URL.canParse(uri)) return 'A redirect URI must be an absolute URL.'
+  const { protocol, username, password } = new URL(uri)
+  if (uri.includes('#')) return 'A redirect URI must not have a fragment.'
+  if (uri.includes('*')) return 'A redirect URI must not have a wildcard.'
+  if (username || password) return 'A redirect URI must not have a user.'
+  if (/[^\x21-\x7e]/.test(uri)) {
+    return 'A redirect URI must not have a character that needs encoding.'
+  }
+  if (protocol !== 'https:' && protocol !== 'http:') return NEEDS_TLS
+  const url = parseUri(uri)
+  if (url === undefined) {
+    return 'A redirect URI must be written in its normal form: lower-case host, no default port, no dot segments, no backslash.'
+  }
+  return protocol === 'http:' && !isLoopback(url.hostname) ? NEEDS_TLS : undefined
 }
+
+const NEEDS_TLS = 'A redirect URI must be https, or http on localhost or a loopback address.'
 
 /**
  * Whether a requested redirect URI is a registered one: the same string, except that the port of a
@@ -66,8 +74,10 @@ export function redirectHost(redirect_uri: string): string {
   return new URL(redirect_uri).host
 }
 
-const loopback = /^(http:\/\/(?:localhost|127\.0\.0\.1|\[::1\]))(?::\d{1,5})?(?=[/?]|$)/
-
 function loopbackWithoutPort(uri: string): string | undefined {
-  return loopback.test(uri) && URL.canParse(uri) ? uri.replace(loopback, '$1') : undefined
+  const url = parseUri(uri)
+  if (url?.protocol !== 'http:' || !isLoopback(url.hostname)) return undefined
+  const { origin } = url
+  url.port = ''
+  return url.origin + uri.slice(origin.length)
 }

@@ -33,10 +33,13 @@ export const AgentPolicy = Type.Composite(
             'The sites that the operator registered, any site, or the allowed ones alone; with registered and ask, the owner’s approval for every other one',
         },
       ),
-      allowed_sites: Type.Array(Type.String({ pattern: '^[\\x21-\\x7e]{1,2048}$' }), {
-        maxItems: 1000,
-        description: 'By client_id or by redirect host',
-      }),
+      allowed_sites: Type.Array(
+        Type.String({ pattern: '^[^\\s\\u0000-\\u001f\\u007f]{1,2048}$' }),
+        {
+          maxItems: 1000,
+          description: 'By client_id or by redirect host',
+        },
+      ),
       remember_sites: Type.Boolean({
         description: 'Whether what the owner approved is allowed from then on, and nothing more',
       }),

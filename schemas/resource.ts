@@ -6,6 +6,10 @@ export const ResourceParameter = Type.Union([Type.String(), Type.Array(Type.Stri
 })
 export type ResourceParameter = Static<typeof ResourceParameter>
 
+/** Who may ask for an API: clients that the operator registered, or strangers too. */
+export const OPEN_TO = ['registered', 'anyone'] as const
+export type OpenTo = (typeof OPEN_TO)[number]
+
 /**
  * The form in which resource URIs are compared: that of the WHATWG URL standard, so that a bare
  * origin is the same with and without its slash. Undefined for what is no absolute URI or has a

@@ -1,4 +1,7 @@
-/** Whether a URL's `hostname` names this very machine (RFC 8252 section 7.3, and `localhost`). */
+/**
+ * Whether a URL's `hostname` names this very machine: all of 127.0.0.0/8, `[::1]` and `localhost`
+ * (RFC 8252 section 7.3). The one notion of a loopback in this server.
+ */
 export function isLoopback(hostname: string): boolean {
   return hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d{1,3}){3}$/.test(hostname)
 }
@@ -7,15 +10,20 @@ export function isLoopback(hostname: string): boolean {
 const rfc3986 =
   /^[a-z][a-z0-9+.-]*:(\/\/\[[0-9a-f:.]+\])?(?:[\w.~:/?#@!$&'()*+,;=-]|%[0-9a-f]{2})*$/i
 
+/** A host name that every parser accepts, or an IPv6 address. */
+const plainHost = /^([a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:]+\])$/
+
 /**
  * An absolute URI that every parser reads alike: written with the characters of RFC 3986 and in the
- * one form that the WHATWG URL standard gives it, but for the slash of a bare origin. Undefined for
- * any other text, such as `https://shop.example\@evil.example/`, which has two hosts.
+ * one form that the WHATWG URL standard gives it, but for the slash of a bare origin; without a
+ * user. Undefined for any other text, such as `https://shop.example\@evil.example/`, in which some
+ * parsers find the one host and some the other.
  */
 export function parseUri(text: string): URL | undefined {
   if (text.length > 2048 || !rfc3986.test(text) || !URL.canParse(text)) return undefined
   const url = new URL(text)
-  if (url.hostname.endsWith('.')) return undefined
+  if (url.username !== '' || url.password !== '') return undefined
+  if (url.hostname !== '' && !plainHost.test(url.hostname)) return undefined
   return url.href === text || url.href === `${text}/` ? url : undefined
 }
 

@@ -17,11 +17,20 @@ import type { TokenResponse } from '../schemas/token.ts'
 /** A clock that only moves when it is told to. */
 export class TestClock implements Clock {
   #now = 1_800_000_000
+  #monotonic = 0
   now(): number {
     return this.#now
   }
-  /** In seconds. */
+  monotonic(): number {
+    return this.#monotonic
+  }
+  /** Lets time pass, in seconds. */
   advance(seconds: number): void {
+    this.#now += seconds
+    this.#monotonic += seconds
+  }
+  /** Sets the system's time ahead or, with a negative number, back, while no time passes. */
+  jump(seconds: number): void {
     this.#now += seconds
   }
   /** Sets it back, as an administrator or a virtual machine does. In seconds. */

@@ -6,11 +6,16 @@ import { newId } from '../../plugins/core/crypto/secrets.ts'
 import { serve } from '../calls.ts'
 import { commonHandlers, REDIRECT_URI, type Site } from './server.ts'
 
-/** Ours, with its default settings on a database file. */
+/** Ours, on a database file. */
 const [directory = '.'] = process.argv.slice(2)
 const file = join(directory, 'auth-agent.db')
 
-const app = await buildApp({ DATABASE_URL: `sqlite:${file}` })
+// The load comes from one address.
+const app = await buildApp({
+  DATABASE_URL: `sqlite:${file}`,
+  PENDING_REQUESTS: 100_000,
+  PENDING_REQUESTS_PER_NETWORK: 12_000,
+})
 const origin = await app.listen({ host: '127.0.0.1', port: 0 })
 const grantTypes = (await app.metadata.document()).grant_types_supported as string[]
 await app.registration.createResource({ uri: 'https://api.example/v1', scopes: ['read'] })

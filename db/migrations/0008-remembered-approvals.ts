@@ -16,6 +16,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     .addColumn('model', 'text', (column) => column.notNull())
     .addColumn('deliver', 'text')
     .addColumn('method', 'text', (column) => column.notNull())
+    .addColumn('address', 'text')
     .addColumn('code_hash', 'text')
     .addColumn('tries_left', 'integer', (column) => column.notNull())
     .addColumn('unproved_tries_left', 'integer', (column) => column.notNull())
@@ -29,9 +30,9 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     .addPrimaryKeyConstraint('approvals_pk', ['request_id', 'agent_id'])
     .execute()
   // Whether their mail was accepted is not known: it is sent again when the agent comes back.
-  await sql`INSERT INTO new_approvals (request_id, agent_id, model, deliver, method, code_hash,
+  await sql`INSERT INTO new_approvals (request_id, agent_id, model, deliver, method, address, code_hash,
       tries_left, unproved_tries_left, status, remember, mails_left, created_at, expires_at)
-    SELECT request_id, agent_id, model, deliver, method, NULL,
+    SELECT request_id, agent_id, model, deliver, method, address, NULL,
       tries_left, tries_left, status, remember, 3, created_at, expires_at FROM approvals`.execute(
     db,
   )

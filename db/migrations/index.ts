@@ -5,8 +5,12 @@ import * as resources from './0003-resources.ts'
 import * as registeredClients from './0004-registered-clients.ts'
 import * as agentPolicies from './0005-agent-policies.ts'
 import * as fewerPages from './0006-fewer-pages.ts'
+import * as signInFacts from './0007-sign-in-facts.ts'
 import * as rememberedApprovals from './0008-remembered-approvals.ts'
+import * as legacyPolling from './0009-legacy-polling.ts'
+import * as unprovedRows from './0010-unproved-rows.ts'
 import * as operatorChange from './0012-operator-change.ts'
+import * as orderOfEvents from './0014-order-of-events.ts'
 import * as heartbeat from './0015-heartbeat.ts'
 import * as refreshHistory from './0016-refresh-history.ts'
 
@@ -18,8 +22,12 @@ export const migrations: Record<string, Migration> = {
   '0004-registered-clients': registeredClients,
   '0005-agent-policies': agentPolicies,
   '0006-fewer-pages': fewerPages,
+  '0007-sign-in-facts': signInFacts,
   '0008-remembered-approvals': rememberedApprovals,
+  '0009-legacy-polling': legacyPolling,
+  '0010-unproved-rows': unprovedRows,
   '0012-operator-change': operatorChange,
+  '0014-order-of-events': orderOfEvents,
   '0015-heartbeat': heartbeat,
   '0016-refresh-history': refreshHistory,
 }

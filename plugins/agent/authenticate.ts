@@ -7,7 +7,8 @@ import {
   AuthenticateResponse,
   toDigits,
 } from '../../schemas/authenticate.ts'
-import { redirectHost } from '../../schemas/client.ts'
+import type { SignInDescription } from '../../schemas/sign-in-description.ts'
+import { isSameHost, isSite } from '../../schemas/site.ts'
 import {
   AGENT_AUTHENTICATION_METHODS,
   readAgentCredentials,
@@ -15,6 +16,7 @@ import {
 import type { AuthorizationRequestState } from '../core/core.ts'
 import { OAuthError } from '../core/http/errors.ts'
 import { AGENT_KEY_ALGS } from '../core/registry/agent-keys.ts'
+import { readName } from '../core/registry/names.ts'
 
 /**
  * POST /api/agent/authenticate: an agent proves itself and so authenticates an authorization
@@ -56,7 +58,8 @@ const authenticate: FastifyPluginAsyncTypebox = async (app) => {
       },
     },
     async (request, reply): Promise<AuthenticateResponse | ApprovalRequired> => {
-      const { request_id, model, deliver = null } = request.body
+      const { request_id, deliver = null } = request.body
+      const model = readName('model', request.body.model)
       const { ip: address } = request
       const code = toDigits(request.body.approval_code)
       reply.header('cache-control', 'no-store')
@@ -68,18 +71,22 @@ const authenticate: FastifyPluginAsyncTypebox = async (app) => {
       const signIn = { request_id, agent_id, model, deliver }
 
       const event = { event: 'sign_in', agent_id, client_id, model, method, address } as const
-      const permission = await app.audit.recordRefusals(event, async () => {
+      const { permission, description } = await app.audit.recordRefusals(event, async (tell) => {
         await app.authenticateAgent(credentials, pending, address)
-        assertExpected(request.body, pending, agent_id)
-        const decision = await app.policies.decide(signIn, pending)
-        if (decision === 'allowed') return 'allowed'
+        const description = await app.describeSignIn(pending, { ...signIn, address })
+        tell(description)
+        assertExpected(request.body, pending, description, agent_id)
+        const decision = await app.policies.decide(signIn, pending, description)
+        if (decision === 'allowed') return { permission: decision, description }
         const { remember } = decision.ask
-        return await app.approvals.ask({ ...signIn, method, remember, address }, pending, code)
+        const asking = { ...signIn, method, remember, address }
+        const asked = await app.approvals.ask(asking, pending, description, code)
+        return { permission: asked, description }
       })
       if (typeof permission === 'object') return permission
 
       const amr = permission === 'allowed' ? method : `${method} approval`
-      const authentication = app.agentSignIn.prepare({ ...signIn, amr }, address)
+      const authentication = app.agentSignIn.prepare({ ...signIn, amr }, address, description)
       if (permission === 'allowed') {
         const result = await app.store.authorizationRequests.authenticate(authentication)
         return app.agentSignIn.conclude(authentication, result)
@@ -102,6 +109,7 @@ export default fp(authenticate, {
       'approvals',
       'audit',
       'authenticateAgent',
+      'describeSignIn',
       'metadata',
       'policies',
       'store',
@@ -111,26 +119,32 @@ export default fp(authenticate, {
 
 /**
  * A request that a page showed may be anybody's: the agent says which site it set out for, and
- * another one gets nothing. A website may say which agent it expects, too.
+ * another one gets nothing. A host alone means a client that this host is known to stand for. A
+ * website may say which agent it expects, too.
  */
 function assertExpected(
   {
     expected_client_id,
     expected_redirect_host,
   }: Pick<AuthenticateBody, 'expected_client_id' | 'expected_redirect_host'>,
-  { client_id, redirect_uri, hinted_agent_id }: AuthorizationRequestState,
+  { hinted_agent_id }: AuthorizationRequestState,
+  site: SignInDescription,
   agent_id: string,
 ): void {
   if (hinted_agent_id !== null && hinted_agent_id !== agent_id) {
     throw new OAuthError('access_denied', 'The website expects another agent (id_token_hint)')
   }
-  if (expected_client_id !== undefined && expected_client_id !== client_id) {
+  if (expected_client_id !== undefined && expected_client_id !== site.client_id) {
     throw new OAuthError('access_denied', 'The request is not of the expected_client_id')
   }
-  if (
-    expected_redirect_host !== undefined &&
-    expected_redirect_host.toLowerCase() !== redirectHost(redirect_uri)
-  ) {
+  if (expected_redirect_host === undefined) return
+  if (!isSameHost(expected_redirect_host, site.redirect_host)) {
     throw new OAuthError('access_denied', 'The request does not lead to the expected_redirect_host')
+  }
+  if (expected_client_id === undefined && !isSite(expected_redirect_host, site)) {
+    throw new OAuthError(
+      'access_denied',
+      'Nobody has checked that the client belongs to the expected_redirect_host: name it by its expected_client_id',
+    )
   }
 }

@@ -10,10 +10,11 @@ import { authorizationResponse } from '../core/sign-in/authorization-response.ts
 const MAX_WAIT = 25
 
 /**
- * GET /api/check-status: where an authorization request stands. The code goes to nobody but whoever
- * opened the request: a browser proves that with its cookie; something that was no browser, and so
- * keeps no cookie, by knowing the request id. Where the agent asked for the code to be delivered to
- * it alone, nobody gets it here.
+ * GET /api/check-status: where an authorization request stands. The code goes to the browser that
+ * opened the request, which proves it with its cookie. Where no browser did, the agent has the code
+ * in its own answer: here it goes only to the polling libraries that the operator allows for the
+ * client, since they prove nothing but that they know the request id. Where the agent asked for the
+ * code to be delivered to it alone, nobody gets it here.
  */
 const checkStatus: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
@@ -21,7 +22,8 @@ const checkStatus: FastifyPluginAsyncTypebox = async (app) => {
     {
       schema: {
         summary: 'Ask where an authorization request stands',
-        description: 'The code goes to nobody but whoever opened the request.',
+        description:
+          'The code goes to nobody but the browser that opened the request. Where none did, the agent has it in its own answer, unless the operator allows polling for the client.',
         tags: ['Agents'],
         querystring: CheckStatusQuery,
         response: { 200: CheckStatusResponse },
@@ -67,19 +69,19 @@ const checkStatus: FastifyPluginAsyncTypebox = async (app) => {
     if (found.deliver === 'agent') return { status: 'completed', deliver: 'agent' }
     if (found.redeemed_at !== null) return { status: 'completed' }
     if (code_expires_at <= now) return expired
-    if (!isOpener(found, request)) {
+    const { browser_hash, client_id } = found
+    if (browser_hash === null) {
+      const client = await app.store.clients.find(client_id)
+      if (client?.legacy_polling !== true) return notPolled
+    } else if (!app.browserCookie.matches(request, browser_hash)) {
       return { status: found.completed_at === null ? 'authenticated' : 'completed' }
     }
-    if (found.completed_at === null) await app.store.authorizationRequests.complete(request_id, now)
     const code = app.tokens.sealCode(request_id)
     const iss = app.settings.ISSUER
     const response = authorizationResponse(found, { code, state, iss })
-    if (found.browser_hash !== null) return { status: 'completed', ...response }
+    if (found.completed_at === null) await app.store.authorizationRequests.complete(request_id, now)
+    if (browser_hash !== null) return { status: 'completed', ...response }
     return { status: 'completed', ...response, code, state: state ?? undefined, redirect_uri }
-  }
-
-  function isOpener({ browser_hash }: AuthorizationRequestState, request: FastifyRequest): boolean {
-    return browser_hash === null || app.browserCookie.matches(request, browser_hash)
   }
 }
 
@@ -101,4 +103,12 @@ const denied: CheckStatusResponse = {
   status: 'error',
   error: 'access_denied',
   error_description: 'The sign-in was revoked',
+}
+
+/** What polling libraries take for a failure, with the way out for whoever reads it. */
+const notPolled: CheckStatusResponse = {
+  status: 'error',
+  error: 'unauthorized_client',
+  error_description:
+    'The agent is signed in and has the code: redirect_to in the answer of /api/agent/authenticate. It can be polled here only where the operator allows that for the client (auth-agent client update --legacy-polling yes)',
 }

@@ -5,6 +5,7 @@ import { VerifyBody } from '../../schemas/verify-2fa.ts'
 import { invalidCredentials, readAgentCredentials } from '../core/callers/agent-authentication.ts'
 import type { Approval, AuthorizationRequestState } from '../core/core.ts'
 import { OAuthError } from '../core/http/errors.ts'
+import { readName } from '../core/registry/names.ts'
 
 /**
  * POST /api/agent/verify-2fa: brings the code that the owner was sent, for libraries that do not send
@@ -40,12 +41,13 @@ const verify2fa: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (request, reply): Promise<AuthenticateResponse> => {
       const { request_id } = request.body
+      const body = { ...request.body, model: readName('model', request.body.model) }
       reply.header('cache-control', 'no-store')
       const pending = await app.agentSignIn.findPending(request_id)
-      const { agent_secret, agent_assertion } = request.body
+      const { agent_secret, agent_assertion } = body
       return agent_secret === undefined && agent_assertion === undefined
-        ? await verifyUnproved(request.body, pending, request.ip)
-        : await verifyProved(request.body, pending, request.ip)
+        ? await verifyUnproved(body, pending, request.ip)
+        : await verifyProved(body, pending, request.ip)
     },
   )
 
@@ -59,18 +61,21 @@ const verify2fa: FastifyPluginAsyncTypebox = async (app) => {
     const { agent_id, method } = credentials
     const { client_id } = pending
     const event = { event: 'approval', agent_id, client_id, model, method, address } as const
-    const approval = await app.audit.recordRefusals(event, async () => {
+    const { approval, description } = await app.audit.recordRefusals(event, async (tell) => {
       await app.authenticateAgent(credentials, pending, address)
       const approval = await app.approvals.find(request_id, agent_id)
       if (approval === undefined) throw notAsked()
       assertModel(approval, model)
-      await app.policies.decide(approval, pending)
-      return approval
+      const description = await app.describeSignIn(pending, { ...approval, address })
+      tell(description)
+      await app.policies.decide(approval, pending, description)
+      return { approval, description }
     })
     const signIn = { request_id, agent_id, model, deliver: approval.deliver }
     const authentication = app.agentSignIn.prepare(
       { ...signIn, amr: `${method} approval` },
       address,
+      description,
     )
     const result = await app.approvals.verify(authentication, code, { client_id, method })
     return app.agentSignIn.conclude(authentication, result)
@@ -108,11 +113,13 @@ const verify2fa: FastifyPluginAsyncTypebox = async (app) => {
     throw refusal
 
     async function signIn(approval: Approval): Promise<AuthenticateResponse> {
-      await app.policies.decide(approval, pending)
+      const description = await app.describeSignIn(pending, approval)
+      await app.policies.decide(approval, pending, description)
       const { agent_id, deliver, method } = approval
       const authentication = app.agentSignIn.prepare(
         { request_id, agent_id, model, deliver, amr: `${method} approval` },
         address,
+        description,
       )
       const result = await app.approvals.verifyUnproved(authentication, code, {
         client_id: pending.client_id,
@@ -138,6 +145,7 @@ export default fp(verify2fa, {
       'approvals',
       'audit',
       'authenticateAgent',
+      'describeSignIn',
       'metadata',
       'policies',
       'store',

@@ -1,10 +1,15 @@
 /** The one place that reads the time. Tests pass their own. */
 export interface Clock {
-  /** Whole seconds since the epoch. */
+  /** Whole seconds since the epoch. The system's time may be set: it can go back, or jump ahead. */
   now(): number
+  /** Seconds since some start, which only go forward and are never set. */
+  monotonic(): number
 }
 
-export const systemClock: Clock = { now: () => Math.floor(Date.now() / 1000) }
+export const systemClock: Clock = {
+  now: () => Math.floor(Date.now() / 1000),
+  monotonic: () => performance.now() / 1000,
+}
 
 /**
  * Whether less than `seconds` have passed since a time. One in the future is never recent: the clock

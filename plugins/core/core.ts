@@ -8,6 +8,7 @@ import { createAgentAuthentication } from './callers/agent-authentication.ts'
 import { createBearerAuthentication } from './callers/bearer.ts'
 import { createClientAuthentication } from './callers/client-authentication.ts'
 import { createResourceAuthentication } from './callers/resource-authentication.ts'
+import { Strangers } from './callers/strangers.ts'
 import { Throttle } from './callers/throttle.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { KeyManager } from './crypto/keys.ts'
@@ -21,8 +22,9 @@ import { SharedDocument } from './documents/shared-document.ts'
 import { BrowserCookie } from './http/browser-cookie.ts'
 import { installCors } from './http/cors.ts'
 import { installErrors } from './http/errors.ts'
+import { FaultLog } from './http/fault-log.ts'
 import { installJsonBodies, parseParameters } from './http/parameters.ts'
-import { startMaintenance } from './maintenance.ts'
+import { Maintenance } from './maintenance.ts'
 import { AgentKeys } from './registry/agent-keys.ts'
 import { ClientDocuments } from './registry/client-documents.ts'
 import { Clients } from './registry/clients.ts'
@@ -33,6 +35,7 @@ import type { Settings } from './settings.ts'
 import { type AgentSignIn, createAgentSignIn } from './sign-in/agent-sign-in.ts'
 import { Approvals } from './sign-in/approvals.ts'
 import { Audit } from './sign-in/audit.ts'
+import { createSignInDescription, type DescribeSignIn } from './sign-in/description.ts'
 import { Mailer } from './sign-in/mailer.ts'
 import { Policies } from './sign-in/policies.ts'
 import { RequestWatch } from './sign-in/request-watch.ts'
@@ -54,15 +57,18 @@ declare module 'fastify' {
     settings: Settings
     clock: Clock
     store: Store
+    faults: FaultLog
     keys: KeyManager
     secrets: Secrets
     throttle: Throttle
+    strangers: Strangers
     tokens: Tokens
     registration: Registration
     agentKeys: AgentKeys
     agentSignIn: AgentSignIn
     approvals: Approvals
     audit: Audit
+    describeSignIn: DescribeSignIn
     mailer: Mailer
     policies: Policies
     agentAssertions: AgentAssertions
@@ -74,6 +80,7 @@ declare module 'fastify' {
     /** Every endpoint in OpenAPI 3.1. */
     apiDocument: ReturnType<typeof createApiDocument>
     requestWatch: RequestWatch
+    maintenance: Maintenance
     browserCookie: BrowserCookie
     verifyPkce: typeof verifyPkce
     authenticateClient: ReturnType<typeof createClientAuthentication>
@@ -119,17 +126,21 @@ export default fp<CoreOptions>(
     app.decorate('settings', settings)
     app.decorate('clock', clock)
     app.decorate('store', store)
+    app.decorate('faults', new FaultLog())
+    app.addHook('onClose', async () => app.faults.close())
     app.decorate('keys', keys)
     app.decorate('secrets', new Secrets(clock))
     app.decorate('throttle', new Throttle(app.secrets, clock, settings))
+    app.decorate('strangers', new Strangers(store, clock, settings))
     app.decorate('tokens', new Tokens(keys, vault, clock, settings))
     const remoteDocuments = new RemoteDocuments(store, clock, app.log, network)
     app.addHook('onClose', () => remoteDocuments.close())
     app.decorate('remoteDocuments', remoteDocuments)
-    const clientDocuments = new ClientDocuments(store, remoteDocuments, clock, settings)
+    const clientDocuments = new ClientDocuments(app, remoteDocuments)
     app.decorate('clients', new Clients(store, clock, clientDocuments))
     app.decorate('registration', new Registration(app))
     app.decorate('audit', new Audit(app))
+    app.decorate('describeSignIn', createSignInDescription(app))
     app.decorate('mailer', new Mailer(settings))
     app.decorate('approvals', new Approvals(app, vault))
     app.decorate('policies', new Policies(app))
@@ -157,7 +168,9 @@ export default fp<CoreOptions>(
     await app.register(formbody, { parser: parseParameters })
     installJsonBodies(app)
     await installCors(app)
-    startMaintenance(app)
+    app.decorate('maintenance', new Maintenance(app))
+    app.maintenance.start()
+    app.addHook('preClose', () => app.maintenance.stop())
   },
   { name: 'core' },
 )

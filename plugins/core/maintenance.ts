@@ -1,48 +1,134 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
+import { type Expiring, expiring } from '../../db/store.ts'
 
-/** In milliseconds. */
+/** How often it works, in milliseconds. */
 const EVERY = 60_000
-/** Rows of a kind in one act, so that no answer waits long behind it. */
-const BATCH = 500
 /** Unused pages that are given back to the disk in one act. */
 const PAGES = 200
 /** For how many seconds what has expired can still be told from what never was. */
 const KEPT = 3600
+/** For how many seconds a request that no agent authenticated can still be told to have expired. */
+const UNPROVED_KEPT = 180
+/**
+ * For how many seconds after its expiry a token is still known to be revoked, or an assertion to be
+ * used: without that record it would be good again while the system's time is set back.
+ */
+const REFUSAL_KEPT = 4 * 3600
 /** For how many seconds an unused client is kept that its metadata document can make again. */
 const DOCUMENT_CLIENT_KEPT = 86_400
+/** By how many seconds the system's time may differ from the time that has passed. */
+const MAX_DRIFT = 60
+/** For how many milliseconds requests have the event loop between two acts, at the least. */
+const MIN_PAUSE = 1
 
-/** Removes what has expired, in small batches, and rotates the signing key when it is due. */
-export function startMaintenance(
-  app: Pick<FastifyInstance, 'addHook' | 'clock' | 'keys' | 'log' | 'settings' | 'store'>,
-): void {
-  async function maintain(): Promise<void> {
+interface Reading {
+  now: number
+  monotonic: number
+}
+
+/**
+ * Removes what has expired, and rotates the signing key when it is due. An act removes one kind for
+ * some milliseconds, and then requests have the database for as long as the act took. What is removed
+ * cannot come back when the system's time was wrong, so time counts here only as far as it has passed
+ * since the server started, and not at all for a while after it was set.
+ */
+export class Maintenance {
+  readonly #app: Pick<FastifyInstance, 'clock' | 'faults' | 'keys' | 'log' | 'settings' | 'store'>
+  readonly #started: Reading
+  #last: Reading
+  #timer: NodeJS.Timeout | undefined
+  #underWay: Promise<void> | undefined
+  #stopped = false
+
+  constructor(
+    app: Pick<FastifyInstance, 'clock' | 'faults' | 'keys' | 'log' | 'settings' | 'store'>,
+  ) {
+    this.#app = app
+    this.#started = this.#read()
+    this.#last = this.#started
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => void this.run(), EVERY)
+    this.#timer.unref()
+  }
+
+  /** Resolves when the act that is under way has ended. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    clearInterval(this.#timer)
+    await this.#underWay
+  }
+
+  /** Does what is due now; what is under way already is not done twice. */
+  run(): Promise<void> {
+    this.#underWay ??= this.#maintain().finally(() => {
+      this.#underWay = undefined
+    })
+    return this.#underWay
+  }
+
+  async #maintain(): Promise<void> {
+    const { clock, faults, keys, log } = this.#app
+    const reading = this.#read()
+    const jump = drift(this.#last, reading)
+    this.#last = reading
+    if (Math.abs(jump) > MAX_DRIFT) {
+      log.warn({ seconds: jump }, 'the system time was set; maintenance waits for its next turn')
+      return
+    }
+    const passed = this.#started.now + (reading.monotonic - this.#started.monotonic)
+    const now = Math.min(clock.now(), Math.floor(passed))
     try {
-      await app.keys.rotateWhenDue()
-      const now = app.clock.now()
-      const before = now - Math.max(KEPT, app.settings.ACCESS_TOKEN_TTL)
-      const events_before = now - app.settings.AUDIT_RETENTION
-      while (await app.store.maintenance.sweep({ before, events_before, limit: BATCH }));
-      for (const [origin, kept] of [
-        ['dynamic', app.settings.UNUSED_CLIENT_TTL],
-        ['document', DOCUMENT_CLIENT_KEPT],
-      ] as const) {
-        const unused = { origin, before: now - kept, now, limit: BATCH }
-        while (await app.store.clients.removeUnused(unused));
-      }
-      while (await app.store.reclaim(PAGES));
+      await keys.rotateWhenDue(now)
+      await this.#removeExpired(now)
     } catch (error) {
-      app.log.error({ err: error }, 'maintenance failed')
+      faults.report(log, error, 'maintenance failed')
     }
   }
-  let underWay: Promise<void> | undefined
-  const timer = setInterval(() => {
-    underWay ??= maintain().finally(() => {
-      underWay = undefined
-    })
-  }, EVERY)
-  timer.unref()
-  app.addHook('preClose', async () => {
-    clearInterval(timer)
-    await underWay
-  })
+
+  async #removeExpired(now: number): Promise<void> {
+    const { settings, store } = this.#app
+    const before = now - Math.max(KEPT, settings.ACCESS_TOKEN_TTL)
+    const unproved = now - UNPROVED_KEPT
+    await this.#repeat(() => store.authorizationRequests.removeUnproved(unproved))
+    await this.#repeat(() => store.clients.removeUnproved(now))
+    await this.#repeat(() => store.remoteDocuments.removeUnproved(now))
+    const exceptions: Partial<Record<Expiring, number>> = {
+      events: now - settings.AUDIT_RETENTION,
+      revokedAccessTokens: now - REFUSAL_KEPT,
+      clientAssertions: now - REFUSAL_KEPT,
+      agentAssertions: now - REFUSAL_KEPT,
+    }
+    for (const kind of expiring) {
+      await this.#repeat(() => store.maintenance.sweep(kind, exceptions[kind] ?? before))
+    }
+    for (const [origin, kept] of [
+      ['dynamic', settings.UNUSED_CLIENT_TTL],
+      ['document', DOCUMENT_CLIENT_KEPT],
+    ] as const) {
+      await this.#repeat(() => store.clients.removeUnused({ origin, before: now - kept, now }))
+    }
+    await this.#repeat(() => store.reclaim(PAGES))
+  }
+
+  /** Repeats an act while it tells that there may be more to do, with pauses as long as the acts. */
+  async #repeat(act: () => Promise<boolean>): Promise<void> {
+    for (let more = true; more && !this.#stopped; ) {
+      const began = performance.now()
+      more = await act()
+      await sleep(Math.max(MIN_PAUSE, performance.now() - began))
+    }
+  }
+
+  #read(): Reading {
+    const { clock } = this.#app
+    return { now: clock.now(), monotonic: clock.monotonic() }
+  }
+}
+
+/** By how many seconds the system's time has gone ahead of the time that has passed. */
+function drift(from: Reading, to: Reading): number {
+  return Math.round(to.now - from.now - (to.monotonic - from.monotonic))
 }

@@ -1,7 +1,8 @@
 import { isIP } from 'node:net'
 import { type Static, Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
-import { isLoopback, normalHostPattern } from '../../schemas/uri.ts'
+import { parseSender } from '../../schemas/mailbox.ts'
+import { isLoopback, normalHost, normalHostPattern } from '../../schemas/uri.ts'
 
 /** Every algorithm that tokens can be signed with. */
 export const SIGNING_ALGS = ['ES256', 'RS256', 'EdDSA']
@@ -112,10 +113,12 @@ export const Settings = Type.Object({
     Type.String({
       pattern: '^smtps?://',
       description:
-        'The mail server that approvals are asked by, `smtp://` or `smtps://` and user:password@host:port',
+        'The mail server that approvals are asked by, `smtp://` or `smtps://` and user:password@host:port; with `smtp://` STARTTLS is required, but for a server on this machine or with `?requireTLS=false`',
     }),
   ),
-  MAIL_FROM: Type.Optional(Type.String({ pattern: '@', description: 'The sender of these mails' })),
+  MAIL_FROM: Type.Optional(
+    Type.String({ description: 'The sender of these mails: an address, or `Name <address>`' }),
+  ),
   THROTTLE_FAILURES: Type.Integer({
     minimum: 1,
     maximum: 1_000_000,
@@ -124,6 +127,31 @@ export const Settings = Type.Object({
       'How often one network may fail to prove to be one agent or client; ten times as often in all',
   }),
   THROTTLE_WINDOW: Seconds(900, 'For how long failures count'),
+  PENDING_REQUESTS: Type.Integer({
+    minimum: 1,
+    maximum: 10_000_000,
+    default: 20_000,
+    description: 'How many authorization requests may wait for an agent at once',
+  }),
+  PENDING_REQUESTS_PER_NETWORK: Type.Integer({
+    minimum: 1,
+    maximum: 10_000_000,
+    default: 500,
+    description: 'How many of them one address may have opened; wider networks some times as many',
+  }),
+  UNPROVED_CLIENTS: Type.Integer({
+    minimum: 1,
+    maximum: 1_000_000,
+    default: 2000,
+    description: "How many strangers' clients may wait for their first sign-in, an hour each",
+  }),
+  UNPROVED_CLIENTS_PER_NETWORK: Type.Integer({
+    minimum: 1,
+    maximum: 1_000_000,
+    default: 50,
+    description:
+      'How many of them one address may bring in an hour; wider networks some times as many',
+  }),
   AUDIT_RETENTION: Seconds(7_776_000, 'How long the audit trail keeps an event'),
 })
 
@@ -157,8 +185,9 @@ export function completeSettings(given: Partial<Settings>): Settings {
     problems.set('ENCRYPTION_KEY', 'ENCRYPTION_KEY: must be 32 bytes in base64url, base64 or hex')
   }
   if (!problems.has('SMTP_URL')) {
-    const problem = mailProblem(settings)
-    if (problem) problems.set('SMTP_URL', problem)
+    for (const [name, problem] of Object.entries(mailProblems(settings))) {
+      if (problem !== undefined) problems.set(name, `${name}: ${problem}`)
+    }
   }
   const strangers = settings.TRUST_PROXY?.split(',').filter((part) => !isNetwork(part.trim())) ?? []
   if (strangers.length > 0) {
@@ -236,10 +265,43 @@ function issuerProblem(issuer: string): string | undefined {
   return undefined
 }
 
-function mailProblem({ SMTP_URL, MAIL_FROM }: Settings): string | undefined {
-  if (SMTP_URL === undefined) return undefined
-  if (!URL.canParse(SMTP_URL)) return 'SMTP_URL: must be a URL'
-  return MAIL_FROM === undefined ? 'MAIL_FROM: is needed with SMTP_URL' : undefined
+function mailProblems({
+  SMTP_URL,
+  MAIL_FROM,
+}: Settings): Record<'SMTP_URL' | 'MAIL_FROM', string | undefined> {
+  return {
+    SMTP_URL:
+      SMTP_URL === undefined ? MAIL_FROM && 'is needed with MAIL_FROM' : smtpUrlProblem(SMTP_URL),
+    MAIL_FROM:
+      MAIL_FROM === undefined ? SMTP_URL && 'is needed with SMTP_URL' : senderProblem(MAIL_FROM),
+  }
+}
+
+function smtpUrlProblem(text: string): string | undefined {
+  // Parsers differ in what they make of a backslash or space.
+  if (!URL.canParse(text) || /[\s\\]/.test(text)) return 'must be a URL'
+  const { hostname, username, password } = new URL(text)
+  if (normalHost(hostname) === undefined) return 'must name a host'
+  if ((username === '') !== (password === '')) return 'must have a user with a password, or neither'
+  if (!isPercentEncoded(username) || !isPercentEncoded(password)) {
+    return 'must have percent-encoding in user and password, such as %25 for %'
+  }
+  return undefined
+}
+
+function senderProblem(text: string): string | undefined {
+  return parseSender(text) === undefined
+    ? 'must be one e-mail address, or a name and <address>'
+    : undefined
+}
+
+function isPercentEncoded(text: string): boolean {
+  try {
+    decodeURIComponent(text)
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** An address, a network in CIDR notation, or one of the names that Fastify knows. */

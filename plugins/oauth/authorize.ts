@@ -4,27 +4,33 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { AuthorizationRequestFacts, AuthorizeQuery } from '../../schemas/authorize.ts'
-import { matchesRedirectUri, redirectHost } from '../../schemas/client.ts'
+import { matchesRedirectUri } from '../../schemas/client.ts'
 import { PROMPTS, RESPONSE_MODES } from '../../schemas/openid.ts'
 import { IDENTITY_SCOPES, scopeWords } from '../../schemas/scope.ts'
 import { AGENT_AUTHENTICATION_METHODS } from '../core/callers/agent-authentication.ts'
 import type { Client } from '../core/core.ts'
 import { newId } from '../core/crypto/secrets.ts'
-import { OAuthError, sendError, toOAuthError } from '../core/http/errors.ts'
-import { findTarget, type Target } from '../core/registry/resources.ts'
-import { authorizationResponse } from '../core/sign-in/authorization-response.ts'
+import { logError, OAuthError, sendError, toOAuthError } from '../core/http/errors.ts'
+import { findTarget, storedResources, type Target } from '../core/registry/resources.ts'
+import { assertRedirectUri, authorizationResponse } from '../core/sign-in/authorization-response.ts'
+import { describe } from '../core/sign-in/description.ts'
 import { errorPage } from '../pages/error.ts'
 import { formPostPage } from '../pages/form-post.ts'
 import { pageHeaders } from '../pages/layout.ts'
+import { refusalPage } from '../pages/refusal.ts'
 import { waitingPage } from '../pages/waiting.ts'
 
+/** What a website may have kept with its request, in bytes. */
+const MAX_STATE_AND_NONCE = 4096
+
 /**
- * GET /authorize: opens an authorization request and shows the page that waits for an agent (RFC
- * 6749 section 4.1.1, with PKCE S256 always, RFC 7636). Nothing is redirected until the client and
- * the redirect URI are known good; after that, errors go to the redirect URI (section 4.1.2.1). Of
- * OpenID Connect (Core section 3.1.2.1), `max_age` and every `prompt` but `none` are met by nature,
- * since an agent authenticates afresh each time; `login_hint`, `display`, `ui_locales`, `acr_values`
- * and `claims` are accepted and change nothing.
+ * GET and POST /authorize: opens an authorization request and shows the page that waits for an agent
+ * (RFC 6749 section 4.1.1, with PKCE S256 always, RFC 7636). Nothing is redirected until the client
+ * and the redirect URI are known good; after that, errors go to the redirect URI (section 4.1.2.1) of
+ * a client that the operator registered. Those of others are shown, and the person may follow the
+ * link (RFC 9700 section 4.11.2). Of OpenID Connect (Core section 3.1.2.1), `max_age` and every
+ * `prompt` but `none` are met by nature, since an agent authenticates afresh each time; `login_hint`,
+ * `display`, `ui_locales`, `acr_values` and `claims` are accepted and change nothing.
  */
 const authorize: FastifyPluginAsyncTypebox = async (app) => {
   app.metadata.advertise({
@@ -54,8 +60,9 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
 
   app.setErrorHandler((error, request, reply) => {
     if (wantsJson(request)) return sendError(error, request, reply)
-    const { status, message, headers } = toOAuthError(error)
-    if (status >= 500) request.log.error({ err: error }, message)
+    const refusal = toOAuthError(error)
+    logError(refusal, request)
+    const { status, message, headers } = refusal
     const nonce = randomBytes(16).toString('base64')
     return reply
       .code(status)
@@ -64,6 +71,23 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
       .send(errorPage(message, nonce))
   })
 
+  const response = {
+    200: {
+      description: 'The request is open and waits for an agent',
+      content: {
+        'text/html': { schema: Type.String() },
+        'application/json': { schema: AuthorizationRequestFacts },
+      },
+    },
+  }
+  const config = {
+    answers: {
+      303: 'To the redirect URI, with `error`, `error_description`, `state` and `iss`, of a client that the operator registered',
+      400: 'The client or the redirect URI is not known good, or the request of another client is not valid: shown, never redirected',
+      429: 'Too many requests of this network wait for an agent (`temporarily_unavailable`)',
+      503: 'Too many requests wait for an agent (`temporarily_unavailable`)',
+    },
+  }
   app.get(
     '/authorize',
     {
@@ -73,127 +97,119 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
           'A website sends its visitor here (RFC 6749 section 4.1.1, RFC 7636). The answer is the page that waits for an agent, or its facts as JSON for `Accept: application/json`.',
         tags: ['Sign-in'],
         querystring: AuthorizeQuery,
-        response: {
-          200: {
-            description: 'The request is open and waits for an agent',
-            content: {
-              'text/html': { schema: Type.String() },
-              'application/json': { schema: AuthorizationRequestFacts },
-            },
-          },
-        },
+        response,
       },
-      config: {
-        answers: {
-          303: 'To the redirect URI, with `error`, `error_description`, `state` and `iss`',
-          400: 'The client or the redirect URI is not known good: shown, never redirected',
-        },
-      },
+      config,
       attachValidation: true,
       exposeHeadRoute: false,
     },
-    async (request, reply) => {
-      const { client, redirect_uri } = await findClient(request.query, request.ip)
-      let target: Target
-      let hinted_agent_id: string | null
-      try {
-        if (request.validationError) throw request.validationError
-        assertSupported(request.query, client)
-        assertPrompt(request.query.prompt)
-        target = await findTarget(app.store, request.query, {
-          own: IDENTITY_SCOPES,
-          registered: client.scope,
-        })
-        hinted_agent_id = await hintedAgent(request.query.id_token_hint, client)
-      } catch (error) {
-        if (wantsJson(request)) throw error
-        return refuse(error, redirect_uri, request, reply)
-      }
-
-      const request_id = newId('req_')
-      const browser = isBrowser(request) ? app.browserCookie.readOrMake(request) : undefined
-      const now = app.clock.now()
-      const expires_in = app.settings.AUTHORIZATION_REQUEST_TTL
-      const opened = await app.store.authorizationRequests.open({
-        request_id,
-        client_id: client.client_id,
-        redirect_uri,
-        scope: target.scope,
-        resource: target.resources.map(({ normal_uri }) => normal_uri),
-        hinted_agent_id,
-        response_mode: request.query.response_mode ?? 'query',
-        state: request.query.state ?? null,
-        nonce: request.query.nonce ?? null,
-        code_challenge: request.query.code_challenge,
-        browser_hash: browser === undefined ? null : app.browserCookie.hash(browser),
-        created_at: now,
-        expires_at: now + expires_in,
-      })
-      if (!opened) throw unknownClient()
-
-      const facts: AuthorizationRequestFacts = {
-        request_id,
-        issuer: app.settings.ISSUER,
-        client_id: client.client_id,
-        client_name: client.client_name,
-        client_origin: client.origin,
-        ...(client.origin === 'document' && { client_host: new URL(client.client_id).host }),
-        redirect_host: redirectHost(redirect_uri),
-        scope: target.scope,
-        resource: target.resources.map(({ uri }) => uri),
-        expires_in,
-        authenticate_endpoint: app.metadata.url('/api/agent/authenticate'),
-        check_status_endpoint: app.metadata.url('/api/check-status'),
-        agent_authentication_methods: AGENT_AUTHENTICATION_METHODS,
-      }
-      if (browser !== undefined) {
-        const maxAge = expires_in + app.settings.AUTHORIZATION_CODE_TTL
-        app.browserCookie.set(reply, browser, maxAge)
-      }
-      if (wantsJson(request)) return reply.header('cache-control', 'no-store').send(facts)
-      const nonce = randomBytes(16).toString('base64')
-      const formAction = request.query.response_mode === 'form_post' ? redirect_uri : undefined
-      return reply.headers(pageHeaders(nonce, formAction)).send(waitingPage(facts, nonce))
+    (request, reply) => openRequest(request.query, request, reply),
+  )
+  app.post(
+    '/authorize',
+    {
+      schema: {
+        summary: 'Open an authorization request with a form',
+        description:
+          'The same, for requests that are too long for a URL (OpenID Connect Core section 3.1.2.1).',
+        tags: ['Sign-in'],
+        consumes: ['application/x-www-form-urlencoded'],
+        body: AuthorizeQuery,
+        response,
+      },
+      config,
+      attachValidation: true,
     },
+    (request, reply) => openRequest(request.body ?? {}, request, reply),
   )
 
-  // OpenID Connect Core section 3.1.2.1 demands POST. A form from another site brings no cookie of
-  // ours; the navigation that follows does, and so keeps the browser's other tabs waiting.
-  const posted = {
-    schema: {
-      summary: 'Open an authorization request with a form',
-      description:
-        'For requests that are too long for a URL (OpenID Connect Core section 3.1.2.1).',
-      tags: ['Sign-in'],
-      consumes: ['application/x-www-form-urlencoded'],
-      body: AuthorizeQuery,
-    },
-    config: { answers: { 303: 'To the same request as a GET, which checks it' } },
-    validatorCompiler: () => () => true,
-  }
-  app.post('/authorize', posted, async (request, reply) => {
-    const parameters = new URLSearchParams()
-    for (const [name, value] of Object.entries(request.body ?? {})) {
-      for (const each of [value].flat()) {
-        if (typeof each !== 'string')
-          throw new OAuthError('invalid_request', `${name} is malformed`)
-        parameters.append(name, each)
-      }
+  async function openRequest(
+    query: AuthorizeQuery,
+    request: Pick<FastifyRequest, 'headers' | 'ip' | 'method' | 'validationError'>,
+    reply: FastifyReply,
+  ) {
+    const { client, redirect_uri } = await findClient(query, request.ip)
+    let target: Target
+    let hinted_agent_id: string | null
+    try {
+      if (request.validationError) throw request.validationError
+      assertSupported(query, client)
+      assertPrompt(query.prompt)
+      target = await findTarget(app, query, {
+        own: IDENTITY_SCOPES,
+        registered: client.scope,
+        origin: client.origin,
+      })
+      hinted_agent_id = await hintedAgent(query.id_token_hint, client)
+    } catch (error) {
+      if (wantsJson(request)) throw error
+      return refuse(error, { client, redirect_uri, query }, reply)
     }
-    return reply.redirect(`?${parameters}`, 303)
-  })
 
-  /** Tells the website what was wrong with its request (RFC 6749 section 4.1.2.1). */
+    const request_id = newId('req_')
+    const browser = isBrowser(request) ? app.browserCookie.readOrMake(request) : undefined
+    const now = app.clock.now()
+    const expires_in = app.settings.AUTHORIZATION_REQUEST_TTL
+    await app.strangers.admitRequest(request_id, now + expires_in, request.ip)
+    const signIn = {
+      client_id: client.client_id,
+      redirect_uri,
+      scope: target.scope,
+      opened_from: request.ip,
+      created_at: now,
+    }
+    const opened = await app.store.authorizationRequests.open({
+      request_id,
+      ...signIn,
+      resource: storedResources(target, app.settings),
+      hinted_agent_id,
+      response_mode: query.response_mode ?? 'query',
+      state: query.state ?? null,
+      nonce: query.nonce ?? null,
+      code_challenge: query.code_challenge,
+      browser_hash: browser === undefined ? null : app.browserCookie.hash(browser.value),
+      expires_at: now + expires_in,
+    })
+    if (!opened) throw unknownClient()
+
+    const facts: AuthorizationRequestFacts = {
+      request_id,
+      issuer: app.settings.ISSUER,
+      ...describe(signIn, client, target.resources),
+      resource: target.resources.map(({ uri }) => uri),
+      expires_in,
+      authenticate_endpoint: app.metadata.url('/api/agent/authenticate'),
+      check_status_endpoint: app.metadata.url('/api/check-status'),
+      agent_authentication_methods: AGENT_AUTHENTICATION_METHODS,
+    }
+    if (browser !== undefined) {
+      const maxAge = expires_in + app.settings.AUTHORIZATION_CODE_TTL
+      app.browserCookie.set(reply, browser, maxAge)
+    }
+    if (wantsJson(request)) return reply.header('cache-control', 'no-store').send(facts)
+    const nonce = randomBytes(16).toString('base64')
+    const formAction = query.response_mode === 'form_post' ? redirect_uri : undefined
+    return reply.headers(pageHeaders(nonce, formAction)).send(waitingPage(facts, nonce))
+  }
+
+  /**
+   * Tells the website what was wrong with its request (RFC 6749 section 4.1.2.1). For a client that
+   * the operator did not register the person is told, who may pass it on: a redirect would make this
+   * server an open redirector (RFC 9700 section 4.11.2).
+   */
   function refuse(
     error: unknown,
-    redirect_uri: string,
-    { query }: { query: Record<string, unknown> },
+    {
+      client,
+      redirect_uri,
+      query,
+    }: { client: Client; redirect_uri: string; query: Record<string, unknown> },
     reply: FastifyReply,
   ) {
     const { code, message, status } = toOAuthError(error)
     if (status >= 500) throw error
     const response_mode = query.response_mode === 'form_post' ? 'form_post' : 'query'
-    const { redirect_to, form_post } = authorizationResponse(
+    const answer = authorizationResponse(
       { redirect_uri, response_mode },
       {
         error: code,
@@ -202,13 +218,19 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
         iss: app.settings.ISSUER,
       },
     )
+    const { redirect_to, form_post } = answer
+    const nonce = randomBytes(16).toString('base64')
+    const headers = pageHeaders(nonce, form_post && redirect_to)
+    if (client.origin !== 'operator') {
+      return reply
+        .code(400)
+        .headers(headers)
+        .send(refusalPage(code, answer, nonce))
+    }
     if (form_post === undefined) {
       return reply.header('cache-control', 'no-store').redirect(redirect_to, 303)
     }
-    const nonce = randomBytes(16).toString('base64')
-    return reply
-      .headers(pageHeaders(nonce, redirect_to))
-      .send(formPostPage(redirect_to, form_post, nonce))
+    return reply.headers(headers).send(formPostPage(redirect_to, form_post, nonce))
   }
 
   /** The one agent that an ID Token names, which we made for this client. */
@@ -235,6 +257,7 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
     }
     const [only, another] = client.redirect_uris
     if (redirect_uri === undefined && only !== undefined && another === undefined) {
+      assertRedirectUri(only)
       return { client, redirect_uri: only }
     }
     if (typeof redirect_uri !== 'string') {
@@ -243,6 +266,7 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
     if (!client.redirect_uris.some((registered) => matchesRedirectUri(redirect_uri, registered))) {
       throw new OAuthError('invalid_request', 'The redirect_uri is not registered for this website')
     }
+    assertRedirectUri(redirect_uri)
     return { client, redirect_uri }
   }
 }
@@ -251,7 +275,16 @@ export default fp(authorize, {
   name: 'oauth/authorize',
   encapsulate: true,
   decorators: {
-    fastify: ['browserCookie', 'clients', 'clock', 'metadata', 'settings', 'store', 'tokens'],
+    fastify: [
+      'browserCookie',
+      'clients',
+      'clock',
+      'metadata',
+      'settings',
+      'store',
+      'strangers',
+      'tokens',
+    ],
   },
 })
 
@@ -278,6 +311,13 @@ function assertSupported(query: AuthorizeQuery, client: Client): void {
   if (!client.grant_types.includes('authorization_code')) {
     throw new OAuthError('unauthorized_client', 'This client may not use authorization codes')
   }
+  const { state = '', nonce = '' } = query
+  if (Buffer.byteLength(state) + Buffer.byteLength(nonce) > MAX_STATE_AND_NONCE) {
+    throw new OAuthError(
+      'invalid_request',
+      `state and nonce must not have more than ${MAX_STATE_AND_NONCE} bytes together`,
+    )
+  }
   // RFC 7636 section 4.3: no method means plain.
   if (query.code_challenge_method !== 'S256') {
     throw new OAuthError('invalid_request', 'code_challenge_method must be S256')
@@ -287,21 +327,26 @@ function assertSupported(query: AuthorizeQuery, client: Client): void {
 /** OpenID Connect Core section 3.1.2.1: without interaction there is nobody to answer for. */
 function assertPrompt(prompt: string = ''): void {
   const words = scopeWords(prompt)
-  const unknown = words.find((word) => !PROMPTS.includes(word))
-  if (unknown !== undefined) {
-    throw new OAuthError('invalid_request', `prompt ${unknown} is not supported`)
+  if (words.some((word) => !PROMPTS.includes(word))) {
+    throw new OAuthError('invalid_request', `prompt may be ${PROMPTS.join(', ')} and nothing else`)
   }
   if (!words.includes('none')) return
   if (words.length > 1) throw new OAuthError('invalid_request', 'prompt=none must stand alone')
   throw new OAuthError('login_required', 'An agent has to authenticate, prompt=none cannot be met')
 }
 
-/** Fetch Metadata: a browser that navigates says so, and scripts cannot (W3C Fetch Metadata). */
-function isBrowser(request: FastifyRequest): boolean {
-  return request.headers['sec-fetch-mode'] === 'navigate'
+/**
+ * Every browser names text/html when it navigates, old ones and those behind a proxy that drops
+ * Fetch Metadata, too. HTTP libraries and curl accept anything and name nothing.
+ */
+function isBrowser(request: Pick<FastifyRequest, 'headers'>): boolean {
+  return accepts(request, 'text/html') || request.headers['sec-fetch-mode'] === 'navigate'
 }
 
-function wantsJson(request: FastifyRequest): boolean {
-  const accept = request.headers.accept ?? ''
-  return accept.includes('application/json') && !accept.includes('text/html')
+function wantsJson(request: Pick<FastifyRequest, 'headers'>): boolean {
+  return accepts(request, 'application/json') && !accepts(request, 'text/html')
+}
+
+function accepts({ headers }: Pick<FastifyRequest, 'headers'>, mediaType: string): boolean {
+  return headers.accept?.toLowerCase().includes(mediaType) === true
 }

@@ -25,6 +25,8 @@ const register: FastifyPluginAsyncTypebox = async (app) => {
   const { DYNAMIC_REGISTRATION } = app.settings
   if (DYNAMIC_REGISTRATION === 'off') return
   app.metadata.advertise({ registration_endpoint: '/register' })
+  /** Whether everybody who registers a client has a token of the operator. */
+  const vouched = DYNAMIC_REGISTRATION === 'token'
 
   app.post(
     '/register',
@@ -43,17 +45,23 @@ const register: FastifyPluginAsyncTypebox = async (app) => {
         answers: {
           400: 'The metadata is not good: `invalid_redirect_uri`, `invalid_client_metadata`',
           401: 'The initial access token is missing, unknown or expired (`invalid_token`)',
+          429: 'This network has registered too many clients (`temporarily_unavailable`)',
+          503: 'Too many clients are unused (`temporarily_unavailable`)',
         },
       },
     },
     async (request, reply) => {
-      if (DYNAMIC_REGISTRATION === 'token') await assertInitialAccessToken(request)
+      if (vouched) await assertInitialAccessToken(request)
       assertMetadata(request)
+      const metadata = strangersMetadata(request.body)
+      if (!vouched) await app.strangers.admitClient(request.ip)
       const registration_access_token = newSecret('rat_')
-      const { client, client_secret } = await app.registration.createClient(
-        strangersMetadata(request.body),
-        { origin: 'dynamic', registration_token_hash: hashToken(registration_access_token) },
-      )
+      const registration_token_hash = hashToken(registration_access_token)
+      const { client, client_secret } = await app.registration.createClient(metadata, {
+        origin: 'dynamic',
+        registration_token_hash,
+        vouched,
+      })
       request.log.info({ client_id: client.client_id }, 'client registered')
       reply.code(201).header('cache-control', 'no-store')
       return {
@@ -183,7 +191,9 @@ const register: FastifyPluginAsyncTypebox = async (app) => {
 export default fp(register, {
   name: 'oauth/register',
   encapsulate: true,
-  decorators: { fastify: ['clock', 'metadata', 'registration', 'secrets', 'settings', 'store'] },
+  decorators: {
+    fastify: ['clock', 'metadata', 'registration', 'secrets', 'settings', 'store', 'strangers'],
+  },
 })
 
 /** RFC 7591 section 3.2.2 has its own words for what is wrong with metadata. */

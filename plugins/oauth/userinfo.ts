@@ -4,7 +4,10 @@ import { IDENTITY_SCOPES } from '../../schemas/scope.ts'
 import { UserinfoResponse } from '../../schemas/userinfo.ts'
 import { invalidToken } from '../core/callers/bearer.ts'
 
-/** GET and POST /userinfo: the e-mail address of the agent's owner (OpenID Connect Core 5.3). */
+/**
+ * GET and POST /userinfo: the e-mail address of the agent's owner (OpenID Connect Core 5.3), for
+ * access tokens that are for this server (RFC 9068 section 4).
+ */
 const userinfo: FastifyPluginAsyncTypebox = async (app) => {
   app.metadata.advertise({ userinfo_endpoint: '/userinfo' })
 
@@ -22,7 +25,7 @@ const userinfo: FastifyPluginAsyncTypebox = async (app) => {
       crossOrigin: true,
       answers: {
         400: 'The access token was sent twice (`invalid_request`)',
-        401: 'The access token is missing, malformed, expired or revoked (`invalid_token`)',
+        401: 'The access token is missing, malformed, expired, revoked or for an API alone (`invalid_token`)',
         403: 'The access token has none of the scopes that are needed (`insufficient_scope`)',
       },
     },

@@ -19,8 +19,8 @@ export function formPostPage(
     nonce,
     main: html`<h1>This sign-in cannot start</h1>
 <div class="status" role="alert">!${symbol}
-<p><strong>The website asked for something that there is not</strong>
-<span>It is told so now.</span></p></div>
+<p><strong>The website's request was not valid</strong>
+<span>You are being sent back with the error.</span></p></div>
 <form method="post" action="${action}">!${inputs.join('')}<button>Go back to the website</button></form>
 <script nonce="${nonce}">document.forms[0].submit()</script>`,
     footer: html`You return to ${new URL(action).host}.`,

@@ -1,7 +1,9 @@
 import { html } from 'ghtml'
 import type { AuthorizationRequestFacts } from '../../schemas/authorize.ts'
+import { quoteName, shownName } from '../../schemas/name.ts'
 import { IDENTITY_SCOPES, scopeWords } from '../../schemas/scope.ts'
-import { isLoopback } from '../../schemas/uri.ts'
+import type { SignInDescription } from '../../schemas/sign-in-description.ts'
+import { describeTime, isLoopbackHost, VOUCHERS } from '../core/sign-in/description.ts'
 import { layout, symbol } from './layout.ts'
 
 /**
@@ -10,15 +12,16 @@ import { layout, symbol } from './layout.ts'
  * `request_id`; browser automation evaluates that global or reads the meta element.
  */
 export function waitingPage(facts: AuthorizationRequestFacts, nonce: string): string {
-  const { request_id, client_name, redirect_host, scope, resource, expires_in } = facts
+  const { request_id, redirect_host, expires_in } = facts
   const issuer_host = new URL(facts.issuer).host
+  const site = siteOf(facts)
   return layout({
-    title: `Sign in to ${withoutDirections(client_name)}`,
+    title: `Sign in to ${site}`,
     state: 'waiting',
     nonce,
     head: html`<meta name="request-id" content="${request_id}">
 <script nonce="${nonce}">window.authRequest = !${authRequest(facts)}</script>`,
-    main: html`<h1 data-request-id="${request_id}">Sign in to <bdi class="name">${client_name}</bdi></h1>
+    main: html`<h1 data-request-id="${request_id}">Sign in to <bdi class="name">${site}</bdi></h1>
 <div class="status" role="status">!${symbol}
 <p><strong id="title">Waiting for your agent</strong>
 <span id="detail">Your agent is proving who it is. As soon as it has, you return to ${redirect_host}. There is nothing for you to type.</span></p></div>
@@ -27,12 +30,13 @@ export function waitingPage(facts: AuthorizationRequestFacts, nonce: string): st
 <noscript><p class="caution">Your agent can sign in, but without JavaScript this page cannot tell you so or take you back to ${redirect_host}.</p></noscript>
 <button type="button" id="back" hidden>Go back</button>
 <dl>
-<div><dt>Returns to</dt><dd><strong>${redirect_host}</strong></dd></div>
-!${facts.client_host === undefined ? '' : html`<div><dt>Asked by</dt><dd><strong>${facts.client_host}</strong></dd></div>`}
-!${resource.length === 0 ? '' : html`<div><dt>Gives access to</dt><dd>${resource.join(', ')}</dd></div>`}
-<div><dt>It gets</dt><dd>${gets(scope)}</dd></div>
+!${rowsOf(facts, 'first')}
 <div id="time"><dt>Time left</dt><dd><span id="left" role="timer">${timeLeft(expires_in)}</span></dd></div>
 </dl>
+<details><summary>More about this request</summary>
+<dl>
+!${rowsOf(facts, 'more')}
+</dl></details>
 <details><summary>For your agent</summary>
 <p>The request is <code>${request_id}</code>. An agent authenticates it through its own library, at the server that it was set up with, and never at an address that a page names.</p></details>
 <script type="module" nonce="${nonce}">!${script}</script>`,
@@ -40,21 +44,77 @@ export function waitingPage(facts: AuthorizationRequestFacts, nonce: string): st
   })
 }
 
+/** The name that the operator gave the site; of a client that nobody vouches for, where it leads. */
+function siteOf({ client_origin, client_name, redirect_host }: SignInDescription): string {
+  return client_origin === 'operator' ? shownName(client_name) : redirect_host
+}
+
+/** How the page shows each fact, in this order: at first sight, or to whoever asks for more. */
+const rows: {
+  [Fact in keyof Required<SignInDescription>]: [
+    place: 'first' | 'more',
+    label: string,
+    write: (facts: SignInDescription) => string | undefined,
+  ]
+} = {
+  redirect_host: [
+    'first',
+    'Returns to',
+    ({ redirect_host }) => html`<strong>${redirect_host}</strong>`,
+  ],
+  client_host: [
+    'first',
+    'Asked by',
+    ({ client_host }) => client_host && html`<strong>${client_host}</strong>`,
+  ],
+  apis: [
+    'first',
+    'Gives access to',
+    ({ apis }) => (apis.length === 0 ? undefined : apis.map(describeApi).join(', ')),
+  ],
+  scope: ['first', 'It gets', ({ scope }) => html`${gets(scope)}`],
+  client_name: [
+    'first',
+    'Name',
+    ({ client_name }) => html`Calls itself <bdi class="name">${quoteName(client_name)}</bdi>`,
+  ],
+  client_origin: [
+    'more',
+    'Vouched for by',
+    ({ client_origin }) => html`${VOUCHERS[client_origin]}`,
+  ],
+  client_id: ['more', 'Client', ({ client_id }) => html`${client_id}`],
+  opened_from: ['more', 'Opened from', ({ opened_from }) => opened_from && html`${opened_from}`],
+  opened_at: ['more', 'Opened at', ({ opened_at }) => html`${describeTime(opened_at)}`],
+  agent_id: ['more', 'Agent', ({ agent_id }) => agent_id && html`${agent_id}`],
+  agent_address: [
+    'more',
+    'Agent came from',
+    ({ agent_address }) => agent_address && html`${agent_address}`,
+  ],
+  delivery: ['more', 'Code goes to', ({ delivery }) => delivery && html`${delivery}`],
+  model: ['more', 'Model', ({ model }) => model && html`Calls itself ${quoteName(model)}`],
+}
+
+function rowsOf(facts: SignInDescription, where: 'first' | 'more'): string {
+  return Object.values(rows)
+    .flatMap(([place, label, write]) => {
+      const text = place === where ? write(facts) : undefined
+      return text === undefined ? [] : [html`<div><dt>${label}</dt><dd>!${text}</dd></div>`]
+    })
+    .join('\n')
+}
+
+function describeApi({ uri, name }: SignInDescription['apis'][number]): string {
+  return name === undefined ? html`${uri}` : html`${uri} (${quoteName(name)})`
+}
+
 const loopbackCaution = `<p class="caution">This sign-in returns to a program on this computer, not to a website. Go on only if you started it here yourself.</p>`
 
 /** A name that nobody here has checked is shown beside what is certain. */
-function unknownCaution({ client_name, client_host }: AuthorizationRequestFacts): string {
-  const certain = client_host === undefined ? '' : `, only that ${client_host} asks`
-  return html`<p class="caution">Nobody here has checked that this is <bdi>${client_name}</bdi>${certain}.</p>`
-}
-
-function isLoopbackHost(host: string): boolean {
-  return isLoopback(new URL(`http://${host}`).hostname)
-}
-
-/** A website may call itself anything, but not turn the direction of the text around its name. */
-function withoutDirections(name: string): string {
-  return name.replace(/\p{Bidi_Control}/gu, '')
+function unknownCaution({ client_name, client_host }: SignInDescription): string {
+  const certain = client_host === undefined ? '' : `Only that ${client_host} asks is certain. `
+  return html`<p class="caution">${certain}Nobody here has checked who that is: it calls itself <bdi>${quoteName(client_name)}</bdi>.</p>`
 }
 
 /** What the scope gives the website, in a person's words; an API's own scopes as they are. */
@@ -78,6 +138,11 @@ function authRequest({ request_id, ...facts }: AuthorizationRequestFacts): strin
 
 /** A value that stays a value inside a script element, whatever it contains. */
 function literal(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(literal).join(', ')}]`
+  if (typeof value === 'object' && value !== null) {
+    const members = Object.entries(value).map(([name, each]) => `${name}: ${literal(each)}`)
+    return `{ ${members.join(', ')} }`
+  }
   return JSON.stringify(value).replace(
     /[<>&'{}\u2028\u2029]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,

@@ -1,7 +1,8 @@
 import { type Command, Option } from 'commander'
 import type { OpenApproval } from '../../db/store.ts'
-import { redirectHost } from '../../schemas/client.ts'
-import { facts, print, table, time, withCore } from './session.ts'
+import { toLines } from '../../plugins/core/sign-in/description.ts'
+import type { SignInDescription } from '../../schemas/sign-in-description.ts'
+import { facts, print, time, withCore } from './session.ts'
 
 export function addApprovalCommands(program: Command): void {
   const approval = program
@@ -14,7 +15,7 @@ export function addApprovalCommands(program: Command): void {
     .addHelpText('after', '\nExample:\n  auth-agent approval list')
     .action(async (_options, command) => {
       const open = await withCore((app) => app.approvals.listOpen())
-      print(command, open, () => table(open.map(row), 'Nothing waits for an answer.'))
+      print(command, open, () => open.map(described).join('\n\n') || 'Nothing waits for an answer.')
     })
 
   approval
@@ -55,9 +56,13 @@ function whichAgent(): Option {
   return new Option('--agent <agent_id>', 'which agent, where several wait for the same request')
 }
 
-function row(open: OpenApproval) {
-  const { request_id, agent_id, email, client_name, redirect_uri, model } = open
-  const host = redirectHost(redirect_uri)
-  const [mailed, expires] = [time(open.mailed_at), time(open.expires_at)]
-  return { request_id, agent_id, owner: email, site: client_name, host, model, mailed, expires }
+/** All that there is to decide by. */
+function described(open: OpenApproval & SignInDescription): string {
+  return facts({
+    Request: open.request_id,
+    Owner: open.email,
+    ...Object.fromEntries(toLines(open)),
+    Mailed: time(open.mailed_at),
+    Expires: time(open.expires_at),
+  })
 }

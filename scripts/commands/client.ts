@@ -21,6 +21,7 @@ interface CreateOptions {
   jwksFile?: string
   grantType?: string[]
   scope?: string[]
+  legacyPolling?: 'yes' | 'no'
 }
 
 interface UpdateOptions
@@ -47,6 +48,7 @@ export function addClientCommands(program: Command): void {
     .option('--jwks-file <file>', 'it authenticates with the public keys in this JSON file')
     .option('--grant-type <type...>', 'by default authorization_code and refresh_token')
     .option('--scope <scope...>', 'the only scopes that it may ask for, or have for itself')
+    .addOption(legacyPolling())
     .addHelpText(
       'after',
       '\nExample:\n  auth-agent client create --name Shop --redirect-uri https://shop.example/callback',
@@ -62,6 +64,7 @@ export function addClientCommands(program: Command): void {
           id_token_signed_response_alg: options.idTokenSignedResponseAlg,
           refresh_reuse_grace: options.refreshReuseGrace,
           refresh_reuse: options.refreshReuse,
+          legacy_polling: options.legacyPolling && options.legacyPolling === 'yes',
           jwks_uri: options.jwksUri,
           jwks: options.jwksFile && JSON.parse(readFileSync(options.jwksFile, 'utf8')),
         }),
@@ -102,11 +105,12 @@ export function addClientCommands(program: Command): void {
     .addOption(idTokenAlg())
     .option('--grant-type <type...>', 'all grant types that it has from now on')
     .option('--scope <scope...>', 'the only scopes that it may ask for, from now on')
+    .addOption(legacyPolling())
     .option(REUSE_GRACE, "as for create, or `server` for the server's own", secondsOrServer)
     .addOption(refreshReuse())
     .action(async (client_id: string, options: UpdateOptions, command) => {
       const { name, redirectUri, grantType, scope } = options
-      const { idTokenSignedResponseAlg, refreshReuseGrace, refreshReuse } = options
+      const { idTokenSignedResponseAlg, refreshReuseGrace, refreshReuse, legacyPolling } = options
       if (Object.keys(options).length === 0) {
         command.error('error: nothing to change, see --help for what can be')
       }
@@ -116,6 +120,7 @@ export function addClientCommands(program: Command): void {
           ...(redirectUri !== undefined && { redirect_uris: redirectUri }),
           ...(grantType !== undefined && { grant_types: grantType }),
           ...(scope !== undefined && { scope: words(scope).join(' ') }),
+          ...(legacyPolling !== undefined && { legacy_polling: legacyPolling === 'yes' }),
           ...(idTokenSignedResponseAlg !== undefined && {
             id_token_signed_response_alg: idTokenSignedResponseAlg,
           }),
@@ -230,6 +235,13 @@ function idTokenAlg(): Option {
     '--id-token-signed-response-alg <alg>',
     'what signs its ID Tokens; RS256 unless said otherwise',
   ).choices(ID_TOKEN_SIGNING_ALGS)
+}
+
+function legacyPolling(): Option {
+  return new Option(
+    '--legacy-polling <answer>',
+    'whether agents without a browser may poll /api/check-status for the code',
+  ).choices(['yes', 'no'])
 }
 
 /** Scopes may be given one by one or as one text. */

@@ -1,8 +1,16 @@
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import type { Resource } from '../../db/store.ts'
 import { OAuthError } from '../../plugins/core/http/errors.ts'
+import { OPEN_TO, type OpenTo } from '../../schemas/resource.ts'
 import { seconds, words } from './client.ts'
 import { facts, print, table, time, withCore } from './session.ts'
+
+interface CreateOptions {
+  uri: string
+  scope: string[]
+  name?: string
+  openTo?: OpenTo
+}
 
 export function addResourceCommands(program: Command): void {
   const resource = program
@@ -15,14 +23,15 @@ export function addResourceCommands(program: Command): void {
     .requiredOption('--uri <uri>', 'its URI, exactly as it expects it in the audience of tokens')
     .option('--scope <scope...>', 'the scopes that it knows', [])
     .option('--name <name>', 'what you call it')
+    .addOption(openTo().default('registered'))
     .addHelpText(
       'after',
       '\nExample:\n  auth-agent resource create --uri https://api.example/mcp --scope read write',
     )
-    .action(async (options: { uri: string; scope: string[]; name?: string }, command) => {
-      const { uri, scope, name } = options
+    .action(async (options: CreateOptions, command) => {
+      const { uri, scope, name, openTo: open_to } = options
       const { resource, resource_secret } = await withCore((app) =>
-        app.registration.createResource({ uri, scopes: words(scope), name }),
+        app.registration.createResource({ uri, scopes: words(scope), name, open_to }),
       )
       print(command, { ...shown(resource), resource_secret }, (created) =>
         described(created, 'Keep the resource_secret now: it is not shown again.'),
@@ -55,22 +64,24 @@ export function addResourceCommands(program: Command): void {
 
   resource
     .command('update <resource_id>')
-    .description('change the scopes or the name')
+    .description('change the scopes, the name or who may ask for it')
     .option('--scope <scope...>', 'all scopes that it knows from now on')
     .option('--name <name>', 'what you call it')
+    .addOption(openTo())
     .addHelpText(
       'after',
       '\nExample:\n  auth-agent resource update rs_mZ4k… --scope read write admin',
     )
-    .action(async (resource_id: string, options: { scope?: string[]; name?: string }, command) => {
-      const { scope, name } = options
-      if (scope === undefined && name === undefined) {
-        command.error('error: nothing to change, give --scope or --name')
+    .action(async (resource_id: string, options: Partial<CreateOptions>, command) => {
+      const { scope, name, openTo: open_to } = options
+      if (scope === undefined && name === undefined && open_to === undefined) {
+        command.error('error: nothing to change, give --scope, --name or --open-to')
       }
       const updated = await withCore((app) =>
         app.registration.updateResource(resource_id, {
           ...(scope !== undefined && { scopes: words(scope) }),
           ...(name !== undefined && { name }),
+          ...(open_to !== undefined && { open_to }),
         }),
       )
       print(command, shown(updated), described)
@@ -100,6 +111,14 @@ export function addResourceCommands(program: Command): void {
       if (!deleted) throw new OAuthError('not_found', `There is no ${resource_id}`)
       print(command, { resource_id, deleted }, () => `Deleted ${resource_id}.`)
     })
+}
+
+/** Clients that the operator did not register are those with a metadata document or of RFC 7591. */
+function openTo(): Option {
+  return new Option(
+    '--open-to <whom>',
+    'who may ask for it: clients that you registered, or anyone, as for a public MCP server',
+  ).choices(OPEN_TO)
 }
 
 function shown({ normal_uri: _, ...resource }: Resource): Omit<Resource, 'normal_uri'> {

@@ -44,15 +44,19 @@ function makeSignIn(change = {}) {
 }
 
 /** Another server, which tells what it was asked. */
-async function listen(t: Test, answer: (path: string) => { status: number; location?: string }) {
+async function listen(
+  t: Test,
+  answer: (path: string) => { status: number; location?: string; body?: object },
+) {
   const requests: string[] = []
   const server = createServer((request, response) => {
     const chunks: Buffer[] = []
     request.on('data', (chunk) => chunks.push(chunk))
     request.on('end', () => {
       requests.push(`${request.method} ${request.url} ${Buffer.concat(chunks)}`)
-      const { status, ...headers } = answer(request.url ?? '')
-      response.writeHead(status, { 'content-type': 'application/json', ...headers }).end('{}')
+      const { status, body = {}, ...headers } = answer(request.url ?? '')
+      response.writeHead(status, { 'content-type': 'application/json', ...headers })
+      response.end(JSON.stringify(body))
     })
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -280,9 +284,10 @@ t.test(
 
     const { redirect_to } = await agent.openSignIn(url, {
       site,
-      onApproval: ({ expires_in, message }) => {
+      onApproval: ({ expires_in, message, sign_in }) => {
         t.ok(expires_in > 500)
-        t.match(message, /sent by mail/)
+        t.match(message, /has to approve/)
+        t.match(sign_in, { redirect_host: 'site.example', client_origin: 'operator', model })
         return digits()
       },
     })
@@ -295,8 +300,10 @@ t.test(
       evaluate: async () => facts.json(),
       goto: async (to) => went.push(to),
     }
-    const message = 'The owner has to approve this site: a code was sent by mail'
-    await t.rejects(agent.signIn(page, { site }), { code: 'approval_required', message })
+    await t.rejects(agent.signIn(page, { site }), {
+      code: 'approval_required',
+      approval: { sign_in: { client_id: client.client_id, client_name: 'Example Site' } },
+    })
     const guess = String((Number(digits()) + 1) % 1_000_000).padStart(6, '0')
     await t.rejects(agent.signIn(page, { site, approval_code: guess }), {
       code: 'wrong_approval_code',
@@ -305,7 +312,7 @@ t.test(
     for (const approval_code of [undefined, '', null]) {
       await t.rejects(agent.signIn(page, { site, approval_code }), {
         code: 'approval_required',
-        message: /a code was sent by mail at 20\d\d-\d\d-\d\d \d\d:\d\d UTC/,
+        message: /were sent by mail at 20\d\d-\d\d-\d\d \d\d:\d\d UTC/,
         approval: { mailed_at: Number, expires_in: Number },
       })
     }
@@ -335,7 +342,7 @@ t.test('where no digits were sent nobody is asked for them', async (t) => {
   for (const approval_code of [undefined, '123456']) {
     await t.rejects(agent.signIn(page, { ...options, approval_code }), {
       code: 'approval_required',
-      message: /the operator of this server answers/,
+      message: /the operator of the issuer answers/,
       approval: { mailed_at: null },
     })
   }
@@ -358,6 +365,25 @@ t.test('no redirect of the issuer’s address is followed', async (t) => {
   await t.rejects(agent.signIn(page, options), { code: 'network' })
   t.equal(moved.requests.length, 2)
   t.same(evil.requests, [])
+})
+
+t.test('a callback URL that other parsers read as one of another host is refused', async (t) => {
+  const facts = { request_id: 'req_a', client_id, redirect_host: 'site.example' }
+  for (const redirect_to of [
+    'https://site.example\\@evil.example/cb?code=x',
+    'https://user@site.example/cb?code=x',
+    'https:/site.example/cb?code=x',
+    'https:\\\\site.example/cb?code=x',
+    ' https://site.example/cb?code=x',
+    'https://SITE.example/cb?code=x',
+    'https://evil.example/cb?code=x',
+  ]) {
+    const body = { ...facts, redirect_to }
+    const { origin } = await listen(t, () => ({ status: 200, body }))
+    const agent = createAgent({ issuer: origin, credentials: await makeCredentials(t), model })
+    const refused = agent.openSignIn(`${origin}/authorize`, { site: { client_id } })
+    await t.rejects(refused, { code: 'wrong_site' }, redirect_to)
+  }
 })
 
 t.test('an error of the browser does not carry the code any further', async (t) => {

@@ -24,6 +24,20 @@ t.test('a first sign-in to a site asks the owner by mail, and then signs in', as
     expires_in: 540,
     mailed_at: clock.now(),
     message: 'The owner has to approve this site: a code was sent by mail',
+    sign_in: {
+      redirect_host: 'site.example',
+      client_origin: 'operator',
+      client_id: site.client_id,
+      apis: [],
+      scope: 'email',
+      opened_from: '127.0.0.1',
+      opened_at: clock.now() - 60,
+      agent_id: agent.agent_id,
+      agent_address: '127.0.0.1',
+      delivery: 'opener',
+      client_name: 'Example Site',
+      model: 'test-model',
+    },
   })
   t.equal(await statusOf(app, request_id), 'pending', 'nothing is granted yet')
   const [mail = ''] = mails
@@ -31,10 +45,11 @@ t.test('a first sign-in to a site asks the owner by mail, and then signs in', as
     /^From: Auth Agent <auth@auth\.example>\r$/m,
     /^To: owner@example\.com\r$/m,
     /^Subject: Your agent asks to sign in to site\.example\r$/m,
-    /Website: +Example Site\r$/m,
-    /Host: +site\.example\r$/m,
-    /Model: +test-model\r$/m,
-    /Time: +20\d\d-\d\d-\d\d \d\d:\d\d UTC\r$/m,
+    /Leads to: +site\.example\r$/m,
+    /Vouched for by: +the operator of this server/,
+    /Name: +calls itself =E2=80=9CExample Site=E2=80=9D\r$/m,
+    /Model: +calls itself =E2=80=9Ctest-model=E2=80=9D\r$/m,
+    /Opened at: +20\d\d-\d\d-\d\d \d\d:\d\d UTC\r$/m,
     /within 9 minutes/,
     /If you did not expect this, do nothing/,
   ]) {

@@ -361,7 +361,7 @@ t.test('used assertions are swept when they could not be used again anyway', asy
   t.equal(await useIt(), true)
   t.equal(await useIt(), false)
   clock.advance(71)
-  await app.store.maintenance.sweep({ before: clock.now(), events_before: 0, limit: 10 })
+  await app.store.maintenance.sweep('agentAssertions', clock.now())
   t.equal(await useIt(), true)
 })
 

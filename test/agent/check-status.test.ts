@@ -62,24 +62,100 @@ t.test(
   },
 )
 
-t.test(
-  'what opened a request without being a browser gets the code by the request id',
-  async (t) => {
-    const app = await build(t)
-    const site = await createSite(app)
-    const { request_id, code_verifier } = await openBare(app, site)
-    const { redirect_to } = (await authenticate(app, request_id, await createAgent(app))).json()
+t.test('whoever asks for HTML gets a cookie and needs it, whatever else it sends', async (t) => {
+  const app = await build(t)
+  const site = await createSite(app)
+  const agent = await createAgent(app)
+  const browsers: [name: string, headers: Record<string, string>][] = [
+    ['a browser', { accept: 'text/html,*/*;q=0.8', 'sec-fetch-mode': 'navigate' }],
+    ['a browser without Fetch Metadata', { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' }],
+    ['behind a proxy that drops Sec-*', { accept: 'Text/HTML' }],
+    ['a navigation that accepts anything', { accept: '*/*', 'sec-fetch-mode': 'navigate' }],
+    ['a page that is fetched', { accept: 'text/html', 'sec-fetch-mode': 'cors' }],
+  ]
+  for (const [name, headers] of browsers) {
+    const query = encode(authorizeQuery(site, pkce().code_challenge))
+    const page = await app.inject({ url: `/authorize?${query}`, headers })
+    const [, request_id = ''] = page.body.match(/request_id: '(req_[\w-]+)'/) ?? []
+    const [cookie = ''] = String(page.headers['set-cookie']).split(';')
+    t.match(cookie, /^auth-agent=/, name)
+    await authenticate(app, request_id, agent)
+    t.strictSame((await check(app, request_id)).json(), { status: 'authenticated' }, name)
+    t.match((await check(app, request_id, { cookie })).json(), { redirect_to: /code=/ }, name)
+  }
+  const tools: [name: string, headers: Record<string, string>][] = [
+    ['curl', { accept: '*/*' }],
+    ['nothing', {}],
+    ['an agent', { accept: 'application/json' }],
+    ['an HTTP library', { accept: 'application/json, text/plain, */*' }],
+  ]
+  for (const [name, headers] of tools) {
+    const query = encode(authorizeQuery(site, pkce().code_challenge))
+    const page = await app.inject({ url: `/authorize?${query}`, headers })
+    t.equal(page.headers['set-cookie'], undefined, name)
+  }
+})
+
+t.test('the code of a request that no browser opened is in the answer to the agent', async (t) => {
+  const app = await build(t, { DYNAMIC_REGISTRATION: 'open' })
+  const agent = await createAgent(app, undefined, { sites: 'any' })
+  const { client_id: keyed } = await createSite(app, {
+    token_endpoint_auth_method: 'private_key_jwt',
+    jwks_uri: 'https://site.example/keys',
+  })
+  const registered = await app.inject({
+    method: 'POST',
+    url: '/register',
+    payload: { redirect_uris: ['https://site.example/callback'], legacy_polling: true },
+  })
+  const { client_id: dynamic, client_secret, ...rest } = registered.json()
+  t.notOk('legacy_polling' in rest)
+  const redirect_uri = 'https://site.example/callback'
+  const loopback = { redirect_uris: ['http://127.0.0.1/callback'] }
+  const none = { token_endpoint_auth_method: 'none' }
+
+  const sites: [name: string, site: Site, polled: boolean][] = [
+    ['a client with a secret', await createSite(app), true],
+    ['with a key', { client_id: keyed, client_secret: undefined, redirect_uri }, true],
+    ['with a secret, not allowed', await createSite(app, { legacy_polling: false }), false],
+    ['a public client', await createSite(app, none), false],
+    ['a public one on the loopback', await createSite(app, { ...none, ...loopback }), false],
+    ['a public one, allowed', await createSite(app, { ...none, legacy_polling: true }), true],
+    ['one that registered itself', { client_id: dynamic, client_secret, redirect_uri }, false],
+  ]
+  for (const [name, site, polled] of sites) {
+    const { request_id } = await openBare(app, site)
+    t.strictSame((await check(app, request_id)).json(), { status: 'pending' }, name)
+    const { redirect_to } = (await authenticate(app, request_id, agent)).json()
+    const { searchParams } = new URL(redirect_to)
+    const code = searchParams.get('code')
+    t.match(code, /^ac_/, `${name}: the agent has it`)
     const status = (await check(app, request_id)).json()
-    t.strictSame(status, {
-      status: 'completed',
-      redirect_to,
-      code: new URL(redirect_to).searchParams.get('code'),
-      state: 'the state',
-      redirect_uri: site.redirect_uri,
-    })
-    t.equal((await redeem(app, site, { code: status.code, code_verifier })).statusCode, 200)
-  },
-)
+    if (polled) {
+      const { redirect_uri } = site
+      const state = 'the state'
+      t.strictSame(status, { status: 'completed', redirect_to, code, state, redirect_uri }, name)
+    } else {
+      t.match(status, { status: 'error', error: 'unauthorized_client' }, name)
+      t.match(status.error_description, /legacy-polling yes/, `${name}: what to do`)
+      t.notMatch(JSON.stringify(status), 'ac_', name)
+    }
+  }
+})
+
+t.test('the operator can allow polling for a client, and end it', async (t) => {
+  const app = await build(t)
+  const site = await createSite(app, { token_endpoint_auth_method: 'none' })
+  const { request_id, code_verifier } = await openBare(app, site)
+  await authenticate(app, request_id, await createAgent(app))
+  t.match((await check(app, request_id)).json(), { status: 'error' })
+  await app.registration.updateClient(site.client_id, { legacy_polling: true })
+  const { code } = (await check(app, request_id)).json()
+  await app.registration.updateClient(site.client_id, { legacy_polling: false })
+  t.match((await check(app, request_id)).json(), { status: 'error' })
+  t.equal((await redeem(app, site, { code, code_verifier })).statusCode, 200)
+  t.strictSame((await check(app, request_id)).json(), { status: 'completed' }, 'used')
+})
 
 t.test('what is asked wrongly is refused', async (t) => {
   const app = await build(t)

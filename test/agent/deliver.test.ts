@@ -45,7 +45,7 @@ t.test('deliver: agent keeps the code from those who only know the request_id', 
 
   const plain = await openWithoutBrowser()
   await authenticate(app, plain, agent)
-  t.match((await statusOf(plain)).code, /^ac_/, 'without it the opener gets the code, as always')
+  t.match((await statusOf(plain)).code, /^ac_/, 'without it a polling library gets the code')
 
   const delivered = await openWithoutBrowser()
   await authenticate(app, delivered, agent, { deliver: 'agent' })

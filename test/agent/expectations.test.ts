@@ -8,6 +8,7 @@ import {
   encode,
   open,
   pkce,
+  TestClock,
 } from '../harness.ts'
 
 t.test(
@@ -60,7 +61,8 @@ t.test('what an agent expects is told to nobody who has not proved to be one', a
 })
 
 t.test('GET /authorize gives an agent that asks for JSON the facts of the request', async (t) => {
-  const app = await build(t, { ISSUER: 'https://auth.example/tenant' })
+  const clock = new TestClock()
+  const app = await build(t, { ISSUER: 'https://auth.example/tenant' }, { clock })
   const site = await createSite(app, { client_name: 'A <b>site</b>' })
   const query = authorizeQuery(site, pkce().code_challenge, { scope: 'openid email' })
   const response = await app.inject({
@@ -76,7 +78,10 @@ t.test('GET /authorize gives an agent that asks for JSON the facts of the reques
     client_name: 'A <b>site</b>',
     client_origin: 'operator',
     redirect_host: 'site.example',
+    opened_from: '127.0.0.1',
+    opened_at: clock.now(),
     scope: 'openid email',
+    apis: [],
     resource: [],
     expires_in: 600,
     authenticate_endpoint: 'https://auth.example/tenant/api/agent/authenticate',

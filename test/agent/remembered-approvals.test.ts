@@ -108,8 +108,12 @@ const metadata = { redirect_uris: ['https://stranger.example/a', 'https://other.
 t.test('what is remembered is what was shown', async (t) => {
   const world = await createWorld(t, { DYNAMIC_REGISTRATION: 'open' })
   const { app, agent, code, guess } = world
-  const api = await createApi(app)
-  const second = await createApi(app, { uri: 'https://second.example/', scopes: ['read', 'pay'] })
+  const api = await createApi(app, { open_to: 'anyone' })
+  const second = await createApi(app, {
+    uri: 'https://second.example/',
+    scopes: ['read', 'pay'],
+    open_to: 'anyone',
+  })
   const { stranger, change } = await registerStranger(app, metadata)
   const { stranger: another } = await registerStranger(app)
   const approve = async (parameters: Parameters) => {

@@ -105,7 +105,7 @@ t.test('The tool for language models', { skip }, async (t) => {
       await pressButton()
       const { told, isError } = await tool.signIn({ site, ...(await which()) })
       t.equal(isError, false, told)
-      t.match(told, `Signed in. The browser went on to ${site}.`)
+      t.match(told, `Signed in. The browser went on to “${site}”.`)
       t.notMatch(told, /ac_|ags_|code=|eyJ/, 'the model sees no code, secret or token')
       await page.getByRole('heading', { name: GREETING }).waitFor()
       t.match(await page.content(), /test-model/)
@@ -200,7 +200,8 @@ t.test('The tool for language models', { skip }, async (t) => {
       }
       await pressButton(scene.website)
       asking.client.setRequestHandler('elicitation/create', ({ params }) => {
-        t.match(params.message, /sent by mail/)
+        t.match(params.message, `It leads to “${host}”`)
+        t.match(params.message, /the client calls itself “Paper & Pine”/)
         return { action: 'accept', content: { digits: digits() } }
       })
       const { told, isError } = await asking.signIn({ site: host, model: 'its-own-name' })

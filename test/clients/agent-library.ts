@@ -1,4 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { AuthenticateResponse } from '../../schemas/authenticate.ts'
+import type { AuthorizationRequestFacts } from '../../schemas/authorize.ts'
 import type { CheckStatusResponse } from '../../schemas/check-status.ts'
 import type { Credentials } from '../harness.ts'
 
@@ -17,12 +19,12 @@ export async function authenticate(
   server: string,
   request_id: string,
   agent: Credentials,
-  model = 'gpt-4o',
+  change: { deliver?: 'agent' } = {},
 ): Promise<Response> {
   return await fetch(`${server}/api/agent/authenticate`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ request_id, ...agent, model }),
+    body: JSON.stringify({ request_id, ...agent, model: 'gpt-4o', ...change }),
   })
 }
 
@@ -40,6 +42,24 @@ export async function checkStatus(
     await sleep(100)
   }
   throw new Error('The sign-in is not over')
+}
+
+/**
+ * A whole sign-in by an agent without a browser, as /llms.txt tells it.
+ * @returns the callback URL that the website is to get
+ */
+export async function signInWithoutBrowser(
+  authorizationUrl: string | URL,
+  agent: Credentials,
+): Promise<URL> {
+  const { origin } = new URL(authorizationUrl)
+  const headers = { accept: 'application/json' }
+  const opened = await fetch(authorizationUrl, { headers, redirect: 'error' })
+  if (!opened.ok) throw new Error(await opened.text())
+  const { request_id } = (await opened.json()) as AuthorizationRequestFacts
+  const authenticated = await authenticate(origin, request_id, agent, { deliver: 'agent' })
+  if (!authenticated.ok) throw new Error(await authenticated.text())
+  return new URL(((await authenticated.json()) as AuthenticateResponse).redirect_to)
 }
 
 /**

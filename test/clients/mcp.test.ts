@@ -6,7 +6,7 @@ import { exportJWK, exportPKCS8, generateKeyPair } from 'jose'
 import t, { type Test } from 'tap'
 import type { NewClient } from '../../plugins/core/registry/registration.ts'
 import { createAgent, createSite, startWeb } from '../harness.ts'
-import { completeAuthenticationFlow } from './agent-library.ts'
+import { signInWithoutBrowser } from './agent-library.ts'
 import { freePort, listen, serve } from './live.ts'
 import { createMcpServer } from './mcp-server.ts'
 
@@ -66,7 +66,7 @@ const { app, issuer } = await listen(t, settings, { network: web.network })
 const agent = await createAgent(app, undefined, { sites: 'any' })
 const port = await freePort()
 const resource = `http://127.0.0.1:${port}/mcp`
-await app.registration.createResource({ uri: resource, scopes: ['tools'] })
+await app.registration.createResource({ uri: resource, scopes: ['tools'], open_to: 'anyone' })
 await serve(t, port, await createMcpServer({ issuer, resource, scope: 'tools' }))
 
 /** Registered without a port, asked for with one, as MCP hosts do. */
@@ -103,7 +103,7 @@ for (const [kind, create] of hosts) {
     }
     const first = await connect()
     await t.rejects(first.connected, { name: 'Error', message: 'Unauthorized' })
-    const callback = await completeAuthenticationFlow(host.authorizationUrl ?? '', agent)
+    const callback = await signInWithoutBrowser(host.authorizationUrl ?? '', agent)
     await first.transport.finishAuth(callback.searchParams.get('code') ?? '')
 
     const second = await connect()
@@ -121,7 +121,7 @@ for (const [kind, create] of hosts) {
     const host = await create()
     const first = connect(t, host)
     await t.rejects(first.connected)
-    const callback = await completeAuthenticationFlow(host.authorizationUrl ?? '', agent)
+    const callback = await signInWithoutBrowser(host.authorizationUrl ?? '', agent)
     t.equal(callback.searchParams.get('iss'), issuer)
     await first.transport.finishAuth(callback.searchParams)
 
@@ -175,7 +175,7 @@ t.test('the MCP SDK 2 gets in without any agent, as a client that acts for itsel
 t.test('the MCP SDK 2 refuses a callback of another issuer', async (t) => {
   const host = await createHost({ token_endpoint_auth_method: 'none' })
   t.equal(await current.auth(host, { serverUrl: resource }), 'REDIRECT')
-  const callback = await completeAuthenticationFlow(host.authorizationUrl ?? '', agent)
+  const callback = await signInWithoutBrowser(host.authorizationUrl ?? '', agent)
   const authorizationCode = callback.searchParams.get('code') ?? ''
   for (const iss of [undefined, 'https://other.example']) {
     await t.rejects(

@@ -1,7 +1,7 @@
 import * as oauth from 'oauth4webapi'
 import t from 'tap'
 import { createAgent, createSite } from '../harness.ts'
-import { completeAuthenticationFlow } from './agent-library.ts'
+import { signInWithoutBrowser } from './agent-library.ts'
 import { listen } from './live.ts'
 
 const { app, issuer } = await listen(t)
@@ -44,7 +44,7 @@ for (const [method, authentication, algorithm] of authentications) {
         state,
         nonce,
       }).toString()
-      const callback = await completeAuthenticationFlow(authorizationUrl, agent)
+      const callback = await signInWithoutBrowser(authorizationUrl, agent)
       const parameters = oauth.validateAuthResponse(as, client, callback, state)
       t.equal(parameters.get('iss'), issuer, 'RFC 9207 section 2: iss is the issuer')
 
@@ -146,7 +146,7 @@ t.test('oauth4webapi refuses an answer that names another issuer', async (t) => 
     const code_challenge = await oauth.calculatePKCECodeChallenge(
       oauth.generateRandomCodeVerifier(),
     )
-    const callback = await completeAuthenticationFlow(
+    const callback = await signInWithoutBrowser(
       `${as.authorization_endpoint}?${new URLSearchParams({
         client_id,
         response_type: 'code',

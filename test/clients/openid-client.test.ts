@@ -2,7 +2,7 @@ import { exportJWK, generateKeyPair } from 'jose'
 import * as client from 'openid-client'
 import t, { type Test } from 'tap'
 import { createAgent, createSite } from '../harness.ts'
-import { completeAuthenticationFlow } from './agent-library.ts'
+import { signInWithoutBrowser } from './agent-library.ts'
 import { listen } from './live.ts'
 
 const { app, issuer } = await listen(t)
@@ -27,7 +27,7 @@ async function signIn(t: Test, config: client.Configuration, redirect_uri: strin
     state: expectedState,
     nonce: expectedNonce,
   })
-  const callback = await completeAuthenticationFlow(authorizationUrl, agent)
+  const callback = await signInWithoutBrowser(authorizationUrl, agent)
   const checks = { pkceCodeVerifier, expectedState, expectedNonce, idTokenExpected: true }
   const tokens = await client.authorizationCodeGrant(config, callback, checks)
   const claims = tokens.claims()

@@ -4,7 +4,7 @@ import { glob, readFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import { completeAuthenticationFlow } from '../clients/agent-library.ts'
+import { signInWithoutBrowser } from '../clients/agent-library.ts'
 import { freePort, listen } from '../clients/live.ts'
 import { createAgent, createSite } from '../harness.ts'
 
@@ -57,7 +57,7 @@ t.test('the official MCP conformance suite passes every check', async (t) => {
   const port = String(await freePort())
   const checks = await runSuite(
     t,
-    (authorizationUrl) => completeAuthenticationFlow(authorizationUrl, agent),
+    (authorizationUrl) => signInWithoutBrowser(authorizationUrl, agent),
     ...['--url', issuer, '--client-id', client_id, '--port', port],
   )
   t.same(checks.map(({ id }) => id).sort(), [

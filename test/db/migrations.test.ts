@@ -112,3 +112,20 @@ t.test(
     })
   },
 )
+
+t.test('an API from before that could be said is open to registered clients alone', async (t) => {
+  const file = join(makeFolder(t), 'data.db')
+  const old = new Database(file)
+  const kysely = new Kysely<unknown>({ dialect: new SqliteDialect({ database: old }) })
+  const provider = { getMigrations: async () => migrations }
+  await new Migrator({ db: kysely, provider }).migrateTo('0006-fewer-pages')
+  old
+    .prepare(
+      "INSERT INTO resources VALUES ('rs_1', 'https://api.example', 'https://api.example/', NULL, '[]', 7)",
+    )
+    .run()
+  await kysely.destroy()
+  const store = await openStore(`sqlite:${file}`)
+  t.match(await store.resources.list(), [{ resource_id: 'rs_1', open_to: 'registered' }])
+  store.close()
+})

@@ -17,7 +17,7 @@ t.test('an agent that does what /llms.txt says is signed in', async (t) => {
 
   const [, endpoint = ''] = text.match(/POST (\S+)/) ?? []
   const [, body = '{}'] = text.match(/\n *(\{"request_id".*\})\n/) ?? []
-  const given = { request_id, agent_id, agent_secret, model: 'gpt-4o' }
+  const given = { request_id, agent_id, agent_secret, model: 'gpt-4o', deliver: 'agent' }
   t.same(Object.keys(JSON.parse(body)), Object.keys(given))
   const authenticate = async () =>
     await app.inject({ method: 'POST', url: endpoint.slice(ISSUER.length), payload: given })

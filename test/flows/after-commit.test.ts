@@ -118,7 +118,7 @@ const FAULTS: [
   [
     'a sign-in of an agent',
     'UPDATE OF grant_id ON authorization_requests',
-    ['signing_keys', 'resources', 'clients'],
+    ['signing_keys', 'resources'],
     async ({ app, site, agent }) => {
       const { request_id } = await open(app, site)
       return { ask: () => authenticate(app, request_id, agent), status: 200 }

@@ -128,7 +128,8 @@ t.test('a damaged database is unavailable, and the log names the file', async (t
 t.test('a file that is no database stops the start with a sentence', async (t) => {
   const file = join(makeFolder(t), 'data.db')
   writeFileSync(file, 'This is a letter.\n'.repeat(1000))
-  await t.rejects(build(t, { DATABASE_URL: `sqlite:${file}` }), {
+  const ENCRYPTION_KEY = 'ab'.repeat(32)
+  await t.rejects(build(t, { DATABASE_URL: `sqlite:${file}`, ENCRYPTION_KEY }), {
     name: 'DatabaseUnavailableError',
     message: new RegExp(`${file} is damaged or is not a SQLite database`),
   })

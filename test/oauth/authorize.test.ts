@@ -208,7 +208,8 @@ t.test('OAuth 2.1 section 8.4.2: a loopback redirect URI may have any port', asy
     ['http://localhost/cb', 'http://localhost:9/cb'],
     ['http://localhost:3000/cb', 'http://localhost:3001/cb'],
     ['http://localhost:3000/cb', 'http://localhost/cb'],
-    ['http://127.0.0.1?x=1', 'http://127.0.0.1:8?x=1'],
+    ['http://127.0.0.1/?x=1', 'http://127.0.0.1:8/?x=1'],
+    ['http://127.0.0.2/cb', 'http://127.0.0.2:8/cb'],
   ]
   for (const [registered, requested] of allowed) {
     const site = await createSite(app, {
@@ -452,7 +453,6 @@ t.test('a posted request of anything but text is refused', async (t) => {
   const app = await build(t)
   for (const payload of [{ state: { toString: 1 } }, { state: 1 }, { client_id: [[{}]] }, []]) {
     const response = await app.inject({ method: 'POST', url: '/authorize', payload })
-    const location = String(response.headers.location ?? '')
-    t.ok(response.statusCode === 400 || location.startsWith('?'), JSON.stringify(payload))
+    t.equal(response.statusCode, 400, JSON.stringify(payload))
   }
 })

@@ -9,7 +9,6 @@ import {
   build,
   createAgent,
   createSite,
-  encode,
   getCode,
   open,
   type Parameters,
@@ -251,42 +250,4 @@ t.test('OpenID Connect Core section 3.1.2.1: only the agent of an id_token_hint'
   const { access_token } = await signIn(app, site, agent)
   const wrong = authorizeQuery(site, pkce().code_challenge, { id_token_hint: access_token })
   t.match((await authorize(app, wrong)).headers.location, /error=invalid_request/)
-})
-
-t.test('OpenID Connect Core section 3.1.2.1: the request may be posted', async (t) => {
-  const { app, site, agent } = await setUp(t)
-  const { code_verifier, code_challenge } = pkce()
-  const state = 'a&b=c d+é'
-  const posted = await app.inject({
-    method: 'POST',
-    url: '/authorize',
-    headers: {
-      'content-type': 'application/x-www-form-urlencoded',
-      'sec-fetch-mode': 'navigate',
-      'sec-fetch-site': 'cross-site',
-    },
-    payload: encode(authorizeQuery(site, code_challenge, { scope: 'openid', state })),
-  })
-  t.equal(posted.statusCode, 303, 'RFC 9700 section 4.12: not 307')
-  t.notOk(posted.headers['set-cookie'], 'the cookie of other tabs stays')
-  const url = new URL(String(posted.headers.location), 'http://localhost/authorize')
-  t.equal(url.pathname, '/authorize')
-  const page = await app.inject({
-    url: url.pathname + url.search,
-    headers: { 'sec-fetch-mode': 'navigate' },
-  })
-  const [, request_id = ''] = page.body.match(/request_id: '(req_[\w-]+)'/) ?? []
-  const { redirect_to } = (await authenticate(app, request_id, agent)).json()
-  const answer = new URL(redirect_to).searchParams
-  t.equal(answer.get('state'), state)
-  const code = { code: answer.get('code') ?? '', code_verifier }
-  t.ok((await redeem(app, site, code)).json().id_token)
-
-  const twice = await app.inject({
-    method: 'POST',
-    url: '/authorize',
-    headers: { 'content-type': 'application/x-www-form-urlencoded' },
-    payload: 'client_id=a&client_id=b',
-  })
-  t.equal((await app.inject(`/authorize${twice.headers.location}`)).statusCode, 400)
 })

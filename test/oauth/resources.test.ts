@@ -63,11 +63,17 @@ t.test('RFC 8707 section 2: the audience is the resource that was asked for', as
 
   t.test('RFC 9068 section 3: a scope of one resource alone tells which is meant', async (t) => {
     const tokens = await signIn(app, site, agent, { scope: 'email mail:read' })
-    t.match(decodeJwt(tokens.access_token), { aud: MAIL, scope: 'email mail:read' })
+    const aud = [app.settings.ISSUER, MAIL]
+    t.match(decodeJwt(tokens.access_token), { aud, scope: 'email mail:read' })
+    const { access_token } = await signIn(app, site, agent, { scope: 'mail:read' })
+    t.match(decodeJwt(access_token), { aud: MAIL, scope: 'mail:read' })
   })
 
   t.test('without a scope the default one is granted, and none of the resource', async (t) => {
-    t.equal((await signIn(app, site, agent, { resource: MAIL })).scope, 'email')
+    const tokens = await signIn(app, site, agent, { resource: MAIL })
+    t.equal(tokens.scope, '')
+    const own = { resource: app.settings.ISSUER }
+    t.equal((await refresh(app, site, tokens.refresh_token, own)).json().scope, 'email')
   })
 
   t.test('scopes of resources that were not asked for are left out', async (t) => {
@@ -120,15 +126,16 @@ t.test('RFC 8707 section 2.2: a token request narrows the resources', async (t) 
   t.test('and with them the scope, for the code as for refresh tokens', async (t) => {
     const code = await getCode(app, site, agent, both)
     const tokens = (await redeem(app, site, code, { resource: MAIL })).json()
-    t.equal(tokens.scope, 'email mail:read')
-    t.match(decodeJwt(tokens.access_token), { aud: MAIL, scope: 'email mail:read' })
+    t.equal(tokens.scope, 'mail:read')
+    t.match(decodeJwt(tokens.access_token), { aud: MAIL, scope: 'mail:read' })
 
     const calendar = { resource: CALENDAR, scope: 'calendar:read' }
     const narrow = (await refresh(app, site, tokens.refresh_token, calendar)).json()
     t.match(decodeJwt(narrow.access_token), { aud: CALENDAR, scope: 'calendar:read' })
 
     const whole = (await refresh(app, site, narrow.refresh_token)).json()
-    t.match(decodeJwt(whole.access_token), { aud: [CALENDAR, MAIL], scope: both.scope })
+    const scope = 'calendar:read mail:read'
+    t.match(decodeJwt(whole.access_token), { aud: [CALENDAR, MAIL], scope })
   })
 
   t.test('and never widens them', async (t) => {
@@ -249,21 +256,121 @@ t.test('RFC 7662 section 2: a resource introspects the tokens that are for it', 
   })
 })
 
-t.test(
-  'RFC 6750 section 3.1: /userinfo needs a scope of ours, whatever the audience',
-  async (t) => {
-    const { app, site, agent } = await setUp(t)
-    const userinfo = async (scope: string) => {
-      const { access_token } = await signIn(app, site, agent, { resource: MAIL, scope })
-      const authorization = `Bearer ${access_token}`
-      return await app.inject({ url: '/userinfo', headers: { authorization } })
+t.test('RFC 9068 section 4: /userinfo takes only tokens for this server', async (t) => {
+  const { app, site, agent, mail, introspect } = await setUp(t)
+  const { ISSUER } = app.settings
+  const userinfo = async (access_token: string) =>
+    await app.inject({ url: '/userinfo', headers: { authorization: `Bearer ${access_token}` } })
+  const all = 'openid email mail:read'
+
+  const rows: [name: string, asked: Parameters, aud: string | string[], scope: string][] = [
+    ['no resource', { scope: 'openid email' }, ISSUER, 'openid email'],
+    ['the issuer', { scope: 'openid email', resource: ISSUER }, ISSUER, 'openid email'],
+    ['with a slash', { scope: 'openid email', resource: `${ISSUER}/` }, ISSUER, 'openid email'],
+    ['the issuer and a scope of an API', { scope: all, resource: ISSUER }, ISSUER, 'openid email'],
+    ['both', { scope: all, resource: [ISSUER, MAIL] }, [ISSUER, MAIL], all],
+    ['both, the other way round', { scope: all, resource: [MAIL, ISSUER] }, [ISSUER, MAIL], all],
+    ['an API that a scope implies', { scope: all }, [ISSUER, MAIL], all],
+  ]
+  for (const [name, asked, aud, scope] of rows) {
+    const tokens = await signIn(app, site, agent, asked)
+    t.match(decodeJwt(tokens.access_token), { aud, scope }, name)
+    t.equal(tokens.scope, scope, name)
+    t.equal((await userinfo(tokens.access_token)).json().email, 'owner@example.com', name)
+    const again = (await refresh(app, site, tokens.refresh_token)).json()
+    t.match(decodeJwt(again.access_token), { aud, scope }, `${name}: refreshed`)
+  }
+
+  const forApis: [name: string, asked: Parameters, scope: string][] = [
+    ['an API', { scope: all, resource: MAIL }, 'mail:read'],
+    ['two APIs', { scope: all, resource: [MAIL, CALENDAR] }, 'mail:read'],
+    ['an API and nothing of its scopes', { scope: 'openid email', resource: MAIL }, ''],
+    ['an API and no scope', { resource: MAIL }, ''],
+    ['an API that a scope alone implies', { scope: 'mail:read' }, 'mail:read'],
+  ]
+  for (const [name, asked, scope] of forApis) {
+    const tokens = await signIn(app, site, agent, asked)
+    t.equal(tokens.scope, scope, `${name}: no scope of ours in the answer`)
+    t.equal(decodeJwt(tokens.access_token).scope, scope, `${name}: nor in the token`)
+    t.equal((await introspect(mail, tokens.access_token)).json().scope, scope, `${name}: nor there`)
+    const refused = await userinfo(tokens.access_token)
+    t.equal(refused.statusCode, 401, name)
+    t.equal(refused.json().error, 'invalid_token', name)
+    t.match(refused.headers['www-authenticate'], /error="invalid_token"/, 'RFC 6750 section 3.1')
+  }
+
+  t.test('RFC 8707 section 2.2: each audience has a token of its own', async (t) => {
+    const code = await getCode(app, site, agent, { scope: all, resource: MAIL })
+    const first = (await redeem(app, site, code, { resource: ISSUER })).json()
+    t.match(decodeJwt(first.access_token), { aud: ISSUER, scope: 'openid email' })
+    t.equal((await userinfo(first.access_token)).statusCode, 200)
+    const second = (await refresh(app, site, first.refresh_token, { resource: MAIL })).json()
+    t.match(decodeJwt(second.access_token), { aud: MAIL, scope: 'mail:read' })
+    const third = { resource: [`${ISSUER}/`, MAIL], scope: 'email mail:read' }
+    const both = (await refresh(app, site, second.refresh_token, third)).json()
+    t.match(decodeJwt(both.access_token), { aud: [ISSUER, MAIL], scope: third.scope })
+    const same = (await refresh(app, site, both.refresh_token, { scope: all })).json()
+    t.equal(same.scope, 'mail:read', 'a client that sends its whole scope each time goes on')
+  })
+
+  t.test(
+    'OpenID Connect Core section 3.1.3.3: openid gives an ID Token whatever the audience',
+    async (t) => {
+      const tokens = await signIn(app, site, agent, { scope: all, resource: MAIL })
+      t.match(decodeJwt(tokens.id_token ?? ''), { aud: site.client_id, email: 'owner@example.com' })
+      const again = (await refresh(app, site, tokens.refresh_token)).json()
+      t.match(decodeJwt(again.id_token), { sub: agent.agent_id, email: 'owner@example.com' })
+      const fewer = await refresh(app, site, again.refresh_token, { scope: 'mail:read' })
+      t.notOk('id_token' in fewer.json(), 'openid was not asked for')
+    },
+  )
+
+  t.test('what was not granted is not given', async (t) => {
+    const { refresh_token } = await signIn(app, site, agent, { scope: 'mail:read' })
+    for (const resource of [ISSUER, [ISSUER, MAIL]]) {
+      const refused = await refresh(app, site, refresh_token, { resource })
+      t.equal(refused.json().error, 'invalid_target', 'no scope of ours was')
     }
-    const refused = await userinfo('mail:read')
-    t.equal(refused.statusCode, 403)
-    t.match(refused.headers['www-authenticate'], /error="insufficient_scope"/)
-    t.equal((await userinfo('email mail:read')).json().email, 'owner@example.com')
-  },
-)
+    const own = await signIn(app, site, agent, { scope: 'email' })
+    const refused = await refresh(app, site, own.refresh_token, { resource: [ISSUER, MAIL] })
+    t.equal(refused.json().error, 'invalid_target', 'the API was not')
+    const nothing = await refresh(app, site, own.refresh_token, { scope: 'mail:read' })
+    t.equal(nothing.json().error, 'invalid_scope')
+  })
+
+  t.test('nobody can register the issuer as an API', async (t) => {
+    for (const uri of [ISSUER, `${ISSUER}/`]) {
+      await t.rejects(createApi(app, { uri }), { code: 'invalid_target' }, uri)
+    }
+  })
+})
+
+t.test('RFC 6749 section 4.4: a client has no token of its own for the issuer', async (t) => {
+  const { app, mail } = await setUp(t)
+  t.ok(mail)
+  const machine = await createSite(app, {
+    redirect_uris: [],
+    grant_types: ['client_credentials'],
+    scope: 'mail:read email',
+  })
+  const { ISSUER } = app.settings
+  for (const resource of [ISSUER, [ISSUER, MAIL]]) {
+    const grant = { grant_type: 'client_credentials', resource }
+    const refused = await post(app, '/token', machine, grant)
+    t.match(refused.json(), { error: 'invalid_target' })
+  }
+})
+
+t.test('an issuer with a path is named with and without its slash', async (t) => {
+  const ISSUER = 'https://example.com/agents'
+  const app = await build(t, { ISSUER })
+  const site = await createSite(app)
+  const agent = await createAgent(app)
+  for (const resource of [ISSUER, `${ISSUER}/`]) {
+    const { access_token } = await signIn(app, site, agent, { resource })
+    t.equal(decodeJwt(access_token).aud, ISSUER, resource)
+  }
+})
 
 t.test('RFC 8414: the metadata has the resources and their scopes as they are now', async (t) => {
   const app = await build(t)

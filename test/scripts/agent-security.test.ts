@@ -70,7 +70,9 @@ t.test('the operator answers for owners while the server runs', async (t) => {
     t.match((await authenticate(app, request_id, agent)).json(), { requires_2fa: true })
   }
   t.equal((await json(environment, 'approval', 'list')).length, 2)
-  t.match((await run(environment, 'approval', 'list')).out, /Example Site +site\.example/)
+  const { out } = await run(environment, 'approval', 'list')
+  t.match(out, /Leads to +site\.example/)
+  t.match(out, /Name +calls itself “Example Site”/)
 
   const approved = await json(
     environment,

@@ -65,7 +65,7 @@ export async function serve(t: Test, environment: Environment) {
   return { url: `http://localhost:${PORT}`, child, lines }
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, 'localhost')
   await once(server, 'listening')
   const address = server.address()

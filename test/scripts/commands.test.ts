@@ -45,6 +45,20 @@ t.test('a public client has no secret', async (t) => {
   t.match(created, { client_secret: undefined, token_endpoint_auth_method: 'none' })
 })
 
+t.test('the operator says at which clients agents may poll the code', async (t) => {
+  const environment = fresh(t)
+  const create = ['client', 'create', '--name', 'App', '--redirect-uri', 'http://127.0.0.1/cb']
+  t.equal((await json(environment, ...create)).legacy_polling, true, 'it has a secret')
+  const { client_id, legacy_polling } = await json(environment, ...create, '--public')
+  t.equal(legacy_polling, false)
+  const update = ['client', 'update', client_id, '--legacy-polling']
+  t.equal((await json(environment, ...update, 'yes')).legacy_polling, true)
+  t.equal((await json(environment, ...update, 'no')).legacy_polling, false)
+  const allowed = await json(environment, ...create, '--public', '--legacy-polling', 'yes')
+  t.equal(allowed.legacy_polling, true)
+  t.equal((await run(environment, ...update, 'maybe')).code, 2)
+})
+
 t.test('a backup is a whole database that its owner alone reads', async (t) => {
   const environment = fresh(t)
   const { agent_id } = await json(environment, 'agent', 'create', '--email', 'o@example.com')

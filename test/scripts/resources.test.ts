@@ -11,6 +11,7 @@ t.test('an API is registered, shown, changed and removed', async (t) => {
     resource_secret: /^rss_/,
     uri,
     scopes: ['read', 'write'],
+    open_to: 'registered',
   })
   const { resource_id, resource_secret } = created
 
@@ -22,6 +23,11 @@ t.test('an API is registered, shown, changed and removed', async (t) => {
   const change = ['--scope', 'admin', '--name', 'The API']
   const updated = await json(environment, 'resource', 'update', resource_id, ...change)
   t.match(updated, { uri, name: 'The API', scopes: ['admin'] })
+  const opened = ['resource', 'update', resource_id, '--open-to', 'anyone']
+  t.match(await json(environment, ...opened), { name: 'The API', open_to: 'anyone' })
+  t.match((await run(environment, 'resource', 'list')).out, /open_to.*\n.* anyone /)
+  const wrong = await run(environment, 'resource', 'update', resource_id, '--open-to', 'all')
+  t.match(wrong, { code: 2, err: /registered, anyone/ })
   const rotated = await json(environment, 'resource', 'rotate-secret', resource_id)
   t.match(rotated.resource_secret, /^rss_/)
   t.not(rotated.resource_secret, resource_secret)

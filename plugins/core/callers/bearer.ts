@@ -5,9 +5,11 @@ import { OAuthError } from '../http/errors.ts'
 
 /**
  * Whose access token a request carries, in the Authorization header or, when posted, in a form body
- * (RFC 6750 section 2), never in the query.
+ * (RFC 6750 section 2), never in the query. The token has to be for this server.
  */
-export function createBearerAuthentication(app: Pick<FastifyInstance, 'store' | 'tokens'>) {
+export function createBearerAuthentication(
+  app: Pick<FastifyInstance, 'settings' | 'store' | 'tokens'>,
+) {
   /** @param scopes of which the token must have at least one */
   return async function authenticateBearer(
     request: Pick<FastifyRequest, 'headers' | 'body'>,
@@ -18,6 +20,10 @@ export function createBearerAuthentication(app: Pick<FastifyInstance, 'store' | 
     const claims = await app.tokens.readAccessToken(token)
     if (claims === undefined || !(await app.store.grants.isAlive(claims))) {
       throw invalidToken()
+    }
+    // RFC 9068 section 4: otherwise an API could use here what it was sent.
+    if (![claims.aud].flat().includes(app.settings.ISSUER)) {
+      throw challenge('invalid_token', 'The access token is not for this server but for an API')
     }
     const granted = scopeWords(claims.scope)
     if (!scopes.some((scope) => granted.includes(scope))) {

@@ -1,16 +1,14 @@
 import { setTimeout } from 'node:timers/promises'
-import ipaddr from 'ipaddr.js'
-import { LRUCache } from 'lru-cache'
 import type { LiveSecret } from '../../../db/store.ts'
-import { type Clock, isRecent } from '../clock.ts'
+import type { Clock } from '../clock.ts'
 import type { Secrets } from '../crypto/secrets.ts'
-import { OAuthError } from '../http/errors.ts'
+import { tooMany } from '../http/errors.ts'
 import type { Settings } from '../settings.ts'
+import { networksOf, shareOf } from './network.ts'
+import { WindowCounts } from './window-counts.ts'
 
-/** How many times the failures of one identity a whole network may have. */
+/** How many times the failures of one identity one address or /64 may have. */
 const NETWORK_FACTOR = 10
-/** How many identities, and how many networks, are remembered; the longest unheard of go first. */
-const REMEMBERED = 20_000
 /** For how many milliseconds a refusal is held. */
 const HELD = 100
 
@@ -22,39 +20,36 @@ export interface Attempt {
   address: string
 }
 
-interface Failures {
-  count: number
-  /** When they are forgotten, in epoch seconds. */
-  until: number
-}
-
 /**
- * Bounds guessing, by counting failures and never traffic: of one agent or client from one network,
- * and of one network as a whole (an IPv4 address, an IPv6 /64). Failures from elsewhere never count
- * against anybody, and whoever has the right secret or key is let through whatever others at its
- * address did: nobody can lock an agent out. Each process counts for itself.
+ * Bounds guessing, by counting failures and never traffic: of one agent or client from one address or
+ * IPv6 /64, and of all together from one address, /64, /56, /48 or IPv4 /24. Failures from elsewhere
+ * never count against anybody, and whoever has the right secret or key is let through whatever others
+ * at its address did: nobody can lock an agent out. Each process counts for itself.
  */
 export class Throttle {
   readonly #secrets: Pick<Secrets, 'resembles' | 'verify'>
-  readonly #clock: Clock
   readonly #settings: Settings
-  readonly #identities = new LRUCache<string, Failures>({ max: REMEMBERED })
-  readonly #networks = new LRUCache<string, Failures>({ max: REMEMBERED })
+  readonly #identities: WindowCounts
+  readonly #networks: WindowCounts
 
   constructor(secrets: Pick<Secrets, 'resembles' | 'verify'>, clock: Clock, settings: Settings) {
     this.#secrets = secrets
-    this.#clock = clock
     this.#settings = settings
+    this.#identities = new WindowCounts(clock, settings.THROTTLE_WINDOW)
+    this.#networks = new WindowCounts(clock, settings.THROTTLE_WINDOW)
   }
 
   /**
-   * Whether a secret is one of those stored. A secret that cannot be is counted before it costs any
-   * work; one that looks like it is checked always.
+   * Whether a secret is one of those stored. A secret that cannot be is counted before anything else;
+   * one that looks like it is checked always.
    * @throws {OAuthError} temporarily_unavailable (429) after too many failures
    */
   async verifySecret(secret: string, stored: LiveSecret[], attempt: Attempt): Promise<boolean> {
-    if (!this.#secrets.resembles(secret, stored)) await this.countFailure(attempt)
-    return await this.#secrets.verify(secret, stored)
+    const resembles = this.#secrets.resembles(secret, stored)
+    if (!resembles) await this.countFailure(attempt)
+    const matches = await this.#secrets.verify(secret, stored)
+    if (resembles && !matches) await this.countFailure(attempt)
+    return matches
   }
 
   /**
@@ -62,19 +57,8 @@ export class Throttle {
    * costs the others little.
    * @throws {OAuthError} temporarily_unavailable (429) when there were too many already
    */
-  async countFailure({ id, address }: Attempt): Promise<void> {
-    const { THROTTLE_FAILURES: limit } = this.#settings
-    const network = networkOf(address)
-    const identity = `${network} ${id}`
-    const refusal =
-      this.#refusal(this.#identities.get(identity), limit) ??
-      this.#refusal(this.#networks.get(network), limit * NETWORK_FACTOR)
-    if (refusal !== undefined) {
-      await setTimeout(HELD)
-      throw refusal
-    }
-    this.#count(this.#identities, identity)
-    this.#count(this.#networks, network)
+  async countFailure(attempt: Attempt): Promise<void> {
+    await this.countAttempt(attempt)
   }
 
   /**
@@ -82,43 +66,24 @@ export class Throttle {
    * the answer takes that back, for one that did not.
    * @throws {OAuthError} temporarily_unavailable (429) when there were too many already
    */
-  async countAttempt(attempt: Attempt): Promise<() => void> {
-    await this.countFailure(attempt)
-    const network = networkOf(attempt.address)
-    const counted = [this.#identities.get(`${network} ${attempt.id}`), this.#networks.get(network)]
+  async countAttempt({ id, address }: Attempt): Promise<() => void> {
+    const { THROTTLE_FAILURES: limit } = this.#settings
+    const networks = networksOf(address)
+    const identity = `${networks[0]} ${id}`
+    const waits = [
+      this.#identities.secondsLeft(identity, limit),
+      ...networks.map((network) =>
+        this.#networks.secondsLeft(network, limit * NETWORK_FACTOR * shareOf(network)),
+      ),
+    ].filter((seconds) => seconds !== undefined)
+    if (waits.length > 0) {
+      await setTimeout(HELD)
+      throw tooMany('Too many failed attempts', Math.max(...waits))
+    }
+    const counted = [this.#identities.add(identity)]
+    for (const network of networks) counted.push(this.#networks.add(network))
     return () => {
-      for (const failures of counted) if (failures !== undefined) failures.count -= 1
+      for (const takeBack of counted) takeBack()
     }
   }
-
-  #refusal(failures: Failures | undefined, limit: number): OAuthError | undefined {
-    if (failures === undefined || failures.count < limit) return undefined
-    if (!this.#counts(failures)) return undefined
-    const seconds = failures.until - this.#clock.now()
-    return new OAuthError(
-      'temporarily_unavailable',
-      `Too many failed attempts, try again in ${seconds} seconds`,
-      { status: 429, headers: { 'retry-after': String(seconds) } },
-    )
-  }
-
-  #counts({ until }: Failures): boolean {
-    const { THROTTLE_WINDOW } = this.#settings
-    return isRecent(until - THROTTLE_WINDOW, THROTTLE_WINDOW, this.#clock.now())
-  }
-
-  #count(counts: LRUCache<string, Failures>, key: string): void {
-    const now = this.#clock.now()
-    const failures = counts.get(key)
-    if (failures !== undefined && this.#counts(failures)) failures.count += 1
-    else counts.set(key, { count: 1, until: now + this.#settings.THROTTLE_WINDOW })
-  }
-}
-
-/** An IPv4 address, also one that comes as IPv6, or the /64 of an IPv6 address. */
-export function networkOf(address: string): string {
-  if (!ipaddr.isValid(address)) return address
-  const parsed = ipaddr.process(address)
-  if (parsed.kind() === 'ipv4') return parsed.toString()
-  return `${ipaddr.IPv6.networkAddressFromCIDR(`${parsed.toNormalizedString()}/64`)}/64`
 }

@@ -150,11 +150,11 @@ export class KeyManager {
     return won ? key : ((await this.#keysOf(alg)).at(-1) ?? key)
   }
 
-  /** Rotates each algorithm whose newest key has signed for SIGNING_KEY_TTL. */
-  async rotateWhenDue(): Promise<void> {
+  /** Rotates each algorithm whose newest key has signed for SIGNING_KEY_TTL by `now`. */
+  async rotateWhenDue(now: number = this.#clock.now()): Promise<void> {
     for (const alg of this.#algs) {
       const newest = (await this.#read()).findLast((key) => key.alg === alg)
-      if (newest && newest.active_from + this.#settings.SIGNING_KEY_TTL <= this.#clock.now()) {
+      if (newest && newest.active_from + this.#settings.SIGNING_KEY_TTL <= now) {
         await this.rotate(false, alg)
       }
     }
@@ -217,7 +217,7 @@ export class KeyManager {
       try {
         jwk = this.#vault.decrypt(key.private_jwk_encrypted, key.kid)
       } catch {
-        throw new SettingsError(['ENCRYPTION_KEY: is not the one that this database was made with'])
+        throw new SettingsError([wrongKey(this.#settings)])
       }
       return createPrivateKey({ key: JSON.parse(jwk), format: 'jwk' })
     })
@@ -230,6 +230,12 @@ export class KeyManager {
       () => importJWK(JSON.parse(key.public_jwk), key.alg) as Promise<CryptoKey>,
     )
   }
+}
+
+function wrongKey({ DATABASE_URL, ENCRYPTION_KEY, ENCRYPTION_KEY_FILE }: Settings): string {
+  const file = ENCRYPTION_KEY_FILE ?? `${DATABASE_URL.slice('sqlite:'.length)}.key`
+  const given = ENCRYPTION_KEY === undefined ? `ENCRYPTION_KEY_FILE=${file}` : 'ENCRYPTION_KEY'
+  return `${given}: is not the key that the database ${DATABASE_URL} was made with`
 }
 
 const signInThreadPool = promisify(sign)

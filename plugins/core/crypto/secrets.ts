@@ -1,14 +1,28 @@
-import { createHmac, createSecretKey, hash, randomBytes, timingSafeEqual } from 'node:crypto'
+import {
+  createHmac,
+  createSecretKey,
+  hash,
+  randomBytes,
+  randomInt,
+  timingSafeEqual,
+} from 'node:crypto'
 import { extname, join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { LRUCache } from 'lru-cache'
-import { Piscina } from 'piscina'
+import { Piscina, queueOptionsSymbol } from 'piscina'
 import type { LiveSecret, SecretRow } from '../../../db/store.ts'
 import type { Clock } from '../clock.ts'
 import { OAuthError } from '../http/errors.ts'
+import type { BcryptResult, BcryptTask } from './bcrypt-worker.ts'
+import { ChecksFirst, NEW_SECRET } from './checks-first.ts'
 
 const REMEMBERED = 10_000
-const QUEUED = 1000
-/** The hash of a secret that nobody knows: what an unknown id or hint is compared with. */
+const CHECKS_QUEUED = 1000
+const NEW_SECRETS_QUEUED = 20
+const GUESSES_WAITING = 1000
+/** How many durations of checks are kept to wait by. */
+const DURATIONS = 32
+/** The hash of a secret that nobody knows: what the first guess is compared with, to measure. */
 const NOBODY = '$2b$10$7zfK7v6LKcU2EoDGJRmEFuos71SfHQGY6SYqbXGbiJlLJ4nqItaZu'
 
 /** A random identifier of 160 bits, known by its prefix. */
@@ -32,58 +46,77 @@ export function hashToken(token: string): string {
  * stored hash, so that the next check of the same secret is cheap.
  */
 export class Secrets {
-  readonly #worker = new Piscina<{ secret: string; hash?: string }, string | boolean>({
+  readonly #queue = new ChecksFirst()
+  readonly #worker = new Piscina<BcryptTask, BcryptResult>({
     filename: join(import.meta.dirname, `bcrypt-worker${extname(import.meta.filename)}`),
     minThreads: 0,
     maxThreads: 1,
-    maxQueue: QUEUED,
+    taskQueue: this.#queue,
+    maxQueue: CHECKS_QUEUED + NEW_SECRETS_QUEUED,
     idleTimeout: 10_000,
   })
   readonly #fingerprintKey = createSecretKey(randomBytes(32))
   readonly #remembered = new LRUCache<string, Buffer>({ max: REMEMBERED })
   readonly #underWay = new Map<string, Promise<boolean>>()
+  /** How long the latest checks took, in milliseconds. */
+  readonly #durations: number[] = []
+  #firstDuration: Promise<unknown> | undefined
+  #guessesWaiting = 0
   readonly #clock: Clock
 
   constructor(clock: Clock) {
     this.#clock = clock
   }
 
-  /** The row that stores a secret. */
+  /**
+   * The row that stores a new secret.
+   * @throws {OAuthError} temporarily_unavailable when too many wait already
+   */
   async toRow(owner_id: string, secret: string): Promise<SecretRow> {
+    if (this.#queue.newSecrets >= NEW_SECRETS_QUEUED) throw busy('Too many secrets are being made')
+    const task = { secret, [queueOptionsSymbol]: NEW_SECRET }
+    const { value } = await this.#worker.run(task)
     return {
       owner_id,
       hint: hintOf(secret),
-      bcrypt_hash: String(await this.#bcrypt({ secret })),
+      bcrypt_hash: String(value),
       created_at: this.#clock.now(),
       expires_at: null,
     }
   }
 
   /**
-   * Whether a secret could be one of those stored, told for nothing. It tells one who guesses less
-   * than he knows already, as he would need four thousand million tries for one that resembles.
+   * Whether a secret could be one of those stored. The hint is 32 bits of SHA-256: comparing it costs
+   * nothing and reveals nothing useful, since a guess fits it once in four thousand million times.
    */
   resembles(secret: string, stored: LiveSecret[]): boolean {
-    const hint = hintOf(secret)
-    return stored.some((row) => row.hint === hint)
+    return findByHint(secret, stored) !== undefined
   }
 
   /**
-   * Whether a secret is one of those stored. Costs one bcrypt comparison whatever is stored, also
-   * when nothing is, so that an unknown id cannot be told from a wrong secret.
-   * @throws {OAuthError} temporarily_unavailable when too many checks wait already.
+   * Whether a secret is one of those stored. What does not even resemble one waits as long as a check
+   * takes, without the thread: so a guess delays nobody, and an unknown id cannot be told from a wrong
+   * secret.
+   * @throws {OAuthError} temporarily_unavailable when too many checks or guesses wait already
    */
   async verify(secret: string, stored: LiveSecret[]): Promise<boolean> {
-    const hint = hintOf(secret)
-    const bcrypt_hash = stored.find((row) => row.hint === hint)?.bcrypt_hash ?? NOBODY
+    const bcrypt_hash = findByHint(secret, stored)?.bcrypt_hash
+    if (bcrypt_hash === undefined) {
+      await this.#waitAsLong()
+      return false
+    }
     const fingerprint = createHmac('sha256', this.#fingerprintKey)
       .update(bcrypt_hash)
       .update(secret)
       .digest()
     const remembered = this.#remembered.get(bcrypt_hash)
     if (remembered !== undefined && timingSafeEqual(remembered, fingerprint)) return true
-    const matches = await this.#verifyOnce(secret, bcrypt_hash, fingerprint)
-    return matches && bcrypt_hash !== NOBODY
+    return await this.#verifyOnce(secret, bcrypt_hash, fingerprint)
+  }
+
+  /** How many secrets the thread has hashed or checked so far. */
+  get workDone(): number {
+    return this.#worker.completed
   }
 
   async close(): Promise<void> {
@@ -95,10 +128,10 @@ export class Secrets {
     const name = fingerprint.toString('base64')
     let check = this.#underWay.get(name)
     if (check === undefined) {
-      check = this.#bcrypt({ secret, hash: bcrypt_hash })
+      check = this.#compare(secret, bcrypt_hash)
         .then((matches) => {
-          if (matches === true) this.#remembered.set(bcrypt_hash, fingerprint)
-          return matches === true
+          if (matches) this.#remembered.set(bcrypt_hash, fingerprint)
+          return matches
         })
         .finally(() => this.#underWay.delete(name))
       this.#underWay.set(name, check)
@@ -106,14 +139,42 @@ export class Secrets {
     return check
   }
 
-  async #bcrypt(task: { secret: string; hash?: string }): Promise<string | boolean> {
-    if (this.#worker.queueSize >= QUEUED) {
-      throw new OAuthError('temporarily_unavailable', 'Too many secrets are being checked', {
-        headers: { 'retry-after': '5' },
-      })
-    }
-    return await this.#worker.run(task)
+  async #compare(secret: string, bcrypt_hash: string): Promise<boolean> {
+    if (this.#queue.checks >= CHECKS_QUEUED) throw busy('Too many secrets are being checked')
+    const { value, milliseconds } = await this.#worker.run({ secret, hash: bcrypt_hash })
+    this.#durations.push(milliseconds)
+    if (this.#durations.length > DURATIONS) this.#durations.shift()
+    return value === true
   }
+
+  /** Waits as long as a check would take now, behind those that wait already. */
+  async #waitAsLong(): Promise<void> {
+    if (this.#guessesWaiting >= GUESSES_WAITING) throw busy('Too many secrets are being checked')
+    this.#guessesWaiting += 1
+    try {
+      if (this.#durations.length === 0) {
+        // Nothing was measured yet: one comparison that all guesses of that moment share.
+        this.#firstDuration ??= this.#compare('', NOBODY).finally(() => {
+          this.#firstDuration = undefined
+        })
+        await this.#firstDuration
+        return
+      }
+      const milliseconds = this.#durations[randomInt(this.#durations.length)] ?? 0
+      await setTimeout(milliseconds * (1 + this.#underWay.size))
+    } finally {
+      this.#guessesWaiting -= 1
+    }
+  }
+}
+
+function busy(description: string): OAuthError {
+  return new OAuthError('temporarily_unavailable', description, { headers: { 'retry-after': '5' } })
+}
+
+function findByHint(secret: string, stored: LiveSecret[]): LiveSecret | undefined {
+  const hint = hintOf(secret)
+  return stored.find((row) => row.hint === hint)
 }
 
 function hintOf(secret: string): string {

@@ -8,7 +8,15 @@ import {
   randomBytes,
   timingSafeEqual,
 } from 'node:crypto'
-import { linkSync, mkdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { decodeKey, type Settings, SettingsError } from '../settings.ts'
 
@@ -80,7 +88,8 @@ function derive(key: Buffer, purpose: string): Buffer {
 /**
  * Opens the vault with ENCRYPTION_KEY, or with the key in ENCRYPTION_KEY_FILE, which is made (mode
  * 0600) when it does not exist. A database in memory gets a key of its own.
- * @throws {SettingsError} when the file holds no key.
+ * @throws {SettingsError} when the file holds no key, or is missing beside a database that was made
+ *   with it.
  */
 export function openVault(settings: Settings): Vault {
   const { ENCRYPTION_KEY, ENCRYPTION_KEY_FILE, DATABASE_URL } = settings
@@ -90,9 +99,22 @@ export function openVault(settings: Settings): Vault {
   if (ENCRYPTION_KEY_FILE === undefined && database === ':memory:')
     return new Vault(randomBytes(32))
   const file = resolve(ENCRYPTION_KEY_FILE ?? `${database}.key`)
+  // Of processes that start together, one may make both: the key comes first, so look in this order.
+  const hasDatabase = database !== ':memory:' && isInUse(database)
+  if (hasDatabase && !existsSync(file)) throw missingKey(file, resolve(database))
   const key = decodeKey(readOrMake(file))
   if (key === undefined) throw new SettingsError([`ENCRYPTION_KEY_FILE=${file}: holds no key`])
   return new Vault(key)
+}
+
+function isInUse(database: string): boolean {
+  return (statSync(database, { throwIfNoEntry: false })?.size ?? 0) > 0
+}
+
+function missingKey(file: string, database: string): SettingsError {
+  return new SettingsError([
+    `ENCRYPTION_KEY_FILE=${file}: does not exist, and the database ${database} cannot be read without it. Restore the file, or set ENCRYPTION_KEY. To start anew, without any client, agent or sign-in, move the database away`,
+  ])
 }
 
 /**

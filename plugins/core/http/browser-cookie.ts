@@ -3,9 +3,24 @@ import { parseCookie, stringifySetCookie } from 'cookie'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { issuerPath } from '../documents/metadata.ts'
 
+/** 256 bits in base64url. */
+const VALUE = /^[\w-]{43}$/
+
+/** What a browser that opened a request brings back. */
+export interface BrowserMark {
+  name: string
+  value: string
+}
+
 /**
  * The cookie that tells the browser which opened a request from every other. One for all tabs; it
  * means nothing beyond this server's waiting pages.
+ *
+ * A form that another site posts to /authorize brings no cookie that is SameSite=Lax, so it cannot be
+ * seen whether the browser has one; a new value under the same name would end the other tabs' wait.
+ * Such a request gets a cookie with a name of its own. Over https it is SameSite=None: the next form
+ * brings it and uses it again. Over http, which only a loopback has, browsers refuse that, and each
+ * form has its own.
  */
 export class BrowserCookie {
   readonly #secure: boolean
@@ -20,22 +35,25 @@ export class BrowserCookie {
     this.#name = this.#secure ? `${prefix}auth-agent` : 'auth-agent'
   }
 
-  /** The value that the browser has, or a new one. */
-  readOrMake(request: FastifyRequest): string {
-    const value = this.#read(request)
-    return value !== undefined && /^[\w-]{43}$/.test(value)
-      ? value
-      : randomBytes(32).toString('base64url')
+  /** What the browser has, or something new. */
+  readOrMake(request: Pick<FastifyRequest, 'headers' | 'method'>): BrowserMark {
+    const marks = this.#read(request)
+    const shared = marks.find(({ name }) => name === this.#name)
+    if (shared !== undefined) return shared
+    const value = randomBytes(32).toString('base64url')
+    if (request.method !== 'POST') return { name: this.#name, value }
+    const [posted] = marks
+    return posted ?? { name: this.#formPrefix + randomBytes(6).toString('base64url'), value }
   }
 
-  /** Gives the browser its value, for `maxAge` seconds. */
-  set(reply: FastifyReply, value: string, maxAge: number): void {
+  /** Gives the browser its cookie, for `maxAge` seconds. */
+  set(reply: FastifyReply, { name, value }: BrowserMark, maxAge: number): void {
     const cookie = stringifySetCookie({
-      name: this.#name,
+      name,
       value,
       path: this.#path,
       httpOnly: true,
-      sameSite: 'lax',
+      sameSite: this.#secure && name !== this.#name ? 'none' : 'lax',
       secure: this.#secure,
       maxAge,
     })
@@ -48,13 +66,23 @@ export class BrowserCookie {
   }
 
   /** Whether a request comes from the browser with this hash. */
-  matches(request: FastifyRequest, hash: string): boolean {
-    const value = this.#read(request)
-    if (value === undefined) return false
-    return timingSafeEqual(Buffer.from(this.hash(value)), Buffer.from(hash))
+  matches(request: Pick<FastifyRequest, 'headers'>, hash: string): boolean {
+    const expected = Buffer.from(hash)
+    return this.#read(request).some(({ value }) =>
+      timingSafeEqual(Buffer.from(this.hash(value)), expected),
+    )
   }
 
-  #read({ headers }: FastifyRequest): string | undefined {
-    return headers.cookie === undefined ? undefined : parseCookie(headers.cookie)[this.#name]
+  get #formPrefix(): string {
+    return `${this.#name}-form-`
+  }
+
+  #read({ headers }: Pick<FastifyRequest, 'headers'>): BrowserMark[] {
+    const marks: BrowserMark[] = []
+    for (const [name, value] of Object.entries(parseCookie(headers.cookie ?? ''))) {
+      const ours = name === this.#name || name.startsWith(this.#formPrefix)
+      if (ours && value !== undefined && VALUE.test(value)) marks.push({ name, value })
+    }
+    return marks
   }
 }

@@ -1,4 +1,4 @@
-import { STATUS_CODES } from 'node:http'
+import { type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { DatabaseUnavailableError } from '../../../db/store.ts'
@@ -58,6 +58,14 @@ export class OAuthError extends Error {
   }
 }
 
+/** The refusal (429) of one who has had his share for the next `seconds`. */
+export function tooMany(what: string, seconds: number): OAuthError {
+  return new OAuthError('temporarily_unavailable', `${what}, try again in ${seconds} seconds`, {
+    status: 429,
+    headers: { 'retry-after': String(seconds) },
+  })
+}
+
 /** What a description echoes of a request is cut off here. */
 const MAX_DESCRIPTION = 300
 
@@ -71,10 +79,14 @@ function describable(text: string): string {
 export function toOAuthError(error: unknown): OAuthError {
   if (error instanceof OAuthError) return error
   if (error instanceof DatabaseUnavailableError) {
-    return new OAuthError('temporarily_unavailable', 'The database is busy, try again', {
-      headers: { 'retry-after': '1' },
-      cause: error,
-    })
+    return new OAuthError(
+      'temporarily_unavailable',
+      'The server cannot reach its database at the moment, try again',
+      {
+        headers: { 'retry-after': '1' },
+        cause: error,
+      },
+    )
   }
   const { statusCode, validation, code, message } = error as FastifyError
   if (validation?.[0] !== undefined) return fromValidation(validation[0] as ValidationProblem)
@@ -143,8 +155,18 @@ export function installErrors(app: FastifyInstance): void {
 
 /** What Node's HTTP parser gives up on, by its code. */
 const parserProblems: Record<string, [status: number, description: string]> = {
+  CONNECT: [405, 'This is no proxy: CONNECT is not supported'],
   ERR_HTTP_REQUEST_TIMEOUT: [408, 'The request took too long to arrive'],
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: [413, 'The chunk extensions are too large'],
   HPE_HEADER_OVERFLOW: [431, 'The request line and headers are too large'],
+  HPE_INVALID_CHUNK_SIZE: [400, 'A chunk has a malformed size'],
+  HPE_INVALID_CONTENT_LENGTH: [400, 'The Content-Length is malformed'],
+  HPE_INVALID_HEADER_TOKEN: [400, 'A header is malformed'],
+  HPE_INVALID_METHOD: [400, 'This is not a method of HTTP'],
+  HPE_INVALID_TRANSFER_ENCODING: [400, 'The Transfer-Encoding is malformed or comes with a length'],
+  HPE_INVALID_URL: [400, 'The request line is malformed'],
+  HPE_INVALID_VERSION: [400, 'This version of HTTP is not supported'],
+  HPE_UNEXPECTED_CONTENT_LENGTH: [400, 'The Content-Length must be the only length, given once'],
 }
 
 /** Answers what is not even a request; the connection ends with it. */
@@ -154,23 +176,41 @@ export function sendClientError(error: Error & { code?: string }, socket: Socket
     return
   }
   const [status, description] = parserProblems[error.code ?? ''] ?? [400, 'This is not HTTP']
-  const body = JSON.stringify(new OAuthError('invalid_request', description).toBody())
-  const head = [
-    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
-    'Content-Type: application/json; charset=utf-8',
-    `Content-Length: ${Buffer.byteLength(body)}`,
-    'Cache-Control: no-store',
-    'Connection: close',
-  ]
-  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy())
+  const { headers, body } = closingAnswer(new OAuthError('invalid_request', description))
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`)
+  const head = [`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, ...lines].join('\r\n')
+  socket.end(`${head}\r\n\r\n${body}`, () => socket.destroy())
+}
+
+/** Answers a request that no route sees; the connection ends with it. */
+export function endWithError(response: ServerResponse, error: OAuthError): void {
+  const { headers, body } = closingAnswer(error)
+  response.writeHead(error.status, headers).end(body)
+}
+
+function closingAnswer(error: OAuthError) {
+  const body = JSON.stringify(error.toBody())
+  const headers = {
+    'Content-Type': 'application/json; charset=utf-8',
+    'Content-Length': Buffer.byteLength(body),
+    'Cache-Control': 'no-store',
+    Connection: 'close',
+  }
+  return { headers, body }
 }
 
 export function sendError(thrown: unknown, request: FastifyRequest, reply: FastifyReply) {
   const error = toOAuthError(thrown)
-  if (error.status >= 500) request.log.error({ err: error.cause ?? error }, error.message)
-  else request.log.debug({ err: error.cause, error: error.code }, error.message)
+  logError(error, request)
   return reply
     .code(error.status)
     .headers({ 'cache-control': 'no-store', ...error.headers })
     .send({ ...request.routeOptions?.config?.errorMembers, ...error.toBody() })
+}
+
+/** What broke here is logged with its cause; what a client did wrong, for whoever debugs. */
+export function logError(error: OAuthError, request: FastifyRequest): void {
+  const { cause, code, message, status } = error
+  if (status < 500) request.log.debug({ err: cause, error: code }, message)
+  else request.server.faults.report(request.log, cause ?? error, message)
 }

@@ -1,26 +1,164 @@
-import { destination } from 'pino'
+import { constants, fstatSync, openSync, write } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 
-/** How many characters wait at most for the turn's end. */
-const BUFFERED = 8 * 1024
+/** How many characters of log lines wait at most while they cannot be written. */
+const MAX_WAITING = 1024 * 1024
+/** How many characters are handed to the operating system at once, beside a longer line. */
+const CHUNK = 64 * 1024
+/** After how many milliseconds it is tried again: after an error, and where the reader is slow. */
+const RETRY_AFTER_ERROR = 1000
+const RETRY_AFTER_FULL = 50
+/** For how many milliseconds an ending server waits for what has not been written. */
+const FLUSH = 1000
+
+/** Writes bytes without ever blocking, and says how many it has written. */
+export type Output = (
+  bytes: Buffer,
+  done: (error: NodeJS.ErrnoException | null, written: number) => void,
+) => void
 
 /**
- * Where log lines go: standard output. Those of one turn of the event loop are written together when
- * it ends, with one system call; nothing is held back for longer.
+ * Where log lines go: standard output. Nothing that becomes of it stops or ends the server: lines
+ * wait in memory while they cannot be written, up to a bound, and are dropped beyond. Standard error
+ * is told once when that begins, and how many lines were dropped when it is over. Lines of one turn
+ * of the event loop are written together.
  */
 export class LogStream {
-  readonly #output = destination({ dest: 1, sync: true, minLength: BUFFERED })
-  #waiting = false
+  /** Hears how many lines were dropped, when lines can be written again. */
+  onRecovered: ((dropped: number) => void) | undefined
+  #output: Output | undefined
+  #errors: Output | undefined
+  #lines: string[] = []
+  /** Of `#lines`, in characters. */
+  #size = 0
+  /** What is being written, or is to be tried again. */
+  #rest: Buffer | undefined
+  #busy = false
+  #failing = false
+  #troubled = false
+  #dropped = 0
 
-  write(line: string): void {
-    this.#output.write(line)
-    if (this.#waiting) return
-    this.#waiting = true
-    setImmediate(() => this.flushSync())
+  constructor(outputs: { output?: Output; errors?: Output } = {}) {
+    this.#output = outputs.output
+    this.#errors = outputs.errors
   }
 
-  /** Writes what waits, at once; pino calls it after a fatal line. */
-  flushSync(): void {
-    this.#waiting = false
-    this.#output.flush()
+  write(line: string): void {
+    if (this.#size + line.length > MAX_WAITING) {
+      this.#dropped += 1
+      this.#complain('nobody reads it')
+      return
+    }
+    this.#lines.push(line)
+    this.#size += line.length
+    if (this.#busy) return
+    this.#busy = true
+    setImmediate(() => this.#send())
+  }
+
+  /** Writes what waits, for a short time; what cannot be written by then is lost. */
+  async flush(): Promise<void> {
+    const end = performance.now() + FLUSH
+    while (this.#busy && !this.#failing && performance.now() < end) await sleep(5)
+    const lost = this.#dropped + this.#lines.length + (this.#rest === undefined ? 0 : 1)
+    if (lost > 0) await this.#say(`The server ends; log lines that could not be written: ${lost}.`)
+  }
+
+  #send(): void {
+    if (this.#rest === undefined) {
+      if (this.#lines.length === 0) {
+        this.#busy = false
+        return
+      }
+      this.#rest = Buffer.from(this.#takeLines())
+    }
+    this.#output ??= openOutput(1)
+    this.#output(this.#rest, (error, written) => {
+      if (error === null) this.#succeeded(written)
+      else this.#failed(error)
+    })
+  }
+
+  /** Whole lines, as many as fit into a chunk. */
+  #takeLines(): string {
+    let end = 0
+    let size = 0
+    while (end < this.#lines.length && (end === 0 || size < CHUNK)) {
+      size += this.#lines[end]?.length ?? 0
+      end += 1
+    }
+    this.#size -= size
+    return this.#lines.splice(0, end).join('')
+  }
+
+  #succeeded(written: number): void {
+    this.#failing = false
+    this.#rest = this.#rest?.subarray(written)
+    if (this.#rest?.length === 0) this.#rest = undefined
+    if (this.#rest === undefined && this.#lines.length === 0) this.#recover()
+    setImmediate(() => this.#send())
+  }
+
+  #failed(error: NodeJS.ErrnoException): void {
+    const full = error.code === 'EAGAIN'
+    if (!full) {
+      this.#failing = true
+      this.#complain(error.message)
+    }
+    setTimeout(() => this.#send(), full ? RETRY_AFTER_FULL : RETRY_AFTER_ERROR).unref()
+  }
+
+  #complain(reason: string): void {
+    if (this.#troubled) return
+    this.#troubled = true
+    void this.#say(
+      `The log cannot be written (${reason}). Up to 1 MiB of it waits, further lines are dropped.`,
+    )
+  }
+
+  #recover(): void {
+    if (!this.#troubled) return
+    this.#troubled = false
+    const dropped = this.#dropped
+    this.#dropped = 0
+    void this.#say(`The log can be written again. Lines that were dropped: ${dropped}.`)
+    if (dropped > 0) this.onRecovered?.(dropped)
+  }
+
+  /** Resolves when it is said, or soon where standard error cannot be written either. */
+  async #say(sentence: string): Promise<void> {
+    this.#errors ??= openOutput(2)
+    const errors = this.#errors
+    const said = new Promise((resolve) => errors(Buffer.from(`${sentence}\n`), resolve))
+    await Promise.race([said, sleep(FLUSH, undefined, { ref: false })])
+  }
+}
+
+/** The errors of a stream that is written to, which every write is told of as well. */
+const ignore = () => undefined
+
+/**
+ * Standard output (1) or standard error (2). Node writes to pipes and sockets without blocking, but
+ * to files and terminals only by a call that blocks. A file is written in another thread; a terminal
+ * that its user has halted would block that one too, so it is opened anew.
+ */
+function openOutput(fd: 1 | 2): Output {
+  const stats = fstatSync(fd)
+  if (stats.isFIFO() || stats.isSocket()) {
+    const stream = fd === 1 ? process.stdout : process.stderr
+    if (!stream.listeners('error').includes(ignore)) stream.on('error', ignore)
+    return (bytes, done) =>
+      void stream.write(bytes, (error) => done(error ?? null, error ? 0 : bytes.length))
+  }
+  const target = stats.isCharacterDevice() ? openUnblocked(fd) : fd
+  return (bytes, done) => write(target, bytes, done)
+}
+
+function openUnblocked(fd: number): number {
+  try {
+    const { O_WRONLY, O_NONBLOCK, O_NOCTTY } = constants
+    return openSync(`/dev/fd/${fd}`, O_WRONLY | O_NONBLOCK | O_NOCTTY)
+  } catch {
+    return fd
   }
 }

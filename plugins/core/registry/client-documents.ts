@@ -1,11 +1,11 @@
 import { Value } from '@sinclair/typebox/value'
-import type { Client, Store } from '../../../db/store.ts'
+import type { FastifyInstance } from 'fastify'
+import type { Client } from '../../../db/store.ts'
 import { ClientMetadataDocument } from '../../../schemas/client.ts'
 import { matchesHostPattern, parseUri } from '../../../schemas/uri.ts'
-import type { Clock } from '../clock.ts'
 import { OAuthError } from '../http/errors.ts'
 import { isObject, withoutEmpty } from '../http/parameters.ts'
-import { readHostList, type Settings } from '../settings.ts'
+import { readHostList } from '../settings.ts'
 import { RemoteDocumentError } from './fetch-document.ts'
 import { strangersMetadata } from './registration.ts'
 import type { RemoteDocuments } from './remote-documents.ts'
@@ -18,22 +18,19 @@ const DOCUMENT_BYTES = 5 * 1024
  * registration would (draft-ietf-oauth-client-id-metadata-document).
  */
 export class ClientDocuments {
-  readonly #store: Pick<Store, 'clients'>
+  readonly #app: Pick<FastifyInstance, 'clock' | 'settings' | 'store' | 'strangers'>
   readonly #documents: RemoteDocuments
-  readonly #clock: Clock
   readonly #enabled: boolean
   readonly #allowed: string[]
   readonly #denied: string[]
 
   constructor(
-    store: Pick<Store, 'clients'>,
+    app: Pick<FastifyInstance, 'clock' | 'settings' | 'store' | 'strangers'>,
     documents: RemoteDocuments,
-    clock: Clock,
-    settings: Settings,
   ) {
-    this.#store = store
+    const { settings } = app
+    this.#app = app
     this.#documents = documents
-    this.#clock = clock
     this.#enabled = settings.CLIENT_ID_METADATA_DOCUMENTS === 'on'
     this.#allowed = readHostList(settings.CLIENT_ID_METADATA_ALLOWED_HOSTS).patterns
     this.#denied = readHostList(settings.CLIENT_ID_METADATA_DENIED_HOSTS).patterns
@@ -48,7 +45,7 @@ export class ClientDocuments {
    * The client that the document at this URL describes, as fresh as HTTP caching wants it.
    * @param address of whoever asks
    * @throws {OAuthError} invalid_client, with what its publisher can do about it;
-   *   temporarily_unavailable when too many are being fetched
+   *   temporarily_unavailable when too many are being fetched or strangers brought too many
    */
   async read(client_id: string, address: string): Promise<Client> {
     this.#assertAcceptable(client_id)
@@ -60,7 +57,7 @@ export class ClientDocuments {
       throw unusable(`its document ${error.message}`, error)
     }
     const said = readDocument(client_id, body)
-    const known = await this.#store.clients.find(client_id)
+    const known = await this.#app.store.clients.find(client_id)
     const client = {
       ...said,
       client_id,
@@ -68,7 +65,8 @@ export class ClientDocuments {
       scope: null,
       refresh_reuse_grace: null,
       refresh_reuse: null,
-      created_at: known?.created_at ?? this.#clock.now(),
+      legacy_polling: false,
+      created_at: known?.created_at ?? this.#app.clock.now(),
       disabled_at: known?.disabled_at ?? null,
     }
     if (
@@ -77,7 +75,8 @@ export class ClientDocuments {
     ) {
       return known
     }
-    return await this.#store.clients.saveDocument(client)
+    if (known === undefined) await this.#app.strangers.admitClient(address)
+    return await this.#app.store.clients.saveDocument(client)
   }
 
   #assertAcceptable(client_id: string): void {

@@ -17,7 +17,7 @@ export class Clients {
   /**
    * @param address of whoever asks
    * @throws {OAuthError} invalid_client for a metadata document that cannot be used;
-   *   temporarily_unavailable when too many are being fetched
+   *   temporarily_unavailable when too many are being fetched or strangers brought too many
    */
   async find(client_id: string, address: string): Promise<Client | undefined> {
     return this.#documents.concern(client_id)

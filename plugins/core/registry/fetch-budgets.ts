@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
-import ipaddr from 'ipaddr.js'
-import { LRUCache } from 'lru-cache'
-import { type Clock, isRecent } from '../clock.ts'
+import { networksOf, shareOf } from '../callers/network.ts'
+import { WindowCounts } from '../callers/window-counts.ts'
+import type { Clock } from '../clock.ts'
 import { OAuthError } from '../http/errors.ts'
 
 /** How many fetches may be under way at the same time. */
@@ -9,8 +9,6 @@ const UNDER_WAY = { host: 2, domain: 4, network: 8, all: 128 }
 /** How many may begin within a minute; `pair` is one network at one host. */
 const BEGUN = { pair: 60, host: 240, domain: 480, network: 240, all: 1200 }
 const MINUTE = 60
-/** How many names are counted; the longest unheard of go first. */
-const REMEMBERED = 20_000
 /** When to try again while others are under way, in seconds. */
 const RETRY_AFTER = 5
 
@@ -27,12 +25,11 @@ interface Share {
  * of others from being fetched, and nobody can use this server to send requests in numbers.
  */
 export class FetchBudgets {
-  readonly #clock: Clock
   readonly #underWay = new Map<string, number>()
-  readonly #begun = new LRUCache<string, { count: number; since: number }>({ max: REMEMBERED })
+  readonly #begun: WindowCounts
 
   constructor(clock: Clock) {
-    this.#clock = clock
+    this.#begun = new WindowCounts(clock, MINUTE)
   }
 
   /**
@@ -50,7 +47,7 @@ export class FetchBudgets {
     }
     for (const { name } of shares) {
       this.#underWay.set(name, (this.#underWay.get(name) ?? 0) + 1)
-      this.#countBegun(name)
+      this.#begun.add(name)
     }
     return () => {
       for (const { name } of shares) {
@@ -63,33 +60,23 @@ export class FetchBudgets {
 
   /** For how many seconds a budget has nothing left. */
   #wait({ name, underWay, begun }: Share): number {
-    const counted = this.#begun.get(name)
-    const now = this.#clock.now()
-    if (counted && counted.count >= begun && isRecent(counted.since, MINUTE, now)) {
-      return counted.since + MINUTE - now
-    }
+    const seconds = this.#begun.secondsLeft(name, begun)
+    if (seconds !== undefined) return seconds
     return (this.#underWay.get(name) ?? 0) >= underWay ? RETRY_AFTER : 0
-  }
-
-  #countBegun(name: string): void {
-    const now = this.#clock.now()
-    const counted = this.#begun.get(name)
-    if (counted && isRecent(counted.since, MINUTE, now)) counted.count += 1
-    else this.#begun.set(name, { count: 1, since: now })
   }
 }
 
 function sharesOf(hostname: string, address: string): Share[] {
-  const networks = networksOf(address).flatMap(({ network, times }) => [
+  const networks = networksOf(address).flatMap((network) => [
     {
       name: `network ${network}`,
-      underWay: UNDER_WAY.network * times,
-      begun: BEGUN.network * times,
+      underWay: UNDER_WAY.network * shareOf(network),
+      begun: BEGUN.network * shareOf(network),
     },
     {
       name: `network ${network} at ${hostname}`,
       underWay: UNDER_WAY.host,
-      begun: BEGUN.pair * times,
+      begun: BEGUN.pair * shareOf(network),
     },
   ])
   return [
@@ -110,19 +97,4 @@ export function domainOf(hostname: string): string {
   const labels = host.split('.')
   const [second = '', top = ''] = labels.slice(-2)
   return labels.slice(top.length === 2 && second.length <= 3 ? -3 : -2).join('.')
-}
-
-/** The networks of an address that are counted, and how much more than an address each may do. */
-function networksOf(address: string): { network: string; times: number }[] {
-  if (!ipaddr.isValid(address)) return [{ network: 'unknown', times: 1 }]
-  const parsed = ipaddr.process(address)
-  if (parsed.kind() === 'ipv4') return [{ network: parsed.toString(), times: 1 }]
-  return [
-    [64, 1],
-    [56, 2],
-    [48, 4],
-  ].map(([length = 64, times = 1]) => ({
-    network: `${ipaddr.IPv6.networkAddressFromCIDR(`${parsed.toNormalizedString()}/${length}`)}/${length}`,
-    times,
-  }))
 }

@@ -8,14 +8,19 @@ import type {
   ResourceChange,
 } from '../../../db/store.ts'
 import { type ClientMetadata, redirectUriProblem } from '../../../schemas/client.ts'
+import { normalMailbox } from '../../../schemas/mailbox.ts'
+import { normalName } from '../../../schemas/name.ts'
 import { ID_TOKEN_SIGNING_ALGS } from '../../../schemas/openid.ts'
-import { normalResourceUri } from '../../../schemas/resource.ts'
+import { normalResourceUri, OPEN_TO, type OpenTo } from '../../../schemas/resource.ts'
 import { IDENTITY_SCOPES, scopeWords } from '../../../schemas/scope.ts'
+import { parseUri } from '../../../schemas/uri.ts'
 import { CLIENT_AUTHENTICATION_METHODS, hasSecret } from '../callers/client-authentication.ts'
 import { RESOURCE_ID_PREFIX } from '../callers/resource-authentication.ts'
 import { hashToken, newId, newSecret } from '../crypto/secrets.ts'
 import { OAuthError } from '../http/errors.ts'
 import { MAX_REUSE_GRACE } from '../settings.ts'
+import { readName } from './names.ts'
+import { isIssuer } from './resources.ts'
 
 export interface NewClient extends Partial<Pick<Client, 'application_type' | 'jwks' | 'jwks_uri'>> {
   client_name: string
@@ -33,12 +38,19 @@ export interface NewClient extends Partial<Pick<Client, 'application_type' | 'jw
   refresh_reuse?: Client['refresh_reuse']
   /** The only scopes that it may ask for, and those that it can have for itself. */
   scope?: string | null
+  /**
+   * Whether agents may poll the code of a request that no browser opened; by default where the
+   * operator registers a client that redeems it with a secret or key.
+   */
+  legacy_polling?: boolean | undefined
 }
 
 export interface NewResource {
   uri: string
   scopes: string[]
   name?: string | undefined
+  /** By default `registered`: only clients that the operator registered may ask for it. */
+  open_to?: OpenTo | undefined
 }
 
 export interface SecretRotation {
@@ -54,24 +66,30 @@ export interface SecretRotation {
  * A secret is in an answer once and is nowhere afterwards.
  */
 export class Registration {
-  readonly #app: Pick<FastifyInstance, 'audit' | 'clock' | 'secrets' | 'store'>
+  readonly #app: Pick<FastifyInstance, 'audit' | 'clock' | 'secrets' | 'settings' | 'store'>
 
-  constructor(app: Pick<FastifyInstance, 'audit' | 'clock' | 'secrets' | 'store'>) {
+  constructor(app: Pick<FastifyInstance, 'audit' | 'clock' | 'secrets' | 'settings' | 'store'>) {
     this.#app = app
   }
 
   /** @throws {OAuthError} invalid_redirect_uri, invalid_client_metadata (RFC 7591 section 3.2.2) */
   async createClient(
     given: NewClient,
-    registered: { origin: Client['origin']; registration_token_hash?: string } = {
-      origin: 'operator',
-    },
+    registered: {
+      origin: Client['origin']
+      registration_token_hash?: string
+      /** Whether the operator or somebody with a token of the operator brings it. */
+      vouched?: boolean
+    } = { origin: 'operator' },
   ): Promise<{ client: Client; client_secret?: string }> {
     assertTokenTerms(given)
     const { grant_types = ['authorization_code', 'refresh_token'] } = given
+    const metadata = registeredMetadata({ ...given, grant_types })
+    const confidential = metadata.token_endpoint_auth_method !== 'none'
     const client: Client = {
       client_id: newId('client_'),
-      ...registeredMetadata({ ...given, grant_types }),
+      ...metadata,
+      legacy_polling: given.legacy_polling ?? (registered.origin === 'operator' && confidential),
       scope: registeredScope(given.scope ?? null),
       refresh_reuse_grace: given.refresh_reuse_grace ?? null,
       refresh_reuse: given.refresh_reuse ?? null,
@@ -80,14 +98,14 @@ export class Registration {
       created_at: this.#app.clock.now(),
       disabled_at: null,
     }
-    const { registration_token_hash } = registered
+    const { registration_token_hash, vouched } = registered
     if (!hasSecret(client)) {
-      await this.#app.store.clients.create(client, undefined, registration_token_hash)
+      await this.#app.store.clients.create(client, undefined, registration_token_hash, vouched)
       return { client }
     }
     const client_secret = newSecret('cs_')
     const secret = await this.#app.secrets.toRow(client.client_id, client_secret)
-    await this.#app.store.clients.create(client, secret, registration_token_hash)
+    await this.#app.store.clients.create(client, secret, registration_token_hash, vouched)
     return { client, client_secret }
   }
 
@@ -101,11 +119,18 @@ export class Registration {
     by: 'operator' | 'client' = 'operator',
   ): Promise<Client> {
     const client = found(await this.#app.store.clients.find(client_id), client_id)
-    registeredMetadata({ ...client, ...change })
+    const { disabled_at: _, legacy_polling: __, ...metadata } = change
+    // A name from before there was a rule for names stops no other change, and a client can be
+    // disabled whatever it was registered with under older rules.
+    const { client_name } =
+      Object.keys(metadata).length > 0
+        ? registeredMetadata({ ...client, client_name: 'unchanged', ...metadata })
+        : client
     assertTokenTerms(change)
     if (change.scope !== undefined) registeredScope(change.scope)
+    const renamed = change.client_name === undefined ? change : { ...change, client_name }
     const now = this.#app.clock.now()
-    const update = this.#app.store.clients.update(client_id, change, now, by)
+    const update = this.#app.store.clients.update(client_id, renamed, now, by)
     return found(await update, client_id)
   }
 
@@ -125,16 +150,15 @@ export class Registration {
     return client_secret
   }
 
-  /** @throws {OAuthError} invalid_request for an e-mail address that is none */
+  /** @throws {OAuthError} invalid_request for an invalid e-mail address */
   async createAgent(given: {
     email: string
     name?: string
   }): Promise<{ agent: Agent; agent_secret: string }> {
-    assertEmail(given.email)
     const agent: Agent = {
       agent_id: newId('agent_'),
-      email: given.email,
-      name: given.name ?? null,
+      email: normalEmail(given.email),
+      name: given.name === undefined ? null : readName('The name', given.name),
       created_at: this.#app.clock.now(),
       disabled_at: null,
     }
@@ -146,9 +170,10 @@ export class Registration {
 
   /** @throws {OAuthError} as `createAgent` does, and not_found */
   async updateAgent(agent_id: string, change: AgentChange): Promise<Agent> {
-    if (change.email !== undefined) assertEmail(change.email)
+    const { email } = change
+    const normal = email === undefined ? change : { ...change, email: normalEmail(email) }
     const agent = found(
-      await this.#app.store.agents.update(agent_id, change, this.#app.clock.now()),
+      await this.#app.store.agents.update(agent_id, withName(normal), this.#app.clock.now()),
       agent_id,
     )
     if (change.disabled_at !== undefined) {
@@ -183,7 +208,7 @@ export class Registration {
     await this.#app.store.initialAccessTokens.create({
       token_id,
       token_hash: hashToken(initial_access_token),
-      name: name ?? null,
+      name: name === undefined ? null : readName('The name', name),
       created_at,
       expires_at,
     })
@@ -198,19 +223,25 @@ export class Registration {
     given: NewResource,
   ): Promise<{ resource: Resource; resource_secret: string }> {
     const normal_uri = normalResourceUri(given.uri)
-    if (normal_uri === undefined) {
+    if (normal_uri === undefined || parseUri(given.uri) === undefined) {
       throw new OAuthError(
         'invalid_target',
-        `${given.uri} is not an absolute URI without a fragment`,
+        `${given.uri} is not an absolute URI in its normal form, without user and fragment`,
       )
     }
+    if (isIssuer(normal_uri, this.#app.settings)) {
+      throw new OAuthError('invalid_target', `${given.uri} is this server itself`)
+    }
     assertScopes(given.scopes)
+    const { open_to = 'registered' } = given
+    assertOpenTo(open_to)
     const resource: Resource = {
       resource_id: newId(RESOURCE_ID_PREFIX),
       uri: given.uri,
       normal_uri,
-      name: given.name ?? null,
+      name: given.name === undefined ? null : readName('The name', given.name),
       scopes: [...new Set(given.scopes)],
+      open_to,
       created_at: this.#app.clock.now(),
     }
     const resource_secret = newSecret('rss_')
@@ -225,7 +256,8 @@ export class Registration {
   /** @throws {OAuthError} invalid_scope, not_found */
   async updateResource(resource_id: string, change: ResourceChange): Promise<Resource> {
     if (change.scopes !== undefined) assertScopes(change.scopes)
-    return found(await this.#app.store.resources.update(resource_id, change), resource_id)
+    if (change.open_to !== undefined) assertOpenTo(change.open_to)
+    return found(await this.#app.store.resources.update(resource_id, withName(change)), resource_id)
   }
 
   /**
@@ -277,8 +309,10 @@ export function registeredMetadata(
     )
   }
   assertRedirectUris(redirect_uris)
-  const client_name = given.client_name ?? hostOf(redirect_uris[0])
-  assertClientName(client_name)
+  const client_name =
+    given.client_name === undefined
+      ? hostOf(redirect_uris[0])
+      : readName('client_name', given.client_name, 'invalid_client_metadata')
   if ('response_types' in given && given.response_types?.includes('code') === false) {
     throw invalidMetadata('The only response_type is code')
   }
@@ -308,8 +342,15 @@ export function registeredMetadata(
  */
 export function strangersMetadata(given: ClientMetadata): ReturnType<typeof registeredMetadata> {
   const grant_types = given.grant_types?.filter((type) => STRANGERS_GRANT_TYPES.includes(type))
-  const redirect_uris = given.redirect_uris?.filter((uri) => !hasPrivateScheme(uri))
-  return registeredMetadata({ ...given, grant_types, redirect_uris })
+  const metadata = registeredMetadata({
+    ...given,
+    grant_types: grant_types && [...new Set(grant_types)],
+    redirect_uris: given.redirect_uris?.filter((uri) => !hasPrivateScheme(uri)),
+  })
+  if (Buffer.byteLength(JSON.stringify(metadata)) > MAX_STRANGERS_BYTES) {
+    throw invalidMetadata(`The metadata must not have more than ${MAX_STRANGERS_BYTES} bytes`)
+  }
+  return metadata
 }
 
 /**
@@ -319,6 +360,9 @@ export function strangersMetadata(given: ClientMetadata): ReturnType<typeof regi
 function hasPrivateScheme(uri: string): boolean {
   return URL.canParse(uri) && !['http:', 'https:'].includes(new URL(uri).protocol)
 }
+
+/** What is stored of a client that nobody here knows. */
+const MAX_STRANGERS_BYTES = 8192
 
 const STRANGERS_GRANT_TYPES = ['authorization_code', 'refresh_token']
 const GRANT_TYPES = ['authorization_code', 'refresh_token', 'client_credentials']
@@ -344,8 +388,8 @@ function assertKeys(method: string, jwks: Client['jwks'], jwks_uri: string | nul
   if (jwks?.keys.some((key) => 'd' in key || 'k' in key || typeof key.kty !== 'string')) {
     throw invalidMetadata('jwks must hold public keys and nothing else')
   }
-  if (jwks_uri !== null && !(URL.canParse(jwks_uri) && new URL(jwks_uri).protocol === 'https:')) {
-    throw invalidMetadata('jwks_uri must be an https URL')
+  if (jwks_uri !== null && parseUri(jwks_uri)?.protocol !== 'https:') {
+    throw invalidMetadata('jwks_uri must be an https URL in its normal form, without a user')
   }
 }
 
@@ -361,15 +405,19 @@ function invalidMetadata(description: string): OAuthError {
 }
 
 function hostOf(uri = ''): string {
-  return URL.canParse(uri) ? new URL(uri).host : 'Unnamed'
+  return (URL.canParse(uri) && normalName(new URL(uri).host)) || 'Unnamed'
 }
 
-function assertClientName(name: string): void {
-  if (name.trim() === '' || name.length > 200 || /\p{Cc}/u.test(name)) {
-    throw new OAuthError(
-      'invalid_client_metadata',
-      'The name must have 1 to 200 printable characters',
-    )
+/** A change with its name, if it has one, in the normal form. */
+function withName<C extends { name?: string | null }>(change: C): C {
+  return typeof change.name === 'string'
+    ? { ...change, name: readName('The name', change.name) }
+    : change
+}
+
+function assertOpenTo(open_to: OpenTo): void {
+  if (!OPEN_TO.includes(open_to)) {
+    throw new OAuthError('invalid_request', `open_to must be ${OPEN_TO.join(' or ')}`)
   }
 }
 
@@ -415,8 +463,11 @@ function assertTokenTerms({
   }
 }
 
-function assertEmail(email: string): void {
-  if (!/^[^\s@"<>]+@[^\s@"<>]+$/.test(email) || email.length > 254) {
-    throw new OAuthError('invalid_request', `${email} is not an e-mail address`)
-  }
+function normalEmail(email: string): string {
+  const mailbox = normalMailbox(email)
+  if (mailbox !== undefined) return mailbox
+  throw new OAuthError(
+    'invalid_request',
+    `${email} is not one e-mail address, such as me@example.com`,
+  )
 }

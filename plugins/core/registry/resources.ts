@@ -1,7 +1,9 @@
-import type { Resource, Store } from '../../../db/store.ts'
+import type { FastifyInstance } from 'fastify'
+import type { Client, Resource, Store } from '../../../db/store.ts'
 import { normalResourceUri, type ResourceParameter } from '../../../schemas/resource.ts'
 import { DEFAULT_SCOPE, IDENTITY_SCOPES, scopeWords } from '../../../schemas/scope.ts'
 import { OAuthError } from '../http/errors.ts'
+import type { Settings } from '../settings.ts'
 
 /** How many resources one token can be for. */
 const MAX_RESOURCES = 10
@@ -17,60 +19,98 @@ export interface Limits {
   own: string[]
   /** The only scopes that the client may have, when these are limited. */
   registered: string | null
+  /** Who vouches for the client: some APIs are for those alone that the operator registered. */
+  origin: Client['origin']
 }
 
-/** What it can have. */
+/** The scope and resources that are granted, or that a token is good for. */
 export interface Target {
   scope: string
-  /** Empty when the token is for this server alone. */
+  /** The resources beside this server. */
   resources: Resource[]
+  /** Whether this server is in the audience, for /userinfo (RFC 9068 section 4). */
+  includesIssuer: boolean
 }
 
 /**
  * What an authorization request can be granted: the words of the scope that are ours or of a
  * resource that it names (RFC 8707 section 2.1). Without `resource`, the scope tells which resource
- * is meant (RFC 9068 section 3).
- * @throws {OAuthError} invalid_target for a resource that is not registered, invalid_scope when
+ * is meant (RFC 9068 section 3), and with one of our own words in it this server as well. The issuer
+ * may be named as a resource; alone, that is as if none was named.
+ * @throws {OAuthError} invalid_target for a resource that is not registered or not open to this
+ *   client, also when only its scope is named; invalid_scope when
  *   nothing of the scope is left or it belongs to several resources and none is named.
  */
 export async function findTarget(
-  store: Pick<Store, 'resources'>,
+  { store, settings }: Pick<FastifyInstance, 'store' | 'settings'>,
   { scope = DEFAULT_SCOPE, resource }: Wish,
-  { own, registered }: Limits,
+  { own, registered, origin }: Limits,
 ): Promise<Target> {
   const may = registered === null ? undefined : scopeWords(registered)
   const words = scopeWords(scope).filter((word) => may?.includes(word) ?? true)
-  const resources =
-    resource === undefined ? await inferResources(store, words) : await find(store, resource)
-  return { scope: scopeWithin(words, own, resources), resources }
+  if (resource === undefined) {
+    const resources = await inferResources({ store, settings }, words, origin)
+    const includesIssuer = resources.length === 0 || words.some((word) => own.includes(word))
+    return { scope: scopeWithin(words, own, resources), resources, includesIssuer }
+  }
+  const named = namedAudience(resource, settings)
+  if (named.includesIssuer && own.length === 0) {
+    throw new OAuthError('invalid_target', 'A client cannot have a token of its own for the issuer')
+  }
+  const resources = await find(store, named.normal_uris, origin)
+  const { includesIssuer } = named
+  return { scope: scopeWithin(words, own, resources), resources, includesIssuer }
+}
+
+/** What is stored of the audience that was granted; none when it is this server alone. */
+export function storedResources(
+  { resources, includesIssuer }: Target,
+  settings: Pick<Settings, 'ISSUER'>,
+): string[] {
+  const normal_uris = resources.map(({ normal_uri }) => normal_uri)
+  return includesIssuer && normal_uris.length > 0
+    ? [normalIssuer(settings), ...normal_uris]
+    : normal_uris
+}
+
+/** What a token request asks for, of what was granted. */
+export interface TokenTarget extends Target {
+  /** The scope before it was narrowed to the audience: what an ID Token goes by. */
+  requestedScope: string
 }
 
 /**
  * The part of a grant that a token request asks for: a narrower scope, fewer resources (RFC 6749
- * section 6, RFC 8707 section 2.2). A token for some of the resources has only their scopes.
- * @param granted with the resources that are still registered
+ * section 6, RFC 8707 section 2.2). A token has only the scopes of its audience: those of the
+ * resources that it is for, and our own where it is for this server. Whoever was granted one of our
+ * own scopes may ask for a token for this server, whichever resources were named.
+ * @param granted with the resources that are still registered; of them, those count that are still
+ *   open to the client
  * @param isKnown which words can be granted at all; the others are left out, as at /authorize
  * @throws {OAuthError} invalid_target, invalid_scope
  */
 export function narrowTarget(
   granted: { scope: string; resource: string | null; resources: Resource[] },
   { scope, resource }: Wish,
+  by: { client: Pick<Client, 'origin'>; settings: Pick<Settings, 'ISSUER'> },
   isKnown: (word: string) => boolean = () => true,
-): Target {
-  let { resources } = granted
-  if (resource !== undefined) {
-    const wanted = normalUris(resource)
-    resources = resources.filter(({ normal_uri }) => wanted.includes(normal_uri))
-    if (resources.length < wanted.length) throw notGranted()
-  }
-  if (granted.resource !== null && resources.length === 0) throw notGranted()
-
-  const words = scopeWords(scope ?? granted.scope).filter(isKnown)
+): TokenTarget {
   const grantedWords = scopeWords(granted.scope)
+  const words = scopeWords(scope ?? granted.scope).filter(isKnown)
   if (words.some((word) => !grantedWords.includes(word))) {
     throw new OAuthError('invalid_scope', `The scope was granted as ${granted.scope}`)
   }
-  return { scope: scopeWithin(words, IDENTITY_SCOPES, resources), resources }
+  const audience = narrowAudience(granted, resource, by)
+  const { resources, includesIssuer } = audience
+  if (resources.length === 0 && !includesIssuer) throw notGranted()
+  const requestedScope = words.join(' ')
+  const forApis = !includesIssuer && words.some(isIdentityScope)
+  // RFC 6749 section 3.3 has no empty scope, but a token for APIs whose grant has nothing but our
+  // own scopes (which is what a request without a scope gets) is good for none of theirs.
+  const within = forApis
+    ? wordsWithin(words, [], resources).join(' ')
+    : scopeWithin(words, includesIssuer ? IDENTITY_SCOPES : [], resources)
+  return { scope: within, resources, includesIssuer, requestedScope }
 }
 
 /**
@@ -87,33 +127,93 @@ export async function knownScopes(
   return (word) => known.has(word) && (may?.includes(word) ?? true)
 }
 
-/** The `aud` of a token: one string for one resource; undefined when it is for this server. */
-export function audienceOf(resources: Resource[]): string | string[] | undefined {
-  const [only, ...others] = resources.map(({ uri }) => uri)
-  return only === undefined || others.length === 0 ? only : [only, ...others]
+function narrowAudience(
+  granted: { scope: string; resource: string | null; resources: Resource[] },
+  resource: ResourceParameter | undefined,
+  { client, settings }: { client: Pick<Client, 'origin'>; settings: Pick<Settings, 'ISSUER'> },
+): Pick<Target, 'resources' | 'includesIssuer'> {
+  const stored: string[] = granted.resource === null ? [] : JSON.parse(granted.resource)
+  const issuerGranted = stored.length === 0 || stored.some((uri) => isIssuer(uri, settings))
+  const registered = withoutIssuer(granted.resources, settings)
+  if (resource === undefined) {
+    const resources = registered.filter((each) => isOpenTo(each, client.origin))
+    const isClosed = registered.length > 0 && resources.length === 0 && !issuerGranted
+    if (isClosed) throw notOpen()
+    return { resources, includesIssuer: issuerGranted }
+  }
+  const { normal_uris, includesIssuer } = namedAudience(resource, settings)
+  const resources = registered.filter(({ normal_uri }) => normal_uris.includes(normal_uri))
+  if (resources.length < normal_uris.length) throw notGranted()
+  if (!resources.every((each) => isOpenTo(each, client.origin))) throw notOpen()
+  if (includesIssuer && !issuerGranted && !scopeWords(granted.scope).some(isIdentityScope)) {
+    throw notGranted()
+  }
+  return { resources, includesIssuer }
+}
+
+/** The `aud` of a token: one string for one audience. */
+export function audienceOf(
+  { resources, includesIssuer }: Pick<Target, 'resources' | 'includesIssuer'>,
+  { ISSUER }: Pick<Settings, 'ISSUER'>,
+): string | string[] {
+  const uris = resources.map(({ uri }) => uri)
+  const [only, ...others] = includesIssuer ? [ISSUER, ...uris] : uris
+  return only === undefined || others.length === 0 ? (only ?? ISSUER) : [only, ...others]
+}
+
+/** Whether a URI is this server's own, which no resource can have. */
+export function isIssuer(normal_uri: string, settings: Pick<Settings, 'ISSUER'>): boolean {
+  return withoutSlash(normal_uri) === withoutSlash(normalIssuer(settings))
+}
+
+/** An older version may have registered a resource under the issuer's own URI. */
+function withoutIssuer(resources: Resource[], settings: Pick<Settings, 'ISSUER'>): Resource[] {
+  return resources.filter(({ normal_uri }) => !isIssuer(normal_uri, settings))
+}
+
+function normalIssuer({ ISSUER }: Pick<Settings, 'ISSUER'>): string {
+  return normalResourceUri(ISSUER) ?? ISSUER
+}
+
+function withoutSlash(uri: string): string {
+  return uri.replace(/\/$/, '')
+}
+
+function isIdentityScope(word: string): boolean {
+  return IDENTITY_SCOPES.includes(word)
 }
 
 async function find(
   store: Pick<Store, 'resources'>,
-  parameter: ResourceParameter,
+  normal_uris: string[],
+  origin: Client['origin'],
 ): Promise<Resource[]> {
   return await Promise.all(
-    normalUris(parameter).map(async (normal_uri) => {
+    normal_uris.map(async (normal_uri) => {
       const resource = await store.resources.findByUri(normal_uri)
-      if (resource !== undefined) return resource
-      throw new OAuthError('invalid_target', `The resource ${normal_uri} is not registered here`)
+      if (resource === undefined) {
+        throw new OAuthError(
+          'invalid_target',
+          'A resource that was asked for is not registered here',
+        )
+      }
+      if (!isOpenTo(resource, origin)) throw notOpen()
+      return resource
     }),
   )
 }
 
 async function inferResources(
-  store: Pick<Store, 'resources'>,
+  { store, settings }: Pick<FastifyInstance, 'store' | 'settings'>,
   words: string[],
+  origin: Client['origin'],
 ): Promise<Resource[]> {
   const foreign = words.filter((word) => !IDENTITY_SCOPES.includes(word))
   if (foreign.length === 0) return []
-  const resources = await store.resources.list()
-  const known = foreign.filter((word) => resources.some(({ scopes }) => scopes.includes(word)))
+  const registered = withoutIssuer(await store.resources.list(), settings)
+  const resources = registered.filter((resource) => isOpenTo(resource, origin))
+  const known = foreign.filter((word) => registered.some(({ scopes }) => scopes.includes(word)))
+  if (known.some((word) => !resources.some(({ scopes }) => scopes.includes(word)))) throw notOpen()
   if (known.length === 0) return []
   const [only, another] = resources.filter(({ scopes }) =>
     known.every((word) => scopes.includes(word)),
@@ -124,13 +224,27 @@ async function inferResources(
   return [only]
 }
 
-function scopeWithin(words: string[], own: string[], resources: Resource[]): string {
+function wordsWithin(words: string[], own: string[], resources: Resource[]): string[] {
   const known = [...own, ...resources.flatMap(({ scopes }) => scopes)]
-  const within = words.filter((word) => known.includes(word))
+  return words.filter((word) => known.includes(word))
+}
+
+function scopeWithin(words: string[], own: string[], resources: Resource[]): string {
+  const within = wordsWithin(words, own, resources)
   if (within.length === 0) {
     throw new OAuthError('invalid_scope', 'Nothing of this scope can be granted')
   }
   return within.join(' ')
+}
+
+/** The resources that a request names, apart from the issuer, which is not a registered one. */
+function namedAudience(
+  parameter: ResourceParameter,
+  settings: Pick<Settings, 'ISSUER'>,
+): { normal_uris: string[]; includesIssuer: boolean } {
+  const named = normalUris(parameter)
+  const normal_uris = named.filter((uri) => !isIssuer(uri, settings))
+  return { normal_uris, includesIssuer: normal_uris.length < named.length }
 }
 
 function normalUris(parameter: ResourceParameter): string[] {
@@ -144,6 +258,18 @@ function normalUris(parameter: ResourceParameter): string[] {
     throw new OAuthError('invalid_target', `resource may name at most ${MAX_RESOURCES} APIs`)
   }
   return distinct
+}
+
+/** Strangers' clients get at no API unless the operator opened it to them. */
+function isOpenTo({ open_to }: Resource, origin: Client['origin']): boolean {
+  return open_to === 'anyone' || origin === 'operator'
+}
+
+function notOpen(): OAuthError {
+  return new OAuthError(
+    'invalid_target',
+    'This API is open only to clients that the operator of this server registered',
+  )
 }
 
 function notGranted(): OAuthError {

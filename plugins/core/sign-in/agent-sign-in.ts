@@ -5,10 +5,12 @@ import type {
   AuthorizationRequestState,
 } from '../../../db/store.ts'
 import type { AuthenticateResponse } from '../../../schemas/authenticate.ts'
+import type { SignInDescription } from '../../../schemas/sign-in-description.ts'
 import { invalidCredentials } from '../callers/agent-authentication.ts'
 import { newId } from '../crypto/secrets.ts'
 import { OAuthError } from '../http/errors.ts'
-import { authorizationResponse } from './authorization-response.ts'
+import { assertRedirectUri, authorizationResponse } from './authorization-response.ts'
+import { toDetail } from './description.ts'
 
 export type AgentSignIn = ReturnType<typeof createAgentSignIn>
 
@@ -21,7 +23,8 @@ export function createAgentSignIn(
 ) {
   return {
     /**
-     * The request, which must still be pending: that spares the work of checking a secret.
+     * The request, which must still be pending and lead to one host: that spares the work of
+     * checking a secret.
      * @throws {OAuthError} invalid_request
      */
     async findPending(request_id: string): Promise<AuthorizationRequestState> {
@@ -29,6 +32,7 @@ export function createAgentSignIn(
       if (found === undefined) throw unknownRequest()
       if (found.grant_id !== null) throw authenticatedBefore()
       if (found.expires_at <= app.clock.now()) throw unknownRequest()
+      assertRedirectUri(found.redirect_uri)
       return found
     },
 
@@ -36,15 +40,20 @@ export function createAgentSignIn(
     prepare(
       signIn: Pick<Authentication, 'request_id' | 'agent_id' | 'model' | 'deliver' | 'amr'>,
       address: string,
+      description: SignInDescription,
     ): Authentication {
       const now = app.clock.now()
-      const { event_id } = app.audit.toRow({ event: 'sign_in', outcome: 'granted' })
+      const event = app.audit.toRow({ event: 'sign_in', outcome: 'granted', address })
       return {
         ...signIn,
         grant_id: newId('grant_'),
         now,
         code_expires_at: now + app.settings.AUTHORIZATION_CODE_TTL,
-        event: { event_id, address },
+        event: {
+          event_id: event.event_id,
+          address: event.address,
+          detail: toDetail(description),
+        },
       }
     },
 

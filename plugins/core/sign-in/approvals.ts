@@ -9,9 +9,11 @@ import type {
   OpenApproval,
 } from '../../../db/store.ts'
 import type { ApprovalRequired } from '../../../schemas/authenticate.ts'
-import { redirectHost } from '../../../schemas/client.ts'
+import { quoteName } from '../../../schemas/name.ts'
+import type { SignInDescription } from '../../../schemas/sign-in-description.ts'
 import type { Vault } from '../crypto/vault.ts'
 import { OAuthError } from '../http/errors.ts'
+import { describeTime, type SigningAgent, toDetail, toLines } from './description.ts'
 import type { SignIn } from './policies.ts'
 
 /** How many codes may be tried for one approval: with the agent's proof, and as many without. */
@@ -51,12 +53,15 @@ interface VerifiedFacts {
 export class Approvals {
   readonly #app: Pick<
     FastifyInstance,
-    'audit' | 'clock' | 'mailer' | 'settings' | 'store' | 'throttle'
+    'audit' | 'clock' | 'describeSignIn' | 'mailer' | 'settings' | 'store' | 'throttle'
   >
   readonly #vault: Pick<Vault, 'fingerprint'>
 
   constructor(
-    app: Pick<FastifyInstance, 'audit' | 'clock' | 'mailer' | 'settings' | 'store' | 'throttle'>,
+    app: Pick<
+      FastifyInstance,
+      'audit' | 'clock' | 'describeSignIn' | 'mailer' | 'settings' | 'store' | 'throttle'
+    >,
     vault: Pick<Vault, 'fingerprint'>,
   ) {
     this.#app = app
@@ -74,6 +79,7 @@ export class Approvals {
   async ask(
     { request_id, agent_id, model, deliver, method, remember, address }: Asking,
     request: AuthorizationRequest,
+    description: SignInDescription,
     code?: string,
   ): Promise<ApprovalRequired | 'approved' | 'code'> {
     const now = this.#app.clock.now()
@@ -87,6 +93,7 @@ export class Approvals {
         model,
         deliver,
         method,
+        address,
         code_hash: works ? this.#hash({ request_id, agent_id }, newest) : null,
         tries_left: TRIES,
         unproved_tries_left: TRIES,
@@ -107,6 +114,7 @@ export class Approvals {
         model,
         method,
         address,
+        detail: toDetail(description),
       }),
     )
     switch (asked.outcome) {
@@ -126,17 +134,27 @@ export class Approvals {
           headers: { 'retry-after': String(Math.max(1, asked.retry_at - now)) },
         })
       case 'mail': {
-        await this.#mail(asked.approval, newest, request)
+        await this.#mail(asked.approval, newest, description)
         const mailed_at = this.#app.clock.now()
-        return approvalRequired({ ...asked.approval, mailed_at }, now, 'a code was sent by mail')
+        return approvalRequired(
+          { ...asked.approval, mailed_at },
+          description,
+          now,
+          'a code was sent by mail',
+        )
       }
       case 'waiting':
         if (code !== undefined && asked.approval.mailed_at !== null) return 'code'
         if (asked.blocked_until !== null) {
-          const how = `too many codes for this agent were wrong, so until ${utc(asked.blocked_until)} only the operator of this server can answer`
-          return approvalRequired({ ...asked.approval, mailed_at: null }, now, how)
+          const how = `too many codes for this agent were wrong, so until ${describeTime(asked.blocked_until)} only the operator of this server can answer`
+          return approvalRequired({ ...asked.approval, mailed_at: null }, description, now, how)
         }
-        return approvalRequired(asked.approval, now, this.#tellStanding(asked.approval, now))
+        return approvalRequired(
+          asked.approval,
+          description,
+          now,
+          this.#tellStanding(asked.approval, now),
+        )
     }
   }
 
@@ -230,9 +248,12 @@ export class Approvals {
     }
   }
 
-  /** Those that wait for an answer. */
-  listOpen(): Promise<OpenApproval[]> {
-    return this.#app.store.approvals.listOpen(this.#app.clock.now())
+  /** Those that wait for an answer, each with the facts to answer by. */
+  async listOpen(): Promise<(OpenApproval & SignInDescription)[]> {
+    const open = await this.#app.store.approvals.listOpen(this.#app.clock.now())
+    return await Promise.all(
+      open.map(async (approval) => ({ ...approval, ...(await this.#describe(approval)) })),
+    )
   }
 
   /**
@@ -271,7 +292,7 @@ export class Approvals {
     if (another !== undefined) {
       throw new OAuthError('invalid_request', `Several agents wait for ${request_id}: name one`)
     }
-    const request = await this.#app.store.authorizationRequests.find(request_id)
+    const description = open && (await this.#describe(open))
     const approval =
       open &&
       (await this.#app.store.approvals.answer(
@@ -281,7 +302,8 @@ export class Approvals {
         this.#app.audit.toRow({
           event: 'approval',
           outcome: answer.status,
-          client_id: request?.client_id,
+          client_id: description?.client_id,
+          detail: description && toDetail(description),
         }),
       ))
     if (approval === undefined) {
@@ -292,7 +314,7 @@ export class Approvals {
 
   /** How an approval stands that was asked before, for the agent and its user. */
   #tellStanding({ mailed_at, mailing_until, mails_left }: Approval, now: number): string {
-    if (mailed_at !== null) return `a code was sent by mail at ${utc(mailed_at)}`
+    if (mailed_at !== null) return `a code was sent by mail at ${describeTime(mailed_at)}`
     if (!this.#app.mailer.works) return 'the operator of this server answers'
     if (mailing_until !== null && mailing_until > now) return 'the code is being sent by mail'
     return mails_left === 0
@@ -301,25 +323,24 @@ export class Approvals {
   }
 
   /** A code whose mail was not accepted is good for nothing; the mail may be tried again. */
-  async #mail(approval: Approval, code: string, request: AuthorizationRequest): Promise<void> {
-    const { agent_id, model, created_at, expires_at, remember } = approval
+  async #mail(approval: Approval, code: string, description: SignInDescription): Promise<void> {
+    const { agent_id, expires_at, remember } = approval
     const agent = await this.#app.store.agents.find(agent_id)
-    const client = await this.#app.store.clients.find(request.client_id)
-    if (agent === undefined || client === undefined) {
-      throw new OAuthError('invalid_request', 'The agent or the website is gone', { status: 404 })
+    if (agent === undefined) {
+      throw new OAuthError('invalid_request', 'The agent is gone', { status: 404 })
     }
-    const host = redirectHost(request.redirect_uri)
     const minutes = Math.ceil((expires_at - this.#app.clock.now()) / 60)
     try {
       await this.#app.mailer.send({
         to: agent.email,
-        subject: `Your agent asks to sign in to ${host}`,
-        text: `${nameOf(agent)} asks to sign in to a website for you.
+        subject: `Your agent asks to sign in to ${description.redirect_host}`,
+        text: `${nameOf(agent)} asks to sign in for you.
 
-  Website:  ${client.client_name}
-  Host:     ${host}
-  Model:    ${model}
-  Time:     ${new Date(created_at * 1000).toISOString().slice(0, 16).replace('T', ' ')} UTC
+${toLines(description)
+  .map(([label, text]) => `  ${`${label}:`.padEnd(17)}${text}`)
+  .join('\n')}
+
+What is in quotation marks is what others call themselves, and is not checked.
 
 If you want that, give your agent this code. It works once, within ${minutes === 1 ? '1 minute' : `${minutes} minutes`}:
 
@@ -336,6 +357,14 @@ signed in. If it happens again, have the agent disabled at ${this.#app.settings.
     await this.#app.store.approvals.recordMail(approval, this.#app.clock.now())
   }
 
+  async #describe(approval: SigningAgent & { request_id: string }): Promise<SignInDescription> {
+    const request = await this.#app.store.authorizationRequests.find(approval.request_id)
+    if (request === undefined) {
+      throw new OAuthError('not_found', `There is no ${approval.request_id}`)
+    }
+    return await this.#app.describeSignIn(request, approval)
+  }
+
   #hash({ request_id, agent_id }: Pick<Approval, 'request_id' | 'agent_id'>, code: string): string {
     return this.#vault.fingerprint('approval', `${request_id} ${agent_id} ${code}`)
   }
@@ -346,11 +375,12 @@ function newCode(): string {
 }
 
 function nameOf({ name, agent_id }: Agent): string {
-  return name === null ? `Your agent ${agent_id}` : `Your agent ${name} (${agent_id})`
+  return name === null ? `Your agent ${agent_id}` : `Your agent ${agent_id} (${quoteName(name)})`
 }
 
 function approvalRequired(
   { mailed_at, expires_at }: Approval,
+  sign_in: SignInDescription,
   now: number,
   how: string,
 ): ApprovalRequired {
@@ -361,6 +391,7 @@ function approvalRequired(
     expires_in: expires_at - now,
     mailed_at,
     message: `The owner has to approve this site: ${how}`,
+    sign_in,
   }
 }
 
@@ -399,11 +430,6 @@ function proofNeeded(): OAuthError {
 function blocked(until: number): OAuthError {
   return new OAuthError(
     'access_denied',
-    `Too many wrong codes for this agent: until ${utc(until)} only the operator of this server can approve`,
+    `Too many wrong codes for this agent: until ${describeTime(until)} only the operator of this server can approve`,
   )
-}
-
-/** Epoch seconds as people read them. */
-function utc(seconds: number): string {
-  return `${new Date(seconds * 1000).toISOString().slice(0, 16).replace('T', ' ')} UTC`
 }

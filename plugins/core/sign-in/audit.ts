@@ -1,7 +1,11 @@
-import { randomBytes } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import type { Event, Grant } from '../../../db/store.ts'
+import type { SignInDescription } from '../../../schemas/sign-in-description.ts'
+import { normalAddress } from '../callers/network.ts'
+import { WindowCounts } from '../callers/window-counts.ts'
+import { newId } from '../crypto/secrets.ts'
 import { OAuthError } from '../http/errors.ts'
+import { toDetail } from './description.ts'
 
 export type NewEvent = Pick<Event, 'event' | 'outcome'> &
   Partial<Pick<Event, 'agent_id' | 'client_id' | 'model' | 'method' | 'address' | 'detail'>>
@@ -9,33 +13,33 @@ export type NewEvent = Pick<Event, 'event' | 'outcome'> &
 /** What says something about an agent, and not only about what it sent. */
 const REFUSALS: string[] = ['access_denied', 'invalid_credentials', 'invalid_grant']
 
-/** In the order in which one process makes them. */
-let made = 0
+/** How many refusals of callers who proved nothing are recorded, for one agent and in all. */
+const UNPROVED = { perAgent: 50, inAll: 500, within: 3600 }
 
 /**
  * The audit trail: who signed in where with which model, and what was refused. It holds no secret,
  * and forgets what is older than AUDIT_RETENTION.
  */
 export class Audit {
-  readonly #app: Pick<FastifyInstance, 'clock' | 'log' | 'store'>
+  readonly #app: Pick<FastifyInstance, 'clock' | 'faults' | 'log' | 'store'>
+  readonly #unproved: WindowCounts
 
-  constructor(app: Pick<FastifyInstance, 'clock' | 'log' | 'store'>) {
+  constructor(app: Pick<FastifyInstance, 'clock' | 'faults' | 'log' | 'store'>) {
     this.#app = app
+    this.#unproved = new WindowCounts(app.clock, UNPROVED.within)
   }
 
   /** An event, for an act that puts it on record. */
   toRow(event: NewEvent): Event {
-    made += 1
-    const order = made.toString(16).padStart(10, '0')
     return {
-      event_id: `ev_${order}_${randomBytes(9).toString('base64url')}`,
+      event_id: newId('ev_'),
       at: this.#app.clock.now(),
       client_id: null,
       model: null,
       method: null,
-      address: null,
       detail: null,
       ...event,
+      address: event.address == null ? null : normalAddress(event.address),
       // A stranger may name anything.
       agent_id: /^[\x21-\x7e]{1,255}$/.test(event.agent_id ?? '') ? (event.agent_id ?? null) : null,
     }
@@ -51,7 +55,7 @@ export class Audit {
   }
 
   #logMissing(error: unknown): void {
-    this.#app.log.error({ err: error }, 'an event is missing from the audit trail')
+    this.#app.faults.report(this.#app.log, error, 'an event is missing from the audit trail')
   }
 
   /** Puts on record that a sign-in was ended, and why. It has ended also where that fails. */
@@ -79,15 +83,39 @@ export class Audit {
     await this.record({ ...event, agent_id, client_id, model, address, detail })
   }
 
-  /** Takes steps, and puts on record when they end in a refusal: who was refused what, and why. */
-  async recordRefusals<T>(event: Omit<NewEvent, 'outcome' | 'detail'>, steps: () => Promise<T>) {
+  /**
+   * Takes steps, and puts on record when they end in a refusal: who was refused what, and why, with
+   * the facts of the sign-in that the steps told.
+   */
+  async recordRefusals<T>(
+    event: Omit<NewEvent, 'outcome' | 'detail'>,
+    steps: (tell: (description: SignInDescription) => void) => Promise<T>,
+  ): Promise<T> {
+    let facts = ''
     try {
-      return await steps()
+      return await steps((description) => {
+        facts = ` | ${toDetail(description)}`
+      })
     } catch (error) {
-      if (error instanceof OAuthError && REFUSALS.includes(error.code)) {
-        await this.record({ ...event, outcome: error.code, detail: error.message })
+      if (
+        error instanceof OAuthError &&
+        REFUSALS.includes(error.code) &&
+        this.#admits(error, event)
+      ) {
+        await this.record({ ...event, outcome: error.code, detail: error.message + facts })
       }
       throw error
     }
+  }
+
+  /** Whoever fails to prove to be an agent can fill the trail only so far; the log has the rest. */
+  #admits({ code }: OAuthError, { agent_id }: Pick<NewEvent, 'agent_id'>): boolean {
+    if (code !== 'invalid_credentials') return true
+    const agent = `agent ${agent_id}`
+    if (this.#unproved.secondsLeft(agent, UNPROVED.perAgent) !== undefined) return false
+    if (this.#unproved.secondsLeft('all', UNPROVED.inAll) !== undefined) return false
+    this.#unproved.add(agent)
+    this.#unproved.add('all')
+    return true
   }
 }

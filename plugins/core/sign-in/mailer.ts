@@ -1,4 +1,6 @@
 import type { Transporter } from 'nodemailer'
+import { type NamedMailbox, normalMailbox, parseSender } from '../../../schemas/mailbox.ts'
+import { isLoopback } from '../../../schemas/uri.ts'
 import { OAuthError } from '../http/errors.ts'
 import type { Settings } from '../settings.ts'
 
@@ -11,18 +13,24 @@ export interface Mail {
   text: string
 }
 
-/** Sends plain-text mail by the server that SMTP_URL names. */
+/**
+ * Sends plain-text mail by the server that SMTP_URL names. Nothing is sent in the clear, neither the
+ * password nor a mail, unless that server is on this machine or SMTP_URL says `requireTLS=false`.
+ */
 export class Mailer {
   readonly #url: string | undefined
-  readonly #from: string | undefined
+  readonly #from: NamedMailbox | undefined
   #transport: Promise<Transporter> | undefined
 
   constructor({ SMTP_URL, MAIL_FROM }: Pick<Settings, 'SMTP_URL' | 'MAIL_FROM'>) {
-    this.#from = MAIL_FROM
+    this.#from = MAIL_FROM === undefined ? undefined : parseSender(MAIL_FROM)
     if (SMTP_URL === undefined) return
     const url = new URL(SMTP_URL)
     for (const [name, milliseconds] of Object.entries(TIMEOUTS)) {
       if (!url.searchParams.has(name)) url.searchParams.set(name, String(milliseconds))
+    }
+    if (!isLoopback(url.hostname.toLowerCase()) && !url.searchParams.has('requireTLS')) {
+      url.searchParams.set('requireTLS', 'true')
     }
     this.#url = url.href
   }
@@ -32,12 +40,28 @@ export class Mailer {
     return this.#url !== undefined
   }
 
-  /** @throws {OAuthError} temporarily_unavailable when the mail server did not take it */
-  async send(mail: Mail): Promise<void> {
-    if (this.#url === undefined) return
+  /**
+   * @throws {OAuthError} temporarily_unavailable when the mail server did not take it; access_denied
+   *   for an address that an older version took and that is not one mailbox
+   */
+  async send({ to, ...mail }: Mail): Promise<void> {
+    if (this.#url === undefined || this.#from === undefined) return
+    const address = normalMailbox(to)
+    if (address === undefined) {
+      throw new OAuthError(
+        'access_denied',
+        'The owner cannot be asked: the e-mail address that is registered for this agent is not valid, the operator has to correct it',
+      )
+    }
     try {
       this.#transport ??= connect(this.#url)
-      await (await this.#transport).sendMail({ from: this.#from, ...mail })
+      // Addresses go as objects, which nodemailer does not parse as lists.
+      await (await this.#transport).sendMail({
+        ...mail,
+        from: this.#from,
+        to: { name: '', address },
+        envelope: { from: this.#from.address, to: [address] },
+      })
     } catch (cause) {
       throw new OAuthError('temporarily_unavailable', 'The mail to the owner could not be sent', {
         headers: { 'retry-after': '60' },

@@ -2,8 +2,9 @@ import type { TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import type { FastifyInstance } from 'fastify'
 import type { AuthorizationRequest, RememberedApproval } from '../../../db/store.ts'
-import { redirectHost } from '../../../schemas/client.ts'
 import { AgentPolicy, allowsModel, ModelPolicy } from '../../../schemas/policy.ts'
+import type { SignInDescription } from '../../../schemas/sign-in-description.ts'
+import { isSite, normalSite } from '../../../schemas/site.ts'
 import { OAuthError } from '../http/errors.ts'
 
 export interface SignIn {
@@ -57,7 +58,7 @@ export class Policies {
       throw new OAuthError('invalid_request', 'Register a key before you forbid the secret')
     }
     const event = this.#event(change, { agent_id })
-    const allowed_sites = change.allowed_sites?.map(normalSite)
+    const allowed_sites = change.allowed_sites?.map(readSite)
     const policy = await this.#app.store.policies.changeOfAgent(
       agent_id,
       allowed_sites ? { ...change, allowed_sites } : change,
@@ -87,8 +88,8 @@ export class Policies {
   async decide(
     { agent_id, model, deliver }: SignIn,
     request: Pick<AuthorizationRequest, 'client_id' | 'redirect_uri' | 'scope' | 'resource'>,
+    site: SignInDescription,
   ): Promise<'allowed' | { ask: { remember: boolean } }> {
-    const { client_id, redirect_uri } = request
     const { agent, client, registered, remembered } = await this.#app.store.policies.ofSignIn(
       agent_id,
       request,
@@ -100,16 +101,15 @@ export class Policies {
     if (agent.deliver === 'agent' && deliver !== 'agent') {
       throw refused('The agent may sign in only with deliver set to agent')
     }
-    const host = redirectHost(redirect_uri)
     if (
       agent.sites === 'any' ||
       (agent.sites === 'registered' && registered) ||
       remembered ||
-      agent.allowed_sites.some((site) => [client_id, host].includes(site))
+      agent.allowed_sites.some((allowed) => isSite(allowed, site))
     ) {
       return 'allowed'
     }
-    if (agent.sites === 'list') throw refused(`The agent may not sign in to ${host}`)
+    if (agent.sites === 'list') throw refused('The agent may not sign in to this site')
     return { ask: { remember: agent.remember_sites } }
   }
 
@@ -119,9 +119,11 @@ export class Policies {
   }
 }
 
-/** A host knows no case; a client_id does. */
-function normalSite(site: string): string {
-  return site.startsWith('client_') || site.includes('/') ? site : site.toLowerCase()
+/** @throws {OAuthError} invalid_request for what is neither a client_id nor a host */
+function readSite(site: string): string {
+  const normal = normalSite(site)
+  if (normal !== undefined) return normal
+  throw new OAuthError('invalid_request', 'A site is a client_id or a host, such as shop.example')
 }
 
 function assertPolicy(schema: TSchema & { properties: Record<string, TSchema> }, change: object) {

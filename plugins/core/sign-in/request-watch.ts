@@ -1,16 +1,23 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Store } from '../../../db/store.ts'
 
 /** How often the database is asked whether another process has written, in milliseconds. */
 const LOOK_EVERY = 100
+/** How many of those who wait are woken, or looked after, in one turn of the event loop. */
+const TOGETHER = 64
+/** By which part of it a wait is shortened at random: many that began together end one by one. */
+const SPREAD = 0.1
 
 /**
  * Wakes those who wait for an authorization request: at once when this process has changed it, and
- * by a short look at the database when another process has written.
+ * by a short look at the database when another process has written. However many they are, others are
+ * served in between.
  */
 export class RequestWatch {
   readonly #store: Pick<Store, 'authorizationRequests' | 'foreignVersion'>
   readonly #waiting = new Map<string, Set<() => void>>()
-  #timer: NodeJS.Timeout | undefined
+  #woken: (() => void)[] = []
+  #looking = false
   #seenVersion: number | undefined
   #closed = false
 
@@ -20,50 +27,71 @@ export class RequestWatch {
 
   /** Says that a request has changed. */
   notify(request_id: string): void {
-    for (const wake of this.#waiting.get(request_id) ?? []) wake()
+    const wakers = this.#waiting.get(request_id)
+    if (wakers !== undefined) this.#wake(wakers)
   }
 
-  /** Resolves when the request has changed, after `milliseconds`, or when the server closes. */
+  /**
+   * Resolves when the request has changed, after `milliseconds` or a little earlier, or when the
+   * server closes.
+   */
   changed(request_id: string, milliseconds: number): Promise<void> {
     if (this.#closed) return Promise.resolve()
     return new Promise((resolve) => {
       const wakers = this.#waiting.get(request_id) ?? new Set()
       const wake = () => {
         clearTimeout(timer)
-        wakers.delete(wake)
+        if (!wakers.delete(wake)) return
         if (wakers.size === 0) this.#waiting.delete(request_id)
         resolve()
       }
-      const timer = setTimeout(wake, milliseconds)
+      const timer = setTimeout(wake, milliseconds * (1 - SPREAD * Math.random()))
       this.#waiting.set(request_id, wakers.add(wake))
-      this.#timer ??= this.#startLooking()
+      if (!this.#looking) void this.#keepLooking()
     })
   }
 
   /** Wakes everybody; nobody waits any more. */
   close(): void {
     this.#closed = true
-    clearInterval(this.#timer)
-    for (const wakers of this.#waiting.values()) for (const wake of wakers) wake()
+    for (const wakers of this.#waiting.values()) this.#wake(wakers)
   }
 
-  #startLooking(): NodeJS.Timeout {
+  #wake(wakers: Iterable<() => void>): void {
+    const idle = this.#woken.length === 0
+    for (const wake of wakers) this.#woken.push(wake)
+    if (idle) this.#wakeSome()
+  }
+
+  #wakeSome(): void {
+    for (const wake of this.#woken.splice(0, TOGETHER)) wake()
+    if (this.#woken.length > 0) setImmediate(() => this.#wakeSome())
+  }
+
+  /** Looks while anybody waits; the pause is as long as the look where that took longer. */
+  async #keepLooking(): Promise<void> {
+    this.#looking = true
     this.#seenVersion = undefined
-    return setInterval(() => void this.#look(), LOOK_EVERY)
+    for (let took = 0; this.#waiting.size > 0 && !this.#closed; ) {
+      await sleep(Math.max(LOOK_EVERY, took))
+      const began = performance.now()
+      await this.#look()
+      took = performance.now() - began
+    }
+    this.#looking = false
   }
 
   async #look(): Promise<void> {
-    if (this.#waiting.size === 0) {
-      clearInterval(this.#timer)
-      this.#timer = undefined
-      return
-    }
     try {
       const version = await this.#store.foreignVersion()
       if (version === this.#seenVersion) return
-      const settled = await this.#store.authorizationRequests.findSettled([...this.#waiting.keys()])
+      const request_ids = [...this.#waiting.keys()]
+      for (let start = 0; start < request_ids.length; start += TOGETHER) {
+        const some = request_ids.slice(start, start + TOGETHER)
+        const settled = await this.#store.authorizationRequests.findSettled(some)
+        for (const request_id of settled) this.notify(request_id)
+      }
       this.#seenVersion = version
-      for (const request_id of settled) this.notify(request_id)
     } catch {
       // A database that cannot answer now is asked again at the next look.
     }

@@ -48,7 +48,7 @@ export async function redeemAuthorizationCode(
 
   const { grant, request, email } = redemption
   return await tokenResponse(app, client, grant, {
-    ...narrowTarget({ ...grant, ...redemption }, { resource }),
+    ...narrowTarget({ ...grant, ...redemption }, { resource }, { client, settings: app.settings }),
     generation: grant.refresh_generation,
     email,
     signers,
@@ -65,7 +65,7 @@ export async function redeemAuthorizationCode(
     if (!app.verifyPkce(code_verifier ?? '', request.code_challenge)) {
       throw new OAuthError('invalid_grant', 'code_verifier does not match the code_challenge')
     }
-    narrowTarget({ ...request, resources }, { resource })
+    narrowTarget({ ...request, resources }, { resource }, { client, settings: app.settings })
   }
 }
 

@@ -21,14 +21,14 @@ export async function issueToClient(
   }
   const registered = client.scope ?? ''
   const wish = { scope: scope ?? registered, resource }
-  const target = await findTarget(app.store, wish, { own: [], registered })
+  const target = await findTarget(app, wish, { own: [], registered, origin: client.origin })
   app.log.info({ client_id, scope: target.scope }, 'token issued to a client for itself')
   return {
     access_token: await app.tokens.signAccessToken({
       sub: client_id,
       client_id,
       scope: target.scope,
-      aud: audienceOf(target.resources),
+      aud: audienceOf(target, app.settings),
     }),
     token_type: 'Bearer',
     expires_in: app.settings.ACCESS_TOKEN_TTL,

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { networkOf } from '../../core/callers/throttle.ts'
+import { networksOf } from '../../core/callers/network.ts'
 import type { Client, ReusePolicy } from '../../core/core.ts'
 
 /**
@@ -17,7 +17,7 @@ export function reusePolicy(
   const { REFRESH_REUSE_GRACE, PUBLIC_REFRESH_REUSE_GRACE } = app.settings
   const grace = client.refresh_reuse_grace ?? REFRESH_REUSE_GRACE
   if (!isHost(client)) return { grace }
-  const network = app.tokens.hashNetwork(grant_id, networkOf(address))
+  const network = app.tokens.hashNetwork(grant_id, networksOf(address)[0])
   return { grace, known_networks: { network, grace: PUBLIC_REFRESH_REUSE_GRACE } }
 }
 

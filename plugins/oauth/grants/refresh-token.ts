@@ -34,7 +34,13 @@ export async function refresh(
     now,
     expiresAt: (created_at) => expiry(app.settings, now, REFRESH_TOKEN_TTL, created_at),
     reuse: reusePolicy(app, client, presented.grant_id, address),
-    check: (grant, resources) => void narrowTarget({ ...grant, resources }, request, isKnown),
+    check: (grant, resources) =>
+      void narrowTarget(
+        { ...grant, resources },
+        request,
+        { client, settings: app.settings },
+        isKnown,
+      ),
   })
   if (rotation.outcome === 'replayed') {
     const { grant_id } = rotation
@@ -45,7 +51,8 @@ export async function refresh(
 
   const { grant, generation, email } = rotation
   if (rotation.hasCopies) await app.audit.recordCopies(grant, address)
-  const target = narrowTarget({ ...grant, ...rotation }, request, isKnown)
+  const by = { client, settings: app.settings }
+  const target = narrowTarget({ ...grant, ...rotation }, request, by, isKnown)
   return await tokenResponse(app, client, grant, { ...target, generation, email, signers })
 }
 

@@ -3,11 +3,11 @@ import { scopeWords } from '../../../schemas/scope.ts'
 import type { TokenResponse } from '../../../schemas/token.ts'
 import type { Client, Grant } from '../../core/core.ts'
 import type { TokenSigners } from '../../core/crypto/tokens.ts'
-import { audienceOf, type Target } from '../../core/registry/resources.ts'
+import { audienceOf, type TokenTarget } from '../../core/registry/resources.ts'
 import type { Settings } from '../../core/settings.ts'
 
 /** What the tokens are good for: what was granted or a part of it. */
-export interface Issue extends Target {
+export interface Issue extends TokenTarget {
   /** The number of the refresh token; null for a client that gets none. */
   generation: number | null
   /** The e-mail address of the agent's owner, where the scope of the grant gives an ID Token with it. */
@@ -19,7 +19,7 @@ export interface Issue extends Target {
 }
 
 /**
- * The token answer for a grant (RFC 6749 section 5.1): with `openid` in the scope also an ID Token
+ * The token answer for a grant (RFC 6749 section 5.1): where `openid` was granted also an ID Token
  * (OpenID Connect Core sections 3.1.3.3 and 12.2), and how long the refresh token and the sign-in
  * last (draft-ietf-oauth-refresh-token-expiration-03). The grant is changed already: nothing here
  * may read the database, or an answer would say that nothing happened.
@@ -28,13 +28,16 @@ export async function tokenResponse(
   app: Pick<FastifyInstance, 'clock' | 'settings' | 'tokens'>,
   client: Client,
   grant: Grant,
-  { scope, resources, generation, email, signers, nonce }: Issue,
+  { generation, email, signers, nonce, ...target }: Issue,
 ): Promise<TokenResponse> {
+  const { scope } = target
+  // The ID Token goes to the client whatever the access token is for.
+  const requested = scopeWords(target.requestedScope)
   const now = app.clock.now()
   const remaining = grantEnd(app.settings, grant.created_at) - now
   const expires_in = Math.min(app.settings.ACCESS_TOKEN_TTL, remaining)
   const access_token = await app.tokens.signAccessToken(
-    { ...grant, sub: grant.agent_id, scope, aud: audienceOf(resources) },
+    { ...grant, sub: grant.agent_id, scope, aud: audienceOf(target, app.settings) },
     expires_in,
     signers,
   )
@@ -47,7 +50,7 @@ export async function tokenResponse(
       refresh_token_timeout: grant.expires_at - now,
     }),
     ...(Number.isFinite(remaining) && { authorization_expires_in: remaining }),
-    ...(scopeWords(scope).includes('openid') && { id_token: await signIdToken() }),
+    ...(requested.includes('openid') && { id_token: await signIdToken() }),
     scope,
   }
 
@@ -56,7 +59,7 @@ export async function tokenResponse(
       access_token,
       expires_in,
       ...(nonce !== undefined && { nonce }),
-      ...(email !== undefined && scopeWords(scope).includes('email') && { email }),
+      ...(email !== undefined && requested.includes('email') && { email }),
     }
     return await app.tokens.signIdToken(grant, client, facts, signers)
   }

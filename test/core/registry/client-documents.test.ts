@@ -283,9 +283,9 @@ t.test('the operator decides whose documents are accepted', async (t) => {
 t.test('CIMD: a client without a living sign-in is forgotten, and comes back', async (t) => {
   const { app, clock, site, client_id, ask } = await setUp(t, { REFRESH_TOKEN_TTL: 1000 })
   await signIn(app, site, await createAgent(app, undefined, { sites: 'any' }))
-  const remove = async (limit = 10) => {
+  const remove = async () => {
     const now = clock.now()
-    await app.store.clients.removeUnused({ origin: 'document', before: now, now, limit })
+    await app.store.clients.removeUnused({ origin: 'document', before: now, now })
     return (await app.store.clients.find(client_id)) === undefined
   }
   clock.advance(900)
@@ -327,7 +327,7 @@ t.test('CIMD: what the operator did to a client stays, whatever its document say
 
   clock.advance(86_401)
   const now = clock.now()
-  await app.store.clients.removeUnused({ origin: 'document', before: now, now, limit: 10 })
+  await app.store.clients.removeUnused({ origin: 'document', before: now, now })
   await stays('after a day without use')
 })
 
@@ -337,7 +337,7 @@ t.test('CIMD: a client with a policy alone is kept', async (t) => {
   await app.policies.changeClient(client_id, { refused_models: ['gpt-*'] })
   clock.advance(86_401)
   const now = clock.now()
-  await app.store.clients.removeUnused({ origin: 'document', before: now, now, limit: 10 })
+  await app.store.clients.removeUnused({ origin: 'document', before: now, now })
   t.same((await app.policies.ofClient(client_id)).refused_models, ['gpt-*'])
 })
 

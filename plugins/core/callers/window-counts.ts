@@ -1,0 +1,47 @@
+import { hash } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
+import { type Clock, isRecent } from '../clock.ts'
+
+/** How many names are remembered; the longest unheard of go first. */
+const REMEMBERED = 50_000
+/** A longer name, which a caller chose, is remembered by its hash. */
+const MAX_NAME = 200
+
+/** Counts by name; a count is forgotten `seconds` after its first. */
+export class WindowCounts {
+  readonly #clock: Clock
+  readonly #seconds: number
+  readonly #counts = new LRUCache<string, { count: number; since: number }>({ max: REMEMBERED })
+
+  constructor(clock: Clock, seconds: number) {
+    this.#clock = clock
+    this.#seconds = seconds
+  }
+
+  /** Counts one; the answer takes it back. */
+  add(name: string): () => void {
+    const counted = this.#find(name) ?? { count: 0, since: this.#clock.now() }
+    if (counted.count === 0) this.#counts.set(keyOf(name), counted)
+    counted.count += 1
+    return () => {
+      counted.count -= 1
+    }
+  }
+
+  /** For how many seconds more a name has reached its limit; undefined when it has not. */
+  secondsLeft(name: string, limit: number): number | undefined {
+    const counted = this.#find(name)
+    if (counted === undefined || counted.count < limit) return undefined
+    return counted.since + this.#seconds - this.#clock.now()
+  }
+
+  #find(name: string) {
+    const counted = this.#counts.get(keyOf(name))
+    const isGood = counted && isRecent(counted.since, this.#seconds, this.#clock.now())
+    return isGood ? counted : undefined
+  }
+}
+
+function keyOf(name: string): string {
+  return name.length > MAX_NAME ? hash('sha256', name, 'base64url') : name
+}

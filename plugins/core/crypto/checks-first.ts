@@ -1,0 +1,42 @@
+import { FixedQueue, queueOptionsSymbol, type TaskQueue } from 'piscina'
+
+type Task = Parameters<TaskQueue['push']>[0]
+
+/** In a task's queue options: it hashes a new secret. */
+export const NEW_SECRET = {}
+
+/** The order of work for the thread of bcrypt: who waits for a check goes before new secrets. */
+export class ChecksFirst implements TaskQueue {
+  readonly #checks = new FixedQueue()
+  readonly #newSecrets = new FixedQueue()
+
+  get size(): number {
+    return this.#checks.size + this.#newSecrets.size
+  }
+
+  /** How many checks wait. */
+  get checks(): number {
+    return this.#checks.size
+  }
+
+  /** How many new secrets wait to be hashed. */
+  get newSecrets(): number {
+    return this.#newSecrets.size
+  }
+
+  push(task: Task): void {
+    this.#queueOf(task).push(task)
+  }
+
+  shift(): Task | null {
+    return this.#checks.shift() ?? this.#newSecrets.shift()
+  }
+
+  remove(task: Task): void {
+    this.#queueOf(task).remove(task)
+  }
+
+  #queueOf(task: Task): FixedQueue {
+    return task[queueOptionsSymbol] === NEW_SECRET ? this.#newSecrets : this.#checks
+  }
+}
