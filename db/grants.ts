@@ -1,3 +1,4 @@
+import { scopeWords } from '../schemas/scope.ts'
 import type { AuthorizationRequest } from './authorization-requests.ts'
 import { reads as requests } from './authorization-requests.ts'
 import {
@@ -35,6 +36,8 @@ export type RedemptionOutcome =
       grant: Grant
       /** Those that the grant names and that are still registered. */
       resources: Resource[]
+      /** Of the agent's owner, where the scope gives an ID Token with it. */
+      email: string | undefined
     }
   | { outcome: 'replayed'; grant_id: string }
   | { outcome: 'invalid' }
@@ -62,6 +65,8 @@ export type RotationOutcome =
       hasCopies: boolean
       /** Those that the grant names and that are still registered. */
       resources: Resource[]
+      /** Of the agent's owner, where the scope gives an ID Token with it. */
+      email: string | undefined
     }
   | { outcome: 'replayed'; grant_id: string }
   | { outcome: 'invalid' }
@@ -92,6 +97,15 @@ const grantColumns = [
 
 const grantById = statement<{ grant_id: string }>()((p) =>
   db.selectFrom('grants').select(grantColumns).where('grant_id', '=', p.grant_id),
+)
+
+const ownerEmail = statement<{ grant_id: string }>()((p) =>
+  db
+    .selectFrom('agents')
+    .select('email')
+    .where('agent_id', '=', (eb) =>
+      eb.selectFrom('grants').select('agent_id').where('grant_id', '=', p.grant_id),
+    ),
 )
 
 const redeem = statement<{ request_id: string; now: number }>()((p) =>
@@ -199,6 +213,7 @@ const revokeToken = statement<{ jti: string; expires_at: number }>()((p) =>
 function* reuseToken(
   { grant_id, generation, now, reuse }: Rotation,
   resources: Resource[],
+  email: string | undefined,
 ): Act<RotationOutcome> {
   const grant = yield* one(grantById({ grant_id }))
   const newest = grant?.refresh_generation ?? null
@@ -214,7 +229,14 @@ function* reuseToken(
   const refresh_history = recordCopies(grant.refresh_history, now)
   if (refresh_history !== undefined) yield saveHistory({ grant_id, refresh_history })
   const hasCopies = refresh_history !== undefined
-  return { outcome: 'rotated', grant, generation: newest, hasCopies, resources }
+  return { outcome: 'rotated', grant, generation: newest, hasCopies, resources, email }
+}
+
+/** What an ID Token tells of the agent beside its sign-in. */
+function* findOwnerEmail(grant_id: string, scope: string): Act<string | undefined> {
+  const words = scopeWords(scope)
+  if (!words.includes('openid') || !words.includes('email')) return undefined
+  return (yield* one(ownerEmail({ grant_id })))?.email
 }
 
 export const reads = {
@@ -265,6 +287,7 @@ export const writes = {
     const expires_at = expiresAt(granted_at)
     const expired = code_expires_at <= now || expires_at <= now
     if (request.redeemed_at === null && expired) return { outcome: 'invalid' }
+    const email = yield* findOwnerEmail(grant_id, request.scope)
     const won = yield* one(redeem({ request_id, now }))
     if (won === undefined) {
       yield revoke({ grant_id, now })
@@ -275,7 +298,7 @@ export const writes = {
       startTokens({ grant_id, expires_at, refresh_generation, refresh_history }),
     )
     if (grant === undefined) return { outcome: 'invalid' }
-    return { outcome: 'redeemed', request, grant, resources }
+    return { outcome: 'redeemed', request, grant, resources, email }
   },
 
   /**
@@ -293,16 +316,23 @@ export const writes = {
     if (grant.expires_at <= now || expires_at <= now) return { outcome: 'invalid' }
     const resources = yield* findGranted(grant.resource)
     check(grant, resources)
+    const email = yield* findOwnerEmail(grant_id, grant.scope)
     const next = generation + 1
     const refresh_history = recordUse(grant.refresh_history, { generation, now, reuse })
     const rotated = yield* one(
       rotate({ grant_id, generation, next, now, expires_at, refresh_history }),
     )
     if (rotated !== undefined) {
-      const changed = { ...grant, expires_at }
-      return { outcome: 'rotated', grant: changed, generation: next, hasCopies: false, resources }
+      return {
+        outcome: 'rotated',
+        grant: { ...grant, expires_at },
+        generation: next,
+        hasCopies: false,
+        resources,
+        email,
+      }
     }
-    return yield* reuseToken(rotation, resources)
+    return yield* reuseToken(rotation, resources, email)
   },
 
   /** Ends a grant and everything that hangs from it. Tells whether it was alive. */

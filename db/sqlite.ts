@@ -1,27 +1,52 @@
-import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, rmSync } from 'node:fs'
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
-import { Kysely, SqliteDialect, sql } from 'kysely'
-import { Migrator } from 'kysely/migration'
-import { migrations } from './migrations/index.ts'
+import { sql } from 'kysely'
+import { migrate, patiently } from './migrate.ts'
+import { OpenedFiles } from './opened-files.ts'
+import { Queue, type Waiting } from './queue.ts'
+import { RESERVE_BYTES, Reserve } from './reserve.ts'
 import { type Act, db, one } from './statement.ts'
-import { assertNotNewer, noteVersion } from './versions.ts'
+import { asUnavailable, DatabaseUnavailableError, type UnavailableReason } from './unavailable.ts'
 
-/** The database cannot take a write now (locked, full, read-only); the same act may work later. */
-export class DatabaseUnavailableError extends Error {
-  override name = 'DatabaseUnavailableError'
+/** For how many milliseconds SQLite itself, and with it the event loop, waits for a lock. */
+const BUSY_TIMEOUT = 5
+/** Of how many pages the write-ahead log is moved into the database, and what is left of it then. */
+const LOG_PAGES = 1000
+const LOG_BYTES = LOG_PAGES * 4096
+/** How often the files and the disk are looked at, in milliseconds. */
+const LOOK_EVERY = 1000
+/** For how many milliseconds a look at the version waits; whoever asks has an older answer. */
+const VERSION_PATIENCE = 500
+/** Unused pages are given back once they are this part of the file, and more than these. */
+const UNUSED_PART = 0.1
+const UNUSED_PAGES = 256
+/** What `PRAGMA auto_vacuum` answers. */
+const INCREMENTAL = 2
+
+/** Where the engine tells what is wrong with the database, once, and when it is over. */
+export interface DatabaseLog {
+  error(details: object, message: string): void
+  info(details: object, message: string): void
 }
 
-/**
- * How many acts run and are answered in one turn of the event loop: some milliseconds of work. More
- * would make everybody else wait for longer than they save by sharing a commit.
- */
-const MAX_BATCH = 64
+export interface OpenOptions {
+  /** Fails where there is no database, and leaves it to the server to watch over the file. */
+  existing?: boolean | undefined
+  log?: DatabaseLog | undefined
+}
 
-interface Waiting {
-  act: Act<unknown>
-  resolve: (value: never) => void
-  reject: (error: unknown) => void
+export interface WriteOptions {
+  /** For how many milliseconds it waits for another process. */
+  patience?: number
+  /** It ends access or frees space, and so is done also while the disk is full. */
+  essential?: boolean
+}
+
+interface Trouble {
+  /** How many acts were refused for it. */
+  refused: number
+  logged: boolean
 }
 
 /**
@@ -31,53 +56,67 @@ interface Waiting {
  */
 export class SqliteEngine {
   readonly #database: Database.Database
+  readonly #file: string
+  readonly #log: DatabaseLog | undefined
+  readonly #reserve: Reserve | undefined
   readonly #statements = new Map<string, Database.Statement>()
-  #reads: Waiting[] = []
-  #writes: Waiting[] = []
+  readonly #reads: Queue
+  readonly #writes: Queue
+  /** What is known to be wrong. */
+  readonly #troubles = new Map<UnavailableReason, Trouble>()
+  #files: OpenedFiles | undefined
+  #looking: Promise<void> | undefined
+  #timer: NodeJS.Timeout | undefined
+  #lookFailed = false
   #commits = 0
 
-  private constructor(database: Database.Database) {
+  private constructor(database: Database.Database, file: string, log: DatabaseLog | undefined) {
     this.#database = database
+    this.#file = file
+    this.#log = log
+    this.#reserve = file === ':memory:' ? undefined : new Reserve(file)
+    const onRefused = (error: unknown, acts: number) => this.#report(error, acts)
+    this.#reads = new Queue(file, (batch) => this.#readTogether(batch), onRefused)
+    this.#writes = new Queue(file, (batch) => this.#writeTogether(batch), onRefused)
   }
 
-  /** Opens the file (or `:memory:`), creating its folder, and brings its tables up to date. */
-  static async open(path: string): Promise<SqliteEngine> {
-    if (path !== ':memory:') {
-      mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
-      // SQLite would let others read a new file; what it makes beside the file follows the file.
-      closeSync(openSync(path, 'a', 0o600))
+  /**
+   * Opens the file (or `:memory:`), creating it and its folder, and brings its tables up to date.
+   * @throws {DatabaseUnavailableError} absent, where it must exist and does not; damaged; busy
+   */
+  static async open(path: string, options: OpenOptions = {}): Promise<SqliteEngine> {
+    const { existing = false, log } = options
+    if (existing) assertExists(path)
+    else if (path !== ':memory:') createFile(path)
+    const database = new Database(path, { timeout: BUSY_TIMEOUT })
+    try {
+      await setUp(database, path)
+    } catch (error) {
+      database.close()
+      throw error
     }
-    const database = new Database(path, { timeout: 5000 })
-    database.pragma('journal_mode = WAL')
-    database.pragma('synchronous = FULL')
-    database.pragma('foreign_keys = ON')
-    database.pragma('wal_autocheckpoint = 4000')
-    await migrateInTurn(database)
-    return new SqliteEngine(database)
+    const engine = new SqliteEngine(database, path, log)
+    if (path !== ':memory:' && !existing) await engine.#watch()
+    return engine
   }
 
   /** Runs an act that only reads. It sees all that was answered before it was asked. */
-  read<T>(act: Act<T>): Promise<T> {
-    return new Promise((resolve, reject) => {
-      if (this.#reads.length === 0) setImmediate(() => this.#readAll())
-      this.#reads.push({ act, resolve, reject })
-    })
+  read<T>(act: () => Act<T>, patience?: number): Promise<T> {
+    return this.#reads.add(() => this.#drive(act()), patience)
   }
 
   /**
    * Runs an act atomically and durably. Of acts that race, in this process or another, each sees
    * all of the ones before it. Throws what the act throws, and then nothing of it has happened.
+   * @param act is made anew when its batch is tried again
    */
-  write<T>(act: Act<T>): Promise<T> {
-    return new Promise((resolve, reject) => {
-      if (this.#writes.length === 0) setImmediate(() => this.#commit())
-      this.#writes.push({ act, resolve, reject })
-    })
+  write<T>(act: () => Act<T>, options: WriteOptions = {}): Promise<T> {
+    return this.#write(() => this.#drive(act()), options)
   }
 
   /** A number that changes whenever another connection, in this process or not, has committed. */
   foreignVersion(): Promise<number> {
-    return this.read(foreignVersion())
+    return this.read(foreignVersion, VERSION_PATIENCE)
   }
 
   /** Changes whenever anybody has committed, this connection included. */
@@ -85,59 +124,135 @@ export class SqliteEngine {
     return `${await this.foreignVersion()}.${this.#commits}`
   }
 
-  /** Writes a consistent copy to a file that must not exist, while others read and write. */
-  backup(path: string): void {
-    this.#database.prepare('VACUUM INTO ?').run(path)
-  }
-
-  /** Does what waits and closes the file. */
-  close(): void {
-    while (this.#reads.length > 0) this.#readAll()
-    while (this.#writes.length > 0) this.#commit()
-    this.#database.close()
-  }
-
-  #readAll(): void {
-    const batch = this.#reads.splice(0, MAX_BATCH)
-    if (this.#reads.length > 0) setImmediate(() => this.#readAll())
-    this.#runTogether('BEGIN', batch, (act) => this.#drive(act))
-  }
-
-  #commit(): void {
-    const batch = this.#writes.splice(0, MAX_BATCH)
-    if (this.#writes.length > 0) setImmediate(() => this.#commit())
-    this.#runTogether('BEGIN IMMEDIATE', batch, (act) => this.#driveUndoably(act))
-    this.#commits += 1
-  }
-
-  /** Runs the acts of a batch in one transaction and answers each after its end. */
-  #runTogether(begin: string, batch: Waiting[], drive: (act: Act<unknown>) => unknown): void {
-    if (batch.length === 0) return
-    try {
-      this.#prepare(begin).run()
-      const answers = batch.map(({ act, resolve, reject }) => {
-        try {
-          const value = drive(act)
-          return () => resolve(value as never)
-        } catch (error) {
-          // A full disk or an I/O error may already have ended the whole transaction.
-          if (!this.#database.inTransaction) throw error
-          return () => reject(asUnavailable(error))
-        }
-      })
-      this.#prepare('COMMIT').run()
-      for (const answer of answers) answer()
-    } catch (error) {
-      if (this.#database.inTransaction) this.#database.exec('ROLLBACK')
-      for (const { reject } of batch) reject(asUnavailable(error))
+  /** @throws {DatabaseUnavailableError} when it is known that acts cannot be done, or get lost */
+  assertUsable(): void {
+    for (const reason of ['replaced', 'damaged', 'disk full'] as const) {
+      if (this.#troubles.has(reason)) throw new DatabaseUnavailableError(reason, this.#file)
     }
   }
 
+  /**
+   * Gives at most `pages` unused pages back to the disk, where enough are unused to be worth it.
+   * Tells whether there is more to give back.
+   */
+  reclaim(pages: number): Promise<boolean> {
+    return this.#write(
+      () => {
+        if (this.#pragma('auto_vacuum') !== INCREMENTAL) return false
+        const worth = Math.max(UNUSED_PAGES, this.#pragma('page_count') * UNUSED_PART)
+        if (this.#pragma('freelist_count') <= worth) return false
+        this.#database.exec(`PRAGMA incremental_vacuum(${Math.floor(pages)})`)
+        return this.#pragma('freelist_count') > worth
+      },
+      { essential: true },
+    )
+  }
+
+  /**
+   * Writes the whole file anew without unused pages, and so that `reclaim` works from then on.
+   * Nobody can write meanwhile.
+   */
+  async vacuum(): Promise<void> {
+    this.#database.pragma('auto_vacuum = INCREMENTAL')
+    await patiently(this.#file, () => this.#database.exec('VACUUM'))
+    this.#truncateLog()
+  }
+
+  /** Writes a consistent copy to a file that must not exist, while others read and write. */
+  backup(path: string): void {
+    const existed = existsSync(path)
+    try {
+      this.#database.prepare('VACUUM INTO ?').run(path)
+    } catch (error) {
+      if (!existed) rmSync(path, { force: true })
+      throw asUnavailable(error, path)
+    }
+  }
+
+  /** Does what waits and closes the file. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer)
+    this.#reads.run()
+    this.#writes.run()
+    while (!this.#reads.isEmpty || !this.#writes.isEmpty || this.#looking) {
+      await (this.#looking ?? new Promise((resolve) => setTimeout(resolve, 5)))
+    }
+    this.#database.close()
+  }
+
+  #write<T>(run: () => T, { patience, essential = false }: WriteOptions): Promise<T> {
+    if (this.#troubles.has('disk full') && !essential) {
+      const error = new DatabaseUnavailableError('disk full', this.#file)
+      this.#report(error, 1)
+      return Promise.reject(error)
+    }
+    return this.#writes.add(run, patience)
+  }
+
+  #readTogether(batch: Waiting[]): void {
+    try {
+      this.#runTogether('BEGIN', batch, (run) => run())
+    } catch (error) {
+      throw asUnavailable(error, this.#file)
+    }
+  }
+
+  #writeTogether(batch: Waiting[]): void {
+    if (this.#troubles.has('replaced')) throw new DatabaseUnavailableError('replaced', this.#file)
+    try {
+      this.#commit(batch)
+    } catch (thrown) {
+      const error = asUnavailable(thrown, this.#file)
+      if (reasonOf(error) !== 'disk full') throw error
+      this.#makeRoom()
+      this.#commitAgain(batch)
+    }
+  }
+
+  #commitAgain(batch: Waiting[]): void {
+    try {
+      this.#commit(batch)
+    } catch (error) {
+      throw asUnavailable(error, this.#file)
+    }
+  }
+
+  #commit(batch: Waiting[]): void {
+    this.#runTogether('BEGIN IMMEDIATE', batch, (run) => this.#runUndoably(run))
+    this.#commits += 1
+    for (const reason of ['locked', 'failing', 'read-only'] as const) this.#recover(reason)
+  }
+
+  /** Runs the acts of a batch in one transaction and answers each after its end. */
+  #runTogether(begin: string, batch: Waiting[], run: (act: Waiting['run']) => unknown): void {
+    let answers: (() => void)[]
+    try {
+      this.#prepare(begin).run()
+      answers = batch.map((each) => {
+        try {
+          const value = run(each.run)
+          return () => each.resolve(value as never)
+        } catch (thrown) {
+          const error = asUnavailable(thrown, this.#file)
+          // A full disk or an I/O error may already have ended the whole transaction.
+          if (!this.#database.inTransaction || concernsAll(error)) throw error
+          this.#report(error, 1)
+          return () => each.reject(error)
+        }
+      })
+      this.#prepare('COMMIT').run()
+    } catch (error) {
+      if (this.#database.inTransaction) this.#database.exec('ROLLBACK')
+      throw error
+    }
+    for (const answer of answers) answer()
+  }
+
   /** What an act of a shared transaction throws undoes that act alone. */
-  #driveUndoably(act: Act<unknown>): unknown {
+  #runUndoably(run: () => unknown): unknown {
     this.#prepare('SAVEPOINT act').run()
     try {
-      return this.#drive(act)
+      return run()
     } catch (error) {
       if (this.#database.inTransaction) this.#prepare('ROLLBACK TO act').run()
       throw error
@@ -168,6 +283,107 @@ export class SqliteEngine {
     }
     return prepared
   }
+
+  #pragma(name: string): number {
+    return this.#database.pragma(name, { simple: true }) as number
+  }
+
+  /** Looks after the files and the disk until the database is closed. */
+  async #watch(): Promise<void> {
+    this.#files = await OpenedFiles.note(this.#file)
+    this.#timer = setInterval(() => this.#look(), LOOK_EVERY)
+    this.#timer.unref()
+    this.#look()
+    await this.#looking
+  }
+
+  #look(): void {
+    this.#looking ??= Promise.all([this.#lookAtFiles(), this.#lookAtDisk()])
+      .then(() => {
+        this.#lookFailed = false
+      })
+      .catch((error) => {
+        if (!this.#lookFailed) {
+          this.#log?.error({ database: this.#file, err: error }, 'The disk cannot be looked at')
+        }
+        this.#lookFailed = true
+      })
+      .finally(() => {
+        this.#looking = undefined
+      })
+  }
+
+  /** What is written to a file that no path leads to any more is lost with the next restart. */
+  async #lookAtFiles(): Promise<void> {
+    if (await this.#files?.areInPlace()) this.#recover('replaced')
+    else this.#report(new DatabaseUnavailableError('replaced', this.#file), 0)
+  }
+
+  async #lookAtDisk(): Promise<void> {
+    const wasFull = this.#troubles.has('disk full')
+    if (wasFull && !this.#truncateLog()) {
+      this.#reserve?.release()
+      this.#truncateLog()
+    }
+    const log = (await this.#files?.logBytes()) ?? 0
+    // A log that is larger than the reserve needs room to be moved into the database.
+    const more = wasFull ? LOG_BYTES : Math.max(0, log - RESERVE_BYTES)
+    const missing_bytes = (await this.#reserve?.missingBytes(more)) ?? 0
+    if (missing_bytes === 0 && (await this.#reserve?.restore()) !== false) {
+      this.#recover('disk full')
+    } else {
+      this.#report(new DatabaseUnavailableError('disk full', this.#file), 0, { missing_bytes })
+    }
+  }
+
+  /** Frees what can be freed on a full disk. Until there is room, only essential acts are done. */
+  #makeRoom(): void {
+    this.#reserve?.release()
+    this.#truncateLog()
+    if (this.#files === undefined) return
+    // The look tells how much room is missing, if any.
+    if (!this.#troubles.has('disk full'))
+      this.#troubles.set('disk full', { refused: 0, logged: false })
+    this.#look()
+  }
+
+  /**
+   * Moves the write-ahead log into the database and gives its space back, as far as other processes
+   * let it. Tells whether the disk had room for that.
+   */
+  #truncateLog(): boolean {
+    try {
+      this.#database.pragma('wal_checkpoint(TRUNCATE)')
+      return true
+    } catch (thrown) {
+      const error = asUnavailable(thrown, this.#file)
+      if (!(error instanceof DatabaseUnavailableError)) throw error
+      return error.reason !== 'disk full'
+    }
+  }
+
+  /** Logs what is wrong when it begins; after that it is only counted. */
+  #report(error: unknown, acts: number, details: object = {}): void {
+    if (!(error instanceof DatabaseUnavailableError)) return
+    const { reason, message } = error
+    // Nobody looks whether there is room again where the file is not watched.
+    if (reason === 'disk full' && this.#files === undefined) return
+    const trouble = this.#troubles.get(reason) ?? { refused: 0, logged: false }
+    this.#troubles.set(reason, trouble)
+    trouble.refused += acts
+    // How much room is missing is known to the look at the disk, which follows.
+    if (trouble.logged || (reason === 'disk full' && acts > 0)) return
+    trouble.logged = true
+    this.#log?.error({ database: this.#file, reason, ...details }, message)
+  }
+
+  #recover(reason: UnavailableReason): void {
+    const trouble = this.#troubles.get(reason)
+    if (trouble === undefined) return
+    this.#troubles.delete(reason)
+    const { refused } = trouble
+    this.#log?.info({ database: this.#file, reason, refused }, 'The database can be used again')
+  }
 }
 
 const dataVersion = sql<{ data_version: number }>`PRAGMA data_version`.compile(db)
@@ -176,43 +392,54 @@ function* foreignVersion(): Act<number> {
   return (yield* one(dataVersion))?.data_version ?? 0
 }
 
-const unavailable = /^SQLITE_(BUSY|LOCKED|FULL|IOERR|READONLY|CANTOPEN|NOMEM)/
-
-function asUnavailable(error: unknown): unknown {
-  if (error instanceof Database.SqliteError && unavailable.test(error.code)) {
-    return new DatabaseUnavailableError(error.message, { cause: error })
-  }
-  return error
+function reasonOf(error: unknown): UnavailableReason | undefined {
+  return error instanceof DatabaseUnavailableError ? error.reason : undefined
 }
 
-let migrating: Promise<unknown> = Promise.resolve()
-
-/**
- * Whoever opens a database at the same time migrates it one after the other: processes wait for
- * the write lock, and within a process nobody may, since that would stop the one who holds it.
- */
-function migrateInTurn(database: Database.Database): Promise<void> {
-  const migration = migrating.then(() => migrate(database))
-  migrating = migration.catch(() => undefined)
-  return migration
+/** Whether what stopped one act stops all of its batch; a damaged page is met by some acts alone. */
+function concernsAll(error: unknown): boolean {
+  const reason = reasonOf(error)
+  return reason !== undefined && reason !== 'damaged'
 }
 
-async function migrate(database: Database.Database): Promise<void> {
-  const kysely = new Kysely({ dialect: new SqliteDialect({ database }) })
-  const migrator = new Migrator({
-    db: kysely,
-    provider: { getMigrations: async () => migrations },
-    disableTransactions: true,
-  })
+/** @throws {DatabaseUnavailableError} absent */
+export function assertExists(path: string): void {
+  if (path !== ':memory:' && !existsSync(path)) throw new DatabaseUnavailableError('absent', path)
+}
+
+function createFile(path: string): void {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   try {
-    database.exec('BEGIN IMMEDIATE')
-    assertNotNewer(database)
-    const { error, results = [] } = await migrator.migrateToLatest()
-    if (error !== undefined) throw error
-    if (results.length > 0) noteVersion(database)
-    database.exec('COMMIT')
+    // SQLite would let others read a new file; what it makes beside the file follows the file.
+    closeSync(openSync(path, 'wx', 0o600))
   } catch (error) {
-    database.close()
-    throw error
+    // One that exists is not opened here: closing it would end the locks of this whole process.
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
   }
+}
+
+async function setUp(database: Database.Database, path: string): Promise<void> {
+  try {
+    await configure(database, path)
+  } catch (error) {
+    if (reasonOf(error) !== 'disk full') throw error
+    new Reserve(path).release()
+    await configure(database, path)
+  }
+}
+
+async function configure(database: Database.Database, path: string): Promise<void> {
+  const isNew = await patiently(path, () => database.pragma('page_count', { simple: true }) === 0)
+  for (const pragma of [
+    // Counts only before anything is written, and would wait for the lock on any other file.
+    ...(isNew ? ['auto_vacuum = INCREMENTAL'] : []),
+    'journal_mode = WAL',
+    'synchronous = FULL',
+    'foreign_keys = ON',
+    `wal_autocheckpoint = ${LOG_PAGES}`,
+    `journal_size_limit = ${LOG_BYTES}`,
+  ]) {
+    await patiently(path, () => database.pragma(pragma))
+  }
+  await migrate(database, path)
 }

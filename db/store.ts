@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import * as agentKeys from './agent-keys.ts'
 import * as agents from './agents.ts'
 import * as approvals from './approvals.ts'
@@ -6,14 +7,16 @@ import * as clientAssertions from './client-assertions.ts'
 import * as clients from './clients.ts'
 import * as events from './events.ts'
 import * as grants from './grants.ts'
+import * as heartbeat from './heartbeat.ts'
 import * as initialAccessTokens from './initial-access-tokens.ts'
 import * as maintenance from './maintenance.ts'
 import * as policies from './policies.ts'
 import * as remoteDocuments from './remote-documents.ts'
 import * as resources from './resources.ts'
 import * as signingKeys from './signing-keys.ts'
-import { SqliteEngine } from './sqlite.ts'
+import { assertExists, type OpenOptions, SqliteEngine } from './sqlite.ts'
 import type { Act } from './statement.ts'
+import { DatabaseUnavailableError, type UnavailableReason } from './unavailable.ts'
 
 export type { AgentKey } from './agent-keys.ts'
 export type { Agent, AgentChange } from './agents.ts'
@@ -34,8 +37,8 @@ export type { RemoteDocument } from './remote-documents.ts'
 export type { Resource, ResourceChange } from './resources.ts'
 export type { LiveSecret } from './secrets.ts'
 export type { SigningKey } from './signing-keys.ts'
-export { DatabaseUnavailableError } from './sqlite.ts'
 export type { SecretRow } from './tables.ts'
+export { DatabaseUnavailableError, type UnavailableReason } from './unavailable.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: any arguments, each act names its own
 type Acts = Record<string, (...parameters: any[]) => Act<unknown>>
@@ -45,49 +48,107 @@ type Bound<A extends Acts> = {
     : never
 }
 
+/**
+ * The acts of a noun on an engine.
+ * @param essential those that end access or free space: they are done also while the disk is full
+ */
 function bind<R extends Acts, W extends Acts>(
   engine: SqliteEngine,
   { reads, writes }: { reads: R; writes: W },
+  essential: readonly (keyof W)[] = [],
 ): Bound<R> & Bound<W> {
   const bound: Record<string, unknown> = {}
   for (const [name, act] of Object.entries(reads)) {
-    bound[name] = (...parameters: unknown[]) => engine.read(act(...parameters))
+    bound[name] = (...parameters: unknown[]) => engine.read(() => act(...parameters))
   }
   for (const [name, act] of Object.entries(writes)) {
-    bound[name] = (...parameters: unknown[]) => engine.write(act(...parameters))
+    const options = { essential: essential.includes(name) }
+    bound[name] = (...parameters: unknown[]) => engine.write(() => act(...parameters), options)
   }
   return bound as Bound<R> & Bound<W>
+}
+
+/** How often the database is written to find out whether it can be, in milliseconds. */
+const BEAT_EVERY = 1000
+
+export type Readiness = { outcome: 'ready' } | { outcome: 'unavailable'; reason: UnavailableReason }
+
+/** Finds out whether the database can be written: by a write, which all share who ask within a second. */
+function createReadiness(engine: SqliteEngine): (now: number) => Promise<Readiness> {
+  let at = Number.NEGATIVE_INFINITY
+  let beat: Promise<void> = Promise.resolve()
+  return async (now) => {
+    try {
+      engine.assertUsable()
+      if (performance.now() - at >= BEAT_EVERY) {
+        at = performance.now()
+        beat = engine.write(() => heartbeat.writes.beat(now), { patience: BEAT_EVERY })
+      }
+      await beat
+      return { outcome: 'ready' }
+    } catch (error) {
+      if (!(error instanceof DatabaseUnavailableError)) throw error
+      return { outcome: 'unavailable', reason: error.reason }
+    }
+  }
+}
+
+/** @throws {DatabaseUnavailableError} absent, when there is no database at this address yet */
+export function assertDatabaseExists(databaseUrl: string): void {
+  assertExists(pathOf(databaseUrl))
+}
+
+function pathOf(databaseUrl: string): string {
+  const path = databaseUrl.replace(/^sqlite:/, '')
+  return path === ':memory:' ? path : resolve(path)
 }
 
 /**
  * The acts of every noun on one database. An act that writes is atomic and answered when it is
  * durable.
+ * @throws {DatabaseUnavailableError}
  */
-export async function openStore(databaseUrl: string) {
-  const engine = await SqliteEngine.open(databaseUrl.replace(/^sqlite:/, ''))
+export async function openStore(databaseUrl: string, options?: OpenOptions) {
+  const engine = await SqliteEngine.open(pathOf(databaseUrl), options)
   return {
-    agentKeys: bind(engine, agentKeys),
-    agents: bind(engine, agents),
-    approvals: bind(engine, approvals),
-    authorizationRequests: bind(engine, authorizationRequests),
+    agentKeys: bind(engine, agentKeys, ['remove']),
+    agents: bind(engine, agents, ['update', 'delete', 'replaceSecret']),
+    approvals: bind(engine, approvals, ['answer']),
+    authorizationRequests: bind(engine, authorizationRequests, ['removeUnproved']),
     clientAssertions: bind(engine, clientAssertions),
-    clients: bind(engine, clients),
+    clients: bind(engine, clients, [
+      'update',
+      'delete',
+      'removeUnused',
+      'removeUnproved',
+      'replaceSecret',
+    ]),
     events: bind(engine, events),
-    grants: bind(engine, grants),
-    initialAccessTokens: bind(engine, initialAccessTokens),
-    maintenance: bind(engine, maintenance),
-    policies: bind(engine, policies),
-    remoteDocuments: bind(engine, remoteDocuments),
-    resources: bind(engine, resources),
-    signingKeys: bind(engine, signingKeys),
+    grants: bind(engine, grants, ['revoke', 'revokeAccessToken']),
+    initialAccessTokens: bind(engine, initialAccessTokens, ['delete']),
+    maintenance: bind(engine, maintenance, keysOf(maintenance.writes)),
+    policies: bind(engine, policies, ['changeOfAgent', 'changeOfClient']),
+    remoteDocuments: bind(engine, remoteDocuments, ['removeUnproved']),
+    resources: bind(engine, resources, ['update', 'delete', 'replaceSecret']),
+    signingKeys: bind(engine, signingKeys, ['succeed']),
     /** Changes whenever another process has written to the database. */
     foreignVersion: () => engine.foreignVersion(),
     /** Changes whenever anybody has written to the database. */
     version: () => engine.version(),
+    /** Whether the database can be written, `now` in epoch seconds. */
+    readiness: createReadiness(engine),
+    /** Gives at most so many unused pages back to the disk. Tells whether there are more. */
+    reclaim: (pages: number) => engine.reclaim(pages),
+    /** Writes the whole file anew without unused pages. Nobody can write meanwhile. */
+    vacuum: () => engine.vacuum(),
     /** Writes a consistent copy of the database to a file that must not exist. */
     backup: (path: string) => engine.backup(path),
     close: () => engine.close(),
   }
+}
+
+function keysOf<T extends object>(object: T): (keyof T)[] {
+  return Object.keys(object) as (keyof T)[]
 }
 
 export type Store = Awaited<ReturnType<typeof openStore>>

@@ -22,6 +22,8 @@ export interface Tables {
   client_assertions: { client_id: string; jti: string; expires_at: number }
   remote_documents: RemoteDocumentRow
   initial_access_tokens: InitialAccessTokenRow
+  /** One row, written to find out whether the database can be. */
+  heartbeat: { id: number; at: number }
 }
 
 export interface ClientRow {

@@ -69,6 +69,8 @@ export interface BuildOptions {
   clock?: Clock
   /** How to reach others instead of over the public internet. */
   network?: Network
+  /** Fails where there is no database yet, and leaves the watch over its file to the server. */
+  existingDatabase?: boolean
   /** Other endpoints than all of them. */
   endpoints?: FastifyPluginAsync[]
   /** Where log lines go instead of standard output. */
@@ -147,6 +149,7 @@ export async function buildApp(
     settings,
     clock: options.clock,
     network: options.network,
+    existingDatabase: options.existingDatabase,
     createBlank: () => Fastify({ exposeHeadRoutes: false }),
   })
   app.addHook('onRequest', (request, _reply, done) => {

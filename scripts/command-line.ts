@@ -7,6 +7,7 @@ import { addAgentCommands } from './commands/agent.ts'
 import { addApprovalCommands } from './commands/approval.ts'
 import { addBackupCommand } from './commands/backup.ts'
 import { addClientCommands } from './commands/client.ts'
+import { addDatabaseCommands } from './commands/db.ts'
 import { addGrantCommands } from './commands/grant.ts'
 import { addKeyCommands } from './commands/key.ts'
 import { addRegistrationTokenCommands } from './commands/registration-token.ts'
@@ -33,6 +34,7 @@ addResourceCommands(program)
 addRegistrationTokenCommands(program)
 addGrantCommands(program)
 addKeyCommands(program)
+addDatabaseCommands(program)
 addBackupCommand(program)
 
 process.stdout.on('error', (error) => {

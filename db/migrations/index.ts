@@ -12,6 +12,7 @@ import * as unprovedRows from './0010-unproved-rows.ts'
 import * as operatorChange from './0012-operator-change.ts'
 import * as accessTokenAlg from './0013-access-token-alg.ts'
 import * as orderOfEvents from './0014-order-of-events.ts'
+import * as heartbeat from './0015-heartbeat.ts'
 import * as refreshHistory from './0016-refresh-history.ts'
 
 /** Every migration there ever was, in order. One that has been released never changes. */
@@ -29,5 +30,6 @@ export const migrations: Record<string, Migration> = {
   '0012-operator-change': operatorChange,
   '0013-access-token-alg': accessTokenAlg,
   '0014-order-of-events': orderOfEvents,
+  '0015-heartbeat': heartbeat,
   '0016-refresh-history': refreshHistory,
 }

@@ -2,7 +2,7 @@ import type { FastifyCorsOptions } from '@fastify/cors'
 import formbody from '@fastify/formbody'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { openStore, type Store } from '../../db/store.ts'
+import { assertDatabaseExists, openStore, type Store } from '../../db/store.ts'
 import { AgentAssertions } from './callers/agent-assertion.ts'
 import { createAgentAuthentication } from './callers/agent-authentication.ts'
 import { createBearerAuthentication } from './callers/bearer.ts'
@@ -104,15 +104,21 @@ export interface CoreOptions {
   settings: Settings
   clock?: Clock
   network?: Network
+  /** Fails where there is no database; by default one is made. */
+  existingDatabase?: boolean
   /** An application that has nothing yet, to describe the routes on. */
   createBlank: () => FastifyInstance
 }
 
 /** Decorates the instance with all that endpoints share; knows no endpoint. */
 export default fp<CoreOptions>(
-  async (app, { settings, clock = systemClock, network, createBlank }) => {
+  async (app, { settings, clock = systemClock, network, existingDatabase, createBlank }) => {
+    if (existingDatabase) assertDatabaseExists(settings.DATABASE_URL)
     const vault = openVault(settings)
-    const store = await openStore(settings.DATABASE_URL)
+    const store = await openStore(settings.DATABASE_URL, {
+      existing: existingDatabase,
+      log: app.log,
+    })
     app.addHook('onClose', async () => store.close())
     const keys = new KeyManager(store, vault, clock, settings)
     await keys.start()

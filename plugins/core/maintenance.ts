@@ -4,6 +4,8 @@ import { type Expiring, expiring } from '../../db/store.ts'
 
 /** How often it works, in milliseconds. */
 const EVERY = 60_000
+/** Unused pages that are given back to the disk in one act. */
+const PAGES = 200
 /** For how many seconds what has expired can still be told from what never was. */
 const KEPT = 3600
 /** For how many seconds a request that no agent authenticated can still be told to have expired. */
@@ -108,6 +110,7 @@ export class Maintenance {
     ] as const) {
       await this.#repeat(() => store.clients.removeUnused({ origin, before: now - kept, now }))
     }
+    await this.#repeat(() => store.reclaim(PAGES))
   }
 
   /** Repeats an act while it tells that there may be more to do, with pauses as long as the acts. */

@@ -1,7 +1,11 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import fp from 'fastify-plugin'
+import { OAuthError } from '../core/http/errors.ts'
 
-/** GET /healthz: the process answers. GET /readyz: it also has its database and a signing key. */
+/**
+ * GET /healthz: the process answers. GET /readyz: it can also write to its database, which the last
+ * second has shown, and has a signing key.
+ */
 const health: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/healthz',
@@ -11,7 +15,14 @@ const health: FastifyPluginAsyncTypebox = async (app) => {
 
   const ready = { summary: 'Whether the server can sign agents in', tags: ['Health'] }
   app.get('/readyz', { logLevel: 'warn', schema: ready }, async () => {
-    await app.store.signingKeys.list()
+    const readiness = await app.store.readiness(app.clock.now())
+    if (readiness.outcome === 'unavailable') {
+      throw new OAuthError(
+        'temporarily_unavailable',
+        `The database cannot be used: ${readiness.reason}`,
+        { headers: { 'retry-after': '1' } },
+      )
+    }
     await app.keys.active()
     return { status: 'ready' }
   })
@@ -20,5 +31,5 @@ const health: FastifyPluginAsyncTypebox = async (app) => {
 export default fp(health, {
   name: 'health',
   encapsulate: true,
-  decorators: { fastify: ['keys', 'store'] },
+  decorators: { fastify: ['clock', 'keys', 'store'] },
 })

@@ -8,12 +8,19 @@ export class Refusal extends Error {
   override name = 'Refusal'
 }
 
-/** Works on the server's database without serving. */
-export async function withCore<T>(work: (app: FastifyInstance) => Promise<T>): Promise<T> {
+/** Works on the server's database without serving. Only the server and `db create` make one. */
+export async function withCore<T>(
+  work: (app: FastifyInstance) => Promise<T>,
+  { createDatabase = false } = {},
+): Promise<T> {
   const app = await buildApp(
     { ...readEnvironment(), LOG_LEVEL: 'silent' },
-    // Standard output is for what the command prints.
-    { endpoints: [], logStream: { write: () => undefined } },
+    {
+      endpoints: [],
+      existingDatabase: !createDatabase,
+      // Standard output is for what the command prints.
+      logStream: { write: () => undefined },
+    },
   )
   try {
     return await work(app)

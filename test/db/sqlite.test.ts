@@ -68,7 +68,7 @@ t.test('of reads that share a snapshot, one that throws fails alone', async (t) 
   function* broken(): Act<void> {
     yield sql`SELECT nothing`.compile(db)
   }
-  const outcomes = await Promise.allSettled([engine.read(broken()), engine.foreignVersion()])
+  const outcomes = await Promise.allSettled([engine.read(broken), engine.foreignVersion()])
   t.same(
     outcomes.map(({ status }) => status),
     ['rejected', 'fulfilled'],

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -36,8 +36,18 @@ export async function json(environment: Environment, ...args: string[]) {
 }
 
 /** Settings for a database that does not exist yet. */
-export function fresh(t: Test): Environment {
+export function nowhere(t: Test): Environment {
   return { DATABASE_URL: `sqlite:${t.testdir({})}/data/auth-agent.db` }
+}
+
+/** Settings for a new database. */
+export function fresh(t: Test): Environment {
+  const environment = nowhere(t)
+  const { status, stderr } = spawnSync(process.execPath, [script, 'db', 'create'], {
+    env: { NODE_COMPILE_CACHE: compiled, ...environment },
+  })
+  if (status !== 0) throw new Error(String(stderr))
+  return environment
 }
 
 /** A server as a process of its own, on a port that is free. */

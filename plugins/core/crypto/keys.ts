@@ -9,7 +9,7 @@ import {
   type JWK,
   type JWTPayload,
 } from 'jose'
-import type { SigningKey, Store } from '../../../db/store.ts'
+import { DatabaseUnavailableError, type SigningKey, type Store } from '../../../db/store.ts'
 import { type Clock, isRecent } from '../clock.ts'
 import { type Settings, SettingsError } from '../settings.ts'
 import type { Vault } from './vault.ts'
@@ -20,6 +20,9 @@ export const KEY_SET_MAX_AGE = 300
 const PUBLISHED_AHEAD = 2 * KEY_SET_MAX_AGE
 /** For how long a process goes by what it last read of the keys, in seconds. */
 const REREAD_AFTER = 5
+
+/** Makes a signed JWT of this `typ` (RFC 8725 section 3.11) from its claims. */
+export type JwtSigner = (typ: string, claims: JWTPayload) => Promise<string>
 
 interface Loaded {
   keys: SigningKey[]
@@ -78,21 +81,30 @@ export class KeyManager {
   }
 
   /**
-   * Signs a JWT with the key that is active for an algorithm, by default that of access tokens
-   * (RFC 7515 section 7.1).
-   * @param typ says what kind of JWT it is (RFC 8725 section 3.11)
+   * Loads the key that is active for an algorithm, by default that of access tokens. What is signed
+   * with it afterwards needs no database (RFC 7515 section 7.1).
    */
-  async signJwt(
-    typ: string,
-    claims: JWTPayload,
-    alg: string = this.#settings.ACCESS_TOKEN_ALG,
-  ): Promise<string> {
+  async loadSigner(alg: string = this.#settings.ACCESS_TOKEN_ALG): Promise<JwtSigner> {
     const key = await this.active(alg)
-    const header = { alg, kid: key.kid, typ }
-    const text = `${encodeBase64url(header)}.${encodeBase64url(claims)}`
-    const signature = await signers[alg]?.(Buffer.from(text), this.#privateKey(key))
-    if (signature === undefined) throw new Error(`Nothing signs ${alg}`)
-    return `${text}.${signature.toString('base64url')}`
+    const privateKey = this.#privateKey(key)
+    const sign = signers[alg]
+    if (sign === undefined) throw new Error(`Nothing signs ${alg}`)
+    return async (typ, claims) => {
+      const header = { alg, kid: key.kid, typ }
+      const text = `${encodeBase64url(header)}.${encodeBase64url(claims)}`
+      const signature = await sign(Buffer.from(text), privateKey)
+      return `${text}.${signature.toString('base64url')}`
+    }
+  }
+
+  /** What signs now, by algorithm: one signer for each algorithm that has a key. */
+  async loadSigners(): Promise<Map<string, JwtSigner>> {
+    await this.active()
+    const signers = new Map<string, JwtSigner>()
+    for (const { alg } of await this.#read()) {
+      if (!signers.has(alg)) signers.set(alg, await this.loadSigner(alg))
+    }
+    return signers
   }
 
   /** The public key of a `kid` that is in the key set, with its algorithm. */
@@ -107,9 +119,16 @@ export class KeyManager {
     return key && { alg: key.alg, publicKey: await this.#publicKey(key) }
   }
 
-  /** Every key whose tokens may be about, and the next one (RFC 7517 section 5). */
+  /**
+   * Every key whose tokens may be about, and the next one (RFC 7517 section 5). What has no key yet
+   * gets one, unless the database cannot be written: nothing is signed with it then, either.
+   */
   async publicJwks(): Promise<JWK[]> {
-    for (const alg of await this.#algsInUse()) await this.#keysOf(alg)
+    try {
+      for (const alg of await this.#algsInUse()) await this.#keysOf(alg)
+    } catch (error) {
+      if (!(error instanceof DatabaseUnavailableError)) throw error
+    }
     return (await this.#read()).map(({ public_jwk }) => JSON.parse(public_jwk))
   }
 

@@ -11,7 +11,7 @@ import type { Client, Grant } from '../../../db/store.ts'
 import { AGENT_ACR } from '../../../schemas/openid.ts'
 import type { Clock } from '../clock.ts'
 import type { Settings } from '../settings.ts'
-import type { KeyManager } from './keys.ts'
+import type { JwtSigner, KeyManager } from './keys.ts'
 import type { Vault } from './vault.ts'
 
 /**
@@ -49,6 +49,13 @@ export interface IdTokenClaims extends JWTPayload {
   email?: string
 }
 
+/** What a token answer is signed with. */
+export interface TokenSigners {
+  /** By algorithm: a resource may have one of its own. */
+  accessTokens: Map<string, JwtSigner>
+  idToken: JwtSigner
+}
+
 /** How many access tokens are known as verified. */
 const VERIFIED = 10_000
 
@@ -69,6 +76,15 @@ export class Tokens {
     this.#settings = settings
   }
 
+  /**
+   * Loads what the tokens of a client are signed with. To be called before the act that issues them:
+   * once that is committed nothing that can fail may come before the answer.
+   */
+  async loadSigners(client: Pick<Client, 'id_token_signed_response_alg'>): Promise<TokenSigners> {
+    const idToken = await this.#keys.loadSigner(client.id_token_signed_response_alg)
+    return { accessTokens: await this.#keys.loadSigners(), idToken }
+  }
+
   /** A signed JWT access token (RFC 9068) that lives for `expires_in` seconds. */
   async signAccessToken(
     facts: Pick<AccessTokenClaims, 'sub' | 'client_id' | 'scope' | 'model' | 'grant_id'> & {
@@ -78,6 +94,7 @@ export class Tokens {
       alg?: string | undefined
     },
     expires_in: number = this.#settings.ACCESS_TOKEN_TTL,
+    signers?: TokenSigners,
   ): Promise<string> {
     const now = this.#clock.now()
     const claims: AccessTokenClaims = {
@@ -92,7 +109,9 @@ export class Tokens {
       ...(facts.model !== undefined && { model: facts.model }),
       ...(facts.grant_id !== undefined && { grant_id: facts.grant_id }),
     }
-    return await this.#keys.signJwt('at+jwt', claims, facts.alg)
+    const alg = facts.alg ?? this.#settings.ACCESS_TOKEN_ALG
+    const sign = signers?.accessTokens.get(alg) ?? (await this.#keys.loadSigner(alg))
+    return await sign('at+jwt', claims)
   }
 
   /**
@@ -124,14 +143,15 @@ export class Tokens {
    */
   async signIdToken(
     grant: Grant,
-    client: Pick<Client, 'client_id' | 'id_token_signed_response_alg'>,
+    { client_id }: Pick<Client, 'client_id'>,
     facts: { access_token: string; expires_in: number; nonce?: string; email?: string },
+    signers: TokenSigners,
   ): Promise<string> {
     const now = this.#clock.now()
     const claims: IdTokenClaims = {
       iss: this.#settings.ISSUER,
       sub: grant.agent_id,
-      aud: client.client_id,
+      aud: client_id,
       exp: now + facts.expires_in,
       iat: now,
       auth_time: grant.created_at,
@@ -142,7 +162,7 @@ export class Tokens {
       model: grant.model,
       ...(facts.email !== undefined && { email: facts.email }),
     }
-    return await this.#keys.signJwt('JWT', claims, client.id_token_signed_response_alg)
+    return await signers.idToken('JWT', claims)
   }
 
   /** The claims of an ID Token that this server signed for the client, however old it is. */

@@ -117,22 +117,43 @@ function missingKey(file: string, database: string): SettingsError {
   ])
 }
 
-/** Linked into place whole, so that of processes that start together all read the same key. */
+/**
+ * Linked into place whole where the file system can do that, and else created exclusively, so that of
+ * processes that start together all read the same key.
+ */
 function readOrMake(file: string): string {
   try {
-    return readFileSync(file, 'utf8')
+    return readWhole(file)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
   }
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
   const draft = `${file}.${randomBytes(8).toString('hex')}`
-  writeFileSync(draft, `${randomBytes(32).toString('base64url')}\n`, { mode: 0o600, flush: true })
+  const text = `${randomBytes(32).toString('base64url')}\n`
+  writeFileSync(draft, text, { mode: 0o600, flush: true })
   try {
     linkSync(draft, file)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    // FAT, and some network and container file systems, have no hard links.
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') createExclusively(file, text)
   } finally {
     unlinkSync(draft)
+  }
+  return readWhole(file)
+}
+
+function createExclusively(file: string, text: string): void {
+  try {
+    writeFileSync(file, text, { mode: 0o600, flush: true, flag: 'wx' })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
+}
+
+/** The process that creates the file without a link may not have written it yet. */
+function readWhole(file: string): string {
+  for (let tries = 0; tries < 100 && statSync(file).size === 0; tries += 1) {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10)
   }
   return readFileSync(file, 'utf8')
 }

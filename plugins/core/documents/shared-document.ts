@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import { DatabaseUnavailableError } from '../../../db/store.ts'
 
 export interface WrittenDocument {
   text: string
@@ -23,12 +24,18 @@ export class SharedDocument {
     this.#maxAge = maxAge
   }
 
+  /** The document of now, or the last one when the database cannot be read. */
   async read(): Promise<WrittenDocument> {
-    const version = await this.#version()
-    if (this.#written?.version !== version) {
-      this.#written = { ...this.#write(await this.#make()), version }
+    try {
+      const version = await this.#version()
+      if (this.#written?.version !== version) {
+        this.#written = { ...this.#write(await this.#make()), version }
+      }
+      return this.#written
+    } catch (error) {
+      if (this.#written && error instanceof DatabaseUnavailableError) return this.#written
+      throw error
     }
-    return this.#written
   }
 
   #write(document: object): WrittenDocument {

@@ -69,9 +69,9 @@ export interface SecretRotation {
  * A secret is in an answer once and is nowhere afterwards.
  */
 export class Registration {
-  readonly #app: Pick<FastifyInstance, 'audit' | 'clock' | 'secrets' | 'settings' | 'store'>
+  readonly #app: Pick<FastifyInstance, 'audit' | 'clock' | 'keys' | 'secrets' | 'settings' | 'store'>
 
-  constructor(app: Pick<FastifyInstance, 'audit' | 'clock' | 'secrets' | 'settings' | 'store'>) {
+  constructor(app: Pick<FastifyInstance, 'audit' | 'clock' | 'keys' | 'secrets' | 'settings' | 'store'>) {
     this.#app = app
   }
 
@@ -275,6 +275,8 @@ export class Registration {
     assertOpenTo(open_to)
     const { access_token_alg = null } = given
     assertAccessTokenAlg(access_token_alg)
+    // Its first key is made now: no token has to wait for it, or fail with it, later.
+    if (access_token_alg !== null) await this.#app.keys.active(access_token_alg)
     const resource: Resource = {
       resource_id: newId(RESOURCE_ID_PREFIX),
       uri: given.uri,
@@ -300,6 +302,7 @@ export class Registration {
     if (scopes !== undefined) assertScopes(scopes)
     if (open_to !== undefined) assertOpenTo(open_to)
     if (access_token_alg !== undefined) assertAccessTokenAlg(access_token_alg)
+    if (access_token_alg) await this.#app.keys.active(access_token_alg)
     const normal = scopes === undefined ? change : { ...change, scopes: [...new Set(scopes)] }
     return found(await this.#app.store.resources.update(resource_id, withName(normal)), resource_id)
   }

@@ -50,17 +50,27 @@ export class Audit {
     try {
       await this.#app.store.events.record(this.toRow(event))
     } catch (error) {
-      this.#app.faults.report(this.#app.log, error, 'an event is missing from the audit trail')
+      this.#logMissing(error)
     }
   }
 
-  /** Puts on record that a sign-in was ended, and why. */
+  #logMissing(error: unknown): void {
+    this.#app.faults.report(this.#app.log, error, 'an event is missing from the audit trail')
+  }
+
+  /** Puts on record that a sign-in was ended, and why. It has ended also where that fails. */
   async recordRevocation(grant_id: string, detail: string, address?: string): Promise<void> {
-    const grant = await this.#app.store.grants.find(grant_id)
-    if (grant === undefined) return
-    const { agent_id, client_id, model } = grant
-    const event = { event: 'revocation', outcome: 'revoked' } as const
-    await this.record({ ...event, agent_id, client_id, model, address, detail })
+    try {
+      const grant = await this.#app.store.grants.find(grant_id)
+      if (grant === undefined) return
+      const { agent_id, client_id, model } = grant
+      const event = { event: 'revocation', outcome: 'revoked' } as const
+      await this.#app.store.events.record(
+        this.toRow({ ...event, agent_id, client_id, model, address, detail }),
+      )
+    } catch (error) {
+      this.#logMissing(error)
+    }
   }
 
   /** Records that a used refresh token came again and got the newest one. */

@@ -28,6 +28,7 @@ export async function redeemAuthorizationCode(
   const { ACCESS_TOKEN_TTL, REFRESH_TOKEN_TTL } = app.settings
   const refreshable = client.grant_types.includes('refresh_token')
   const idle = refreshable ? REFRESH_TOKEN_TTL : ACCESS_TOKEN_TTL
+  const signers = await app.tokens.loadSigners(client)
   const now = app.clock.now()
   const redemption = await app.store.grants.redeemCode({
     request_id,
@@ -45,10 +46,12 @@ export async function redeemAuthorizationCode(
   }
   if (redemption.outcome !== 'redeemed') throw unusable()
 
-  const { grant, request } = redemption
+  const { grant, request, email } = redemption
   return await tokenResponse(app, client, grant, {
     ...narrowTarget({ ...grant, ...redemption }, { resource }, { client, settings: app.settings }),
     generation: grant.refresh_generation,
+    email,
+    signers,
     nonce: request.nonce ?? undefined,
   })
 

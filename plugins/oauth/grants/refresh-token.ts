@@ -26,6 +26,7 @@ export async function refresh(
   const isKnown =
     request.scope === undefined ? undefined : await knownScopes(app.store, client.scope)
   const { REFRESH_TOKEN_TTL } = app.settings
+  const signers = await app.tokens.loadSigners(client)
   const now = app.clock.now()
   const rotation = await app.store.grants.rotate({
     ...presented,
@@ -46,11 +47,11 @@ export async function refresh(
   }
   if (rotation.outcome !== 'rotated') throw unusable()
 
-  const { grant, generation } = rotation
+  const { grant, generation, email } = rotation
   if (rotation.hasCopies) await app.audit.recordCopies(grant, address)
   const by = { client, settings: app.settings }
   const target = narrowTarget({ ...grant, ...rotation }, request, by, isKnown)
-  return await tokenResponse(app, client, grant, { ...target, generation })
+  return await tokenResponse(app, client, grant, { ...target, generation, email, signers })
 }
 
 function unusable(): OAuthError {

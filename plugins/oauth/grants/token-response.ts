@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import { scopeWords } from '../../../schemas/scope.ts'
 import type { TokenResponse } from '../../../schemas/token.ts'
 import type { Client, Grant } from '../../core/core.ts'
-import { OAuthError } from '../../core/http/errors.ts'
+import type { TokenSigners } from '../../core/crypto/tokens.ts'
 import { accessTokenAlg, audienceOf, type TokenTarget } from '../../core/registry/resources.ts'
 import type { Settings } from '../../core/settings.ts'
 
@@ -10,6 +10,10 @@ import type { Settings } from '../../core/settings.ts'
 export interface Issue extends TokenTarget {
   /** The number of the refresh token; null for a client that gets none. */
   generation: number | null
+  /** The e-mail address of the agent's owner, where the scope of the grant gives an ID Token with it. */
+  email: string | undefined
+  /** Loaded before the grant was changed. */
+  signers: TokenSigners
   /** That of the authorization request, which the ID Token of a refresh does not repeat. */
   nonce?: string
 }
@@ -17,13 +21,14 @@ export interface Issue extends TokenTarget {
 /**
  * The token answer for a grant (RFC 6749 section 5.1): where `openid` was granted also an ID Token
  * (OpenID Connect Core sections 3.1.3.3 and 12.2), and how long the refresh token and the sign-in
- * last (draft-ietf-oauth-refresh-token-expiration-03).
+ * last (draft-ietf-oauth-refresh-token-expiration-03). The grant is changed already: nothing here
+ * may read the database, or an answer would say that nothing happened.
  */
 export async function tokenResponse(
-  app: Pick<FastifyInstance, 'clock' | 'settings' | 'store' | 'tokens'>,
+  app: Pick<FastifyInstance, 'clock' | 'settings' | 'tokens'>,
   client: Client,
   grant: Grant,
-  { generation, nonce, ...target }: Issue,
+  { generation, email, signers, nonce, ...target }: Issue,
 ): Promise<TokenResponse> {
   const { scope } = target
   // The ID Token goes to the client whatever the access token is for.
@@ -40,6 +45,7 @@ export async function tokenResponse(
       alg: accessTokenAlg(target.resources, app.settings),
     },
     expires_in,
+    signers,
   )
   return {
     access_token,
@@ -55,14 +61,13 @@ export async function tokenResponse(
   }
 
   async function signIdToken(): Promise<string> {
-    const email = requested.includes('email') ? await ownerEmail() : undefined
-    return await app.tokens.signIdToken(grant, client, { access_token, expires_in, nonce, email })
-  }
-
-  async function ownerEmail(): Promise<string> {
-    const agent = await app.store.agents.find(grant.agent_id)
-    if (agent === undefined) throw new OAuthError('invalid_grant', 'The agent is gone')
-    return agent.email
+    const facts = {
+      access_token,
+      expires_in,
+      ...(nonce !== undefined && { nonce }),
+      ...(email !== undefined && requested.includes('email') && { email }),
+    }
+    return await app.tokens.signIdToken(grant, client, facts, signers)
   }
 }
 

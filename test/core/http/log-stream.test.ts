@@ -79,7 +79,7 @@ t.test('what breaks on every request is logged once with its stack, then counted
         async (app) => {
           app.get('/full', () => {
             const cause = Object.assign(new Error('disk is full'), { code: 'SQLITE_FULL' })
-            throw new DatabaseUnavailableError('disk is full', { cause })
+            throw new DatabaseUnavailableError('disk full', 'data.db', { cause })
           })
           app.get('/broken', () => {
             throw new TypeError('something else')
@@ -97,7 +97,7 @@ t.test('what breaks on every request is logged once with its stack, then counted
     t.equal((await app.inject('/broken')).statusCode, 500)
   }
   t.match(lines, [
-    { err: { message: /disk is full/, stack: /Caused by|caused by/ } },
+    { err: { message: /disk of the database data.db is full/, stack: /Caused by|caused by/ } },
     { err: { message: 'something else', stack: String } },
   ])
   t.equal(lines.length, 2, 'a line for each kind')

@@ -1,0 +1,63 @@
+import type Database from 'better-sqlite3'
+import { Kysely, SqliteDialect } from 'kysely'
+import { Migrator } from 'kysely/migration'
+import { migrations } from './migrations/index.ts'
+import { PATIENCE } from './queue.ts'
+import { asUnavailable, DatabaseUnavailableError } from './unavailable.ts'
+import { assertNotNewer, noteVersion } from './versions.ts'
+
+/** For how many milliseconds a start waits for another process that migrates. */
+const MIGRATION_PATIENCE = 60_000
+const DELAY = 20
+
+/**
+ * Brings the tables up to date. Of processes that start together one does it and the others wait.
+ * A database that is up to date is only read, so that nobody's lock holds up a start.
+ * @throws {NewerDatabaseError}
+ */
+export async function migrate(database: Database.Database, file: string): Promise<void> {
+  if (await patiently(file, () => isUpToDate(database))) return
+  await patiently(file, () => database.exec('BEGIN IMMEDIATE'), MIGRATION_PATIENCE)
+  try {
+    assertNotNewer(database)
+  } catch (error) {
+    database.exec('ROLLBACK')
+    throw error
+  }
+  const migrator = new Migrator({
+    db: new Kysely({ dialect: new SqliteDialect({ database }) }),
+    provider: { getMigrations: async () => migrations },
+    disableTransactions: true,
+  })
+  const { error, results = [] } = await migrator.migrateToLatest()
+  if (error !== undefined) {
+    if (database.inTransaction) database.exec('ROLLBACK')
+    throw asUnavailable(error, file)
+  }
+  if (results.length > 0) noteVersion(database)
+  database.exec('COMMIT')
+}
+
+function isUpToDate(database: Database.Database): boolean {
+  const names = database
+    .prepare("SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'kysely_migration'")
+    .all()
+  if (names.length === 0) return false
+  const done = database.prepare('SELECT name FROM kysely_migration ORDER BY name').pluck().all()
+  return JSON.stringify(done) === JSON.stringify(Object.keys(migrations).sort())
+}
+
+/** Tries a step again from the event loop while another process holds the lock. */
+export async function patiently<T>(file: string, step: () => T, patience = PATIENCE): Promise<T> {
+  const deadline = performance.now() + patience
+  for (;;) {
+    try {
+      return step()
+    } catch (thrown) {
+      const error = asUnavailable(thrown, file)
+      const isBusy = error instanceof DatabaseUnavailableError && error.reason === 'locked'
+      if (!isBusy || performance.now() > deadline) throw error
+    }
+    await new Promise((resolve) => setTimeout(resolve, DELAY))
+  }
+}

@@ -1,0 +1,50 @@
+import { stat } from 'node:fs/promises'
+
+interface Identity {
+  dev: bigint
+  ino: bigint
+}
+
+/** The database's files as they were when it was opened. */
+export class OpenedFiles {
+  readonly #path: string
+  readonly #identities: ReadonlyMap<string, Identity>
+
+  private constructor(path: string, identities: ReadonlyMap<string, Identity>) {
+    this.#path = path
+    this.#identities = identities
+  }
+
+  /** Notes which files these are. SQLite keeps all three open, and a write-ahead log that is deleted loses what it holds. */
+  static async note(path: string): Promise<OpenedFiles> {
+    const identities = new Map<string, Identity>()
+    for (const file of [path, `${path}-wal`, `${path}-shm`]) {
+      const found = await look(file)
+      if (found !== undefined) identities.set(file, found)
+    }
+    return new OpenedFiles(path, identities)
+  }
+
+  /** Whether each path still leads to the file that was opened. */
+  async areInPlace(): Promise<boolean> {
+    for (const [file, { dev, ino }] of this.#identities) {
+      const found = await look(file)
+      if (found?.dev !== dev || found.ino !== ino) return false
+    }
+    return true
+  }
+
+  /** How many bytes the write-ahead log occupies. */
+  async logBytes(): Promise<number> {
+    return Number((await look(`${this.#path}-wal`))?.size ?? 0)
+  }
+}
+
+async function look(file: string) {
+  try {
+    return await stat(file, { bigint: true })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}

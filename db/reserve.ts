@@ -1,0 +1,76 @@
+import { randomFillSync } from 'node:crypto'
+import { rmSync } from 'node:fs'
+import { open, rm, stat, statfs } from 'node:fs/promises'
+import { dirname } from 'node:path'
+
+/** Room for two write-ahead logs of the usual size (1,000 pages of 4 KiB). */
+export const RESERVE_BYTES = 8 * 2 ** 20
+const CHUNK_BYTES = 2 ** 20
+
+/**
+ * A file beside the database that occupies space until the disk is full. Then it is deleted: what
+ * the write-ahead log holds can be moved into the database, which makes the log's own space free,
+ * and there is room to revoke and to delete.
+ */
+export class Reserve {
+  readonly file: string
+  #restoring: Promise<boolean> | undefined
+
+  constructor(database: string) {
+    this.file = `${database}-reserve`
+  }
+
+  /** Gives its space to the disk. */
+  release(): void {
+    rmSync(this.file, { force: true })
+  }
+
+  /** How many bytes the disk lacks to hold the reserve and `more` bytes; 0 when it has them. */
+  async missingBytes(more: number): Promise<number> {
+    const { bavail, bsize } = await statfs(dirname(this.file))
+    const held = await sizeOf(this.file)
+    return Math.max(0, RESERVE_BYTES - held + more - bavail * bsize)
+  }
+
+  /** Occupies its space again. Tells whether it could. */
+  restore(): Promise<boolean> {
+    this.#restoring ??= this.#fill().finally(() => {
+      this.#restoring = undefined
+    })
+    return this.#restoring
+  }
+
+  async #fill(): Promise<boolean> {
+    if ((await sizeOf(this.file)) === RESERVE_BYTES) return true
+    try {
+      const handle = await open(this.file, 'w', 0o600)
+      try {
+        // Random bytes, since some file systems store zeros without using space.
+        const chunk = Buffer.alloc(CHUNK_BYTES)
+        for (let written = 0; written < RESERVE_BYTES; written += CHUNK_BYTES) {
+          await handle.writeFile(randomFillSync(chunk))
+        }
+      } finally {
+        await handle.close()
+      }
+      return true
+    } catch (error) {
+      await rm(this.file, { force: true })
+      if (isFull(error)) return false
+      throw error
+    }
+  }
+}
+
+async function sizeOf(file: string): Promise<number> {
+  try {
+    return (await stat(file)).size
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 0
+    throw error
+  }
+}
+
+function isFull(error: unknown): boolean {
+  return ['ENOSPC', 'EDQUOT'].includes((error as NodeJS.ErrnoException).code ?? '')
+}
