@@ -69,9 +69,14 @@ export interface SecretRotation {
  * A secret is in an answer once and is nowhere afterwards.
  */
 export class Registration {
-  readonly #app: Pick<FastifyInstance, 'audit' | 'clock' | 'keys' | 'secrets' | 'settings' | 'store'>
+  readonly #app: Pick<
+    FastifyInstance,
+    'audit' | 'clock' | 'keys' | 'secrets' | 'settings' | 'store'
+  >
 
-  constructor(app: Pick<FastifyInstance, 'audit' | 'clock' | 'keys' | 'secrets' | 'settings' | 'store'>) {
+  constructor(
+    app: Pick<FastifyInstance, 'audit' | 'clock' | 'keys' | 'secrets' | 'settings' | 'store'>,
+  ) {
     this.#app = app
   }
 
