@@ -4,6 +4,7 @@ import { exportJWK, generateKeyPair } from 'jose'
 import t, { type Test } from 'tap'
 import { generateKey } from '../../agent/index.ts'
 import {
+  authorizeUrl,
   closeBrowser,
   openAgentBrowser,
   setScene,
@@ -364,6 +365,18 @@ t.test('browser-use', { ...options, skip: skip || skipBrowser }, async (t) => {
     t.match(told.errors.join(), /expected_redirect_host/)
     await page.goto(website.url)
     t.equal(await page.getByRole('heading', { name: 'Hello' }).count(), 0)
+  })
+
+  t.test('shows the model no code where the website does not answer', async (t) => {
+    const site = await createSite(app, { redirect_uris: ['http://127.0.0.1/callback'] })
+    const redirect_uri = `http://127.0.0.1:${await freePort()}/callback`
+    const url = authorizeUrl(app, { ...site, redirect_uri }, 'A'.repeat(43))
+    const { host } = new URL(redirect_uri)
+    const { told, urls } = await run(t, { SITE: host, START: url })
+    t.match(told.errors.join(), `${host} does not answer`)
+    const code = urls.flatMap((each) => new URL(each).searchParams.get('code') ?? [])[0] ?? ''
+    t.not(code, '')
+    t.notOk(told.seen.join('\n').includes(code))
   })
 
   t.test('proves nothing on a page that is not the issuer’s', async (t) => {

@@ -5,7 +5,7 @@ import json
 import os
 from typing import Any
 
-import requests
+import httpx
 from browser_use import ActionResult, Agent, BrowserSession, Tools
 from browser_use.llm.views import ChatInvokeCompletion
 
@@ -27,12 +27,14 @@ async def sign_in(browser_session: BrowserSession) -> ActionResult:
         "request_id": request_id, "agent_assertion": prove(request_id, client_id),
         "model": "my-model", "deliver": "agent", "expected_redirect_host": site,
     }
-    url = f"{issuer}/api/agent/authenticate"
-    options = {"json": body, "allow_redirects": False, "timeout": 30}
-    answer = (await asyncio.to_thread(requests.post, url, **options)).json()
+    async with httpx.AsyncClient(timeout=30) as http:
+        answer = (await http.post(f"{issuer}/api/agent/authenticate", json=body)).json()
     if "redirect_to" not in answer:
         return ActionResult(error=answer.get("error_description") or answer.get("message"))
-    await page.goto(answer["redirect_to"])  # holds the code, which the model does not see
+    await page.goto(answer["redirect_to"])
+    if await page.evaluate("() => location.protocol") == "chrome-error:":
+        await page.goto("about:blank")  # the address of the failed page holds the code
+        return ActionResult(error=f"{site} does not answer")
     return ActionResult(extracted_content=f"Signed in at {site}")
 
 
