@@ -12,7 +12,7 @@ import {
 } from '../browser/chromium.ts'
 import { createAgent, createApi, createSite, signIn, TestClock } from '../harness.ts'
 import { makeFolder } from '../processes.ts'
-import { completeAuthenticationFlow } from './agent-library.ts'
+import { signInWithoutBrowser } from './agent-library.ts'
 import { freePort, listen } from './live.ts'
 import { type Program, skip, start } from './python.ts'
 import { signInAtWebsite } from './website.ts'
@@ -52,7 +52,7 @@ t.test('a website in Starlette signs an agent in with Authlib', options, async (
 
   const login = await visitor.redirectOf(`${origin}/login`)
   login.searchParams.set('nonce', 'another')
-  const other = await visitor.fetch(await completeAuthenticationFlow(login, agent))
+  const other = await visitor.fetch(await signInWithoutBrowser(login, agent))
   t.equal(other.status, 400)
   t.match(await other.json(), { error: /nonce/ })
 })
@@ -75,7 +75,7 @@ t.test('a relying party with Authlib and requests', options, async (t) => {
   t.test('finds all from the issuer and reads the owner’s e-mail', async (t) => {
     const { program, authorizationUrl } = await begin(t)
     t.equal(authorizationUrl.searchParams.get('code_challenge_method'), 'S256')
-    program.write((await completeAuthenticationFlow(authorizationUrl, agent)).href)
+    program.write((await signInWithoutBrowser(authorizationUrl, agent)).href)
     t.match(JSON.parse(await program.readLine()), {
       iss: issuer,
       aud: site.client_id,
@@ -94,7 +94,7 @@ t.test('a relying party with Authlib and requests', options, async (t) => {
     t.test(`refuses ${what}`, async (t) => {
       const { program, authorizationUrl } = await begin(t)
       authorizationUrl.searchParams.set(parameter, value)
-      program.write((await completeAuthenticationFlow(authorizationUrl, agent)).href)
+      program.write((await signInWithoutBrowser(authorizationUrl, agent)).href)
       await t.rejects(program.readLine(), { message: complaint })
     })
   }
@@ -208,7 +208,7 @@ t.test('an MCP server in FastMCP', options, async (t) => {
   t.test('lets the MCP SDK for Python in from its URL alone', async (t) => {
     const resource = await serve(t)
     const client = startClient(t, resource)
-    client.write((await completeAuthenticationFlow(await client.readLine(), agent)).href)
+    client.write((await signInWithoutBrowser(await client.readLine(), agent)).href)
     const { structuredContent } = JSON.parse(await client.readLine())
     t.match(structuredContent, { agent: agent.agent_id, model: 'gpt-4o' })
 
@@ -354,7 +354,8 @@ t.test('browser-use', { ...options, skip: skip || skipBrowser }, async (t) => {
     const { d = '' } = JSON.parse(readFileSync(file, 'utf8'))
     const seen = told.seen.join('\n')
     t.match(seen, `Signed in at ${host}`)
-    for (const secret of [code, d, agent.agent_secret, 'eyJ']) {
+    // browser-use shortens what it shows of a long address.
+    for (const secret of [code.slice(0, 12), '?code=', d, agent.agent_secret, 'eyJ']) {
       t.not(secret, '')
       t.notOk(seen.includes(secret))
     }
@@ -376,7 +377,7 @@ t.test('browser-use', { ...options, skip: skip || skipBrowser }, async (t) => {
     t.match(told.errors.join(), `${host} does not answer`)
     const code = urls.flatMap((each) => new URL(each).searchParams.get('code') ?? [])[0] ?? ''
     t.not(code, '')
-    t.notOk(told.seen.join('\n').includes(code))
+    t.notOk(told.seen.join('\n').includes(code.slice(0, 12)))
   })
 
   t.test('proves nothing on a page that is not the issuer’s', async (t) => {
