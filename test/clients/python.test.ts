@@ -18,7 +18,7 @@ import { type Program, skip, start } from './python.ts'
 import { signInAtWebsite } from './website.ts'
 
 // The programs take seconds to start on a machine that is busy.
-t.setTimeout(300_000)
+t.setTimeout(900_000)
 const options = { skip, timeout: 300_000 }
 
 t.test('a website in Starlette signs an agent in with Authlib', options, async (t) => {
