@@ -31,3 +31,25 @@ t.test('every line of code that the page for websites shows is in the linked tes
     before = after
   }
 })
+
+for (const page of ['plugins/oauth/README.md', 'agent/README.md']) {
+  t.test(`every block of Python in ${page} is in the linked program, line by line`, async (t) => {
+    const [first = '', ...blocks] = readFileSync(join(root, page), 'utf8').split('```python\n')
+    t.ok(blocks.length >= 3)
+    let before = first
+    let file = ''
+    for (const block of blocks) {
+      const [code = '', after = ''] = block.split('```\n')
+      file =
+        [...before.matchAll(/\]\([./]*(test\/clients\/python\/\w+\.py)\)/g)].at(-1)?.[1] ?? file
+      const program = readFileSync(join(root, file), 'utf8').split('\n')
+      let next = 0
+      for (const line of code.trimEnd().split('\n')) {
+        const found = program.indexOf(line, next)
+        if (found === -1) t.fail(`${file} has no line after the one before: ${line}`)
+        else next = found + 1
+      }
+      before = after
+    }
+  })
+}
