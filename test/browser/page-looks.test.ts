@@ -43,7 +43,7 @@ t.test('How the pages look to those who see, hear or read them', { skip }, async
       for (const colorScheme of ['light', 'dark'] as const) {
         const page = await openWindow(t, { colorScheme, viewport })
         await page.goto(`${website.url}/login`)
-        await page.locator('summary').click()
+        for (const summary of await page.locator('summary').all()) await summary.click()
         await accessible(t, page)
         await page.goto(`${app.settings.ISSUER}/authorize`)
         await page.getByRole('heading', { name: 'This sign-in cannot start' }).waitFor()

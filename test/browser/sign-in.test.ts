@@ -74,9 +74,11 @@ t.test('Sign-in in a browser', { skip }, async (t) => {
     await page.getByText('Waiting for your agent').waitFor()
     const request = page.locator('code')
     t.notOk(await request.isVisible())
-    await page.keyboard.press('Tab')
-    t.equal(await page.evaluate('document.activeElement.localName'), 'summary')
-    t.not(await page.evaluate('getComputedStyle(document.activeElement).outlineStyle'), 'none')
+    for (const summary of ['More about this request', 'For your agent']) {
+      await page.keyboard.press('Tab')
+      t.equal(await page.evaluate('document.activeElement.textContent'), summary)
+      t.not(await page.evaluate('getComputedStyle(document.activeElement).outlineStyle'), 'none')
+    }
     await page.keyboard.press('Enter')
     await request.waitFor()
     t.equal(await request.textContent(), await readRequestId(page))
