@@ -139,7 +139,7 @@ t.test(
     for (const [name, change, error, of = site] of refusals) {
       const state = 's &=#%+\u00e9'
       const response = await ask(app, of, { state, ...change })
-      t.equal(response.statusCode, 303, name)
+      t.equal(response.statusCode, 303, `${name}, RFC 9700 section 4.12: never 307`)
       const location = new URL(String(response.headers.location))
       t.equal(location.origin + location.pathname, site.redirect_uri, `${name}: where`)
       t.equal(location.searchParams.get('error'), error, `${name}: the error`)
