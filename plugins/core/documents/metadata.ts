@@ -1,12 +1,9 @@
+import { issuerPath } from '../http/issuer-path.ts'
+
 /** For how many seconds clients may keep the metadata. */
 export const METADATA_MAX_AGE = 300
 
 type Members = Record<string, string | boolean | string[]>
-
-/** The path of an issuer, empty when it has none. */
-export function issuerPath(issuer: string): string {
-  return new URL(issuer).pathname.replace(/\/$/, '')
-}
 
 /**
  * What the server can do, said by the endpoints themselves when they are registered, so that the

@@ -1,7 +1,7 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { parseCookie, stringifySetCookie } from 'cookie'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { issuerPath } from '../documents/metadata.ts'
+import { issuerPath } from './issuer-path.ts'
 
 /** 256 bits in base64url. */
 const VALUE = /^[\w-]{43}$/

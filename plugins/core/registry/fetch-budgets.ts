@@ -1,8 +1,8 @@
 import { isIP } from 'node:net'
-import { networksOf, shareOf } from '../callers/network.ts'
-import { WindowCounts } from '../callers/window-counts.ts'
 import type { Clock } from '../clock.ts'
 import { OAuthError } from '../http/errors.ts'
+import { networksOf, shareOf } from '../limits/network.ts'
+import { WindowCounts } from '../limits/window-counts.ts'
 
 /** How many fetches may be under way at the same time. */
 const UNDER_WAY = { host: 2, domain: 4, network: 8, all: 128 }

@@ -1,10 +1,10 @@
 import type { FastifyInstance } from 'fastify'
 import type { Event, Grant } from '../../../db/store.ts'
 import type { SignInDescription } from '../../../schemas/sign-in-description.ts'
-import { normalAddress } from '../callers/network.ts'
-import { WindowCounts } from '../callers/window-counts.ts'
 import { newId } from '../crypto/secrets.ts'
 import { OAuthError } from '../http/errors.ts'
+import { normalAddress } from '../limits/network.ts'
+import { WindowCounts } from '../limits/window-counts.ts'
 import { toDetail } from './description.ts'
 
 export type NewEvent = Pick<Event, 'event' | 'outcome'> &

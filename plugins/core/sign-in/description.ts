@@ -5,8 +5,8 @@ import { quoteName, shownName } from '../../../schemas/name.ts'
 import { IDENTITY_SCOPES, scopeWords } from '../../../schemas/scope.ts'
 import type { SignInDescription } from '../../../schemas/sign-in-description.ts'
 import { isLoopback } from '../../../schemas/uri.ts'
-import { normalAddress } from '../callers/network.ts'
 import { OAuthError } from '../http/errors.ts'
+import { normalAddress } from '../limits/network.ts'
 import { isIssuer } from '../registry/resources.ts'
 
 /** The agent's part of a sign-in, once an agent has come. */

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
-import { networksOf } from '../../core/callers/network.ts'
 import type { Client, ReusePolicy } from '../../core/core.ts'
+import { networksOf } from '../../core/limits/network.ts'
 
 /**
  * Which used refresh tokens of a client may come again. The rule of every client is that none may.

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
-import { networksOf, normalAddress } from '../../../plugins/core/callers/network.ts'
+import { networksOf, normalAddress } from '../../../plugins/core/limits/network.ts'
 import { authenticate, build, createAgent, createSite, open } from '../../harness.ts'
 
 const IPV4 = ['203.0.113.8/32', '203.0.113.0/24']
