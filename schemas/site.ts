@@ -1,3 +1,4 @@
+import { PREFIXES } from './identifier.ts'
 import type { SignInDescription } from './sign-in-description.ts'
 import { normalHost, parseUri } from './uri.ts'
 
@@ -29,7 +30,7 @@ export function isSite(
 
 /** A site in the form in which it is stored; undefined for what is neither client_id nor host. */
 export function normalSite(site: string): string | undefined {
-  if (site.startsWith('client_')) return site
+  if (site.startsWith(PREFIXES.client_id)) return site
   const url = parseUri(site)
   if (url?.protocol === 'https:' && url.pathname !== '/') return site
   const isOrigin = url !== undefined && [url.origin, `${url.origin}/`].includes(site)

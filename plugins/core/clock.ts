@@ -1,3 +1,4 @@
+import fp from 'fastify-plugin'
 /** The one place that reads the time. Tests pass their own. */
 export interface Clock {
   /** Whole seconds since the epoch. The system's time may be set: it can go back, or jump ahead. */
@@ -18,3 +19,16 @@ export const systemClock: Clock = {
 export function isRecent(time: number, seconds: number, now: number): boolean {
   return time <= now && now < time + seconds
 }
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    clock: Clock
+  }
+}
+
+export default fp<{ clock?: Clock | undefined }>(
+  async (app, { clock = systemClock }) => {
+    app.decorate('clock', clock)
+  },
+  { name: 'clock' },
+)

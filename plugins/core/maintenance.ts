@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
 import { type Expiring, expiring } from '../../db/store.ts'
 
 /** How often it works, in milliseconds. */
@@ -132,3 +133,20 @@ export class Maintenance {
 function drift(from: Reading, to: Reading): number {
   return Math.round(to.now - from.now - (to.monotonic - from.monotonic))
 }
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    maintenance: Maintenance
+  }
+}
+
+export default fp(
+  async (app) => {
+    const { clock, faults, keys, log, settings, store } = app
+    const maintenance = new Maintenance({ clock, faults, keys, log, settings, store })
+    app.decorate('maintenance', maintenance)
+    maintenance.start()
+    app.addHook('preClose', () => maintenance.stop())
+  },
+  { name: 'maintenance', dependencies: ['clock', 'faults', 'keys', 'settings', 'store'] },
+)

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import { type Static, Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
+import fp from 'fastify-plugin'
 import { parseSender } from '../../schemas/mailbox.ts'
 import { isLoopback, normalHost, normalHostPattern } from '../../schemas/uri.ts'
 
@@ -335,3 +336,16 @@ function expected(schema: { type?: string; [keyword: string]: unknown }): string
   }
   return 'must be text that is not empty'
 }
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    settings: Settings
+  }
+}
+
+export default fp<{ settings: Settings }>(
+  async (app, { settings }) => {
+    app.decorate('settings', settings)
+  },
+  { name: 'settings' },
+)

@@ -2,12 +2,10 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import fp from 'fastify-plugin'
 import { IntrospectionResponse, TokenQuery } from '../../schemas/introspect.ts'
 import { CLIENT_ASSERTION_ALGORITHMS } from '../core/callers/client-assertion.ts'
-import {
-  CLIENT_AUTHENTICATION_METHODS,
-  invalidClient,
-} from '../core/callers/client-authentication.ts'
+import { invalidClient } from '../core/callers/client-authentication.ts'
 import type { Client, Resource } from '../core/core.ts'
 import type { AccessTokenClaims } from '../core/crypto/tokens.ts'
+import { CLIENT_AUTHENTICATION_METHODS } from '../core/registry/client-metadata.ts'
 
 /**
  * POST /introspect: what a token is worth now (RFC 7662), for the client that it was issued to and,

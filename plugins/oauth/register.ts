@@ -8,8 +8,9 @@ import { ClientInformation, ClientUpdate } from '../../schemas/register.ts'
 import { bearerTokenOf } from '../core/callers/bearer.ts'
 import type { Client } from '../core/core.ts'
 import { hashToken, newSecret } from '../core/crypto/secrets.ts'
+import { bearerChallenge } from '../core/http/challenges.ts'
 import { OAuthError } from '../core/http/errors.ts'
-import { strangersMetadata } from '../core/registry/registration.ts'
+import { checkStrangersMetadata } from '../core/registry/client-metadata.ts'
 
 const WRONG_TOKEN =
   'The registration access token is wrong, or the client is gone (`invalid_token`)'
@@ -53,7 +54,7 @@ const register: FastifyPluginAsyncTypebox = async (app) => {
     async (request, reply) => {
       if (vouched) await assertInitialAccessToken(request)
       assertMetadata(request)
-      const metadata = strangersMetadata(request.body)
+      const metadata = checkStrangersMetadata(request.body)
       if (!vouched) await app.strangers.admitClient(request.ip)
       const registration_access_token = newSecret('rat_')
       const registration_token_hash = hashToken(registration_access_token)
@@ -116,7 +117,7 @@ const register: FastifyPluginAsyncTypebox = async (app) => {
       const { token_endpoint_auth_method = client.token_endpoint_auth_method } = request.body
       if (client_id !== client.client_id) throw invalidMetadata('client_id cannot change')
       if (client_secret !== undefined) await assertCurrent(client_secret, client)
-      const metadata = strangersMetadata({ ...request.body, token_endpoint_auth_method })
+      const metadata = checkStrangersMetadata({ ...request.body, token_endpoint_auth_method })
       if (token_endpoint_auth_method !== client.token_endpoint_auth_method) {
         throw invalidMetadata('token_endpoint_auth_method cannot change, register anew')
       }
@@ -211,6 +212,6 @@ function invalidMetadata(description: string): OAuthError {
 
 function unauthorized(description: string): OAuthError {
   return new OAuthError('invalid_token', description, {
-    headers: { 'www-authenticate': 'Bearer realm="auth-agent", error="invalid_token"' },
+    headers: bearerChallenge({ code: 'invalid_token' }),
   })
 }

@@ -3,9 +3,9 @@ import { Type } from '@sinclair/typebox'
 import fp from 'fastify-plugin'
 import { TokenQuery } from '../../schemas/introspect.ts'
 import { CLIENT_ASSERTION_ALGORITHMS } from '../core/callers/client-assertion.ts'
-import { CLIENT_AUTHENTICATION_METHODS } from '../core/callers/client-authentication.ts'
 import type { Client } from '../core/core.ts'
 import { OAuthError } from '../core/http/errors.ts'
+import { CLIENT_AUTHENTICATION_METHODS } from '../core/registry/client-metadata.ts'
 
 /**
  * POST /revoke: ends a client's token (RFC 7009). A refresh token takes its whole grant along, an

@@ -3,7 +3,7 @@ import type { AuthorizationRequestFacts } from '../../schemas/authorize.ts'
 import { quoteName, shownName } from '../../schemas/name.ts'
 import { IDENTITY_SCOPES, scopeWords } from '../../schemas/scope.ts'
 import type { SignInDescription } from '../../schemas/sign-in-description.ts'
-import { describeTime, isLoopbackHost, VOUCHERS } from '../core/sign-in/description.ts'
+import { describeTime, isLoopbackHost, VOUCHERS } from '../core/audit/sign-in-lines.ts'
 import { layout, symbol } from './layout.ts'
 
 /**

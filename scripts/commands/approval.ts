@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander'
 import type { OpenApproval } from '../../db/store.ts'
-import { toLines } from '../../plugins/core/sign-in/description.ts'
+import { toLines } from '../../plugins/core/audit/sign-in-lines.ts'
 import type { SignInDescription } from '../../schemas/sign-in-description.ts'
 import { facts, print, time, withCore } from './session.ts'
 

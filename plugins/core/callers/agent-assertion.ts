@@ -73,14 +73,14 @@ export interface AssertedRequest {
  * else, and here only once.
  */
 export class AgentAssertions {
-  readonly #app: Pick<FastifyInstance, 'agentKeys' | 'clock' | 'settings' | 'store'>
+  readonly #parts: Pick<FastifyInstance, 'agentKeys' | 'clock' | 'settings' | 'store'>
   /** What the signature of an agent without a fitting key is verified with. */
   readonly #nobody = new Map(
     AGENT_KEY_ALGS.map((alg) => [alg, generateKeyPair(alg).then(({ publicKey }) => publicKey)]),
   )
 
-  constructor(app: Pick<FastifyInstance, 'agentKeys' | 'clock' | 'settings' | 'store'>) {
-    this.#app = app
+  constructor(parts: Pick<FastifyInstance, 'agentKeys' | 'clock' | 'settings' | 'store'>) {
+    this.#parts = parts
   }
 
   /**
@@ -97,7 +97,7 @@ export class AgentAssertions {
   ): Promise<AssertionClaims | undefined> {
     const { alg = '', kid } = decodeProtectedHeader(assertion)
     const fitting = keys.filter((key) => key.alg === alg && (kid === undefined || key.kid === kid))
-    const publicKeys = fitting.map((key) => this.#app.agentKeys.import(key))
+    const publicKeys = fitting.map((key) => this.#parts.agentKeys.import(key))
     const nobody = this.#nobody.get(alg)
     if (publicKeys.length === 0 && nobody !== undefined) publicKeys.push(nobody)
     for (const publicKey of publicKeys) {
@@ -106,8 +106,8 @@ export class AgentAssertions {
           algorithms: AGENT_KEY_ALGS,
           issuer: agent_id,
           subject: agent_id,
-          audience: this.#app.settings.ISSUER,
-          currentDate: new Date(this.#app.clock.now() * 1000),
+          audience: this.#parts.settings.ISSUER,
+          currentDate: new Date(this.#parts.clock.now() * 1000),
           clockTolerance: CLOCK_SKEW,
           maxTokenAge: MAX_LIFETIME,
           requiredClaims: ['aud', 'client_id', 'exp', 'iat', 'iss', 'jti', 'request_id', 'sub'],
@@ -128,7 +128,7 @@ export class AgentAssertions {
    * @throws {OAuthError} invalid_credentials for a second use
    */
   async use({ sub, jti, exp }: AssertionClaims): Promise<void> {
-    const first = await this.#app.store.agentKeys.useAssertion(
+    const first = await this.#parts.store.agentKeys.useAssertion(
       sub,
       jti,
       // A NumericDate may have a fraction (RFC 7519 section 2), a row has whole seconds.

@@ -1,7 +1,8 @@
 import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
 import type { AuthenticateBody } from '../../../schemas/authenticate.ts'
 import { OAuthError } from '../http/errors.ts'
-import { type AssertedRequest, readSubject } from './agent-assertion.ts'
+import { AgentAssertions, type AssertedRequest, readSubject } from './agent-assertion.ts'
 
 /** How an agent can prove who it is. */
 export const AGENT_AUTHENTICATION_METHODS = ['agent_secret', 'agent_assertion']
@@ -39,7 +40,7 @@ export function readAgentCredentials({
  * @throws {OAuthError} invalid_credentials; temporarily_unavailable (429) after too many failures
  */
 export function createAgentAuthentication(
-  app: Pick<FastifyInstance, 'agentAssertions' | 'clock' | 'store' | 'throttle'>,
+  app: Pick<FastifyInstance, 'clock' | 'store' | 'throttle'> & { agentAssertions: AgentAssertions },
 ) {
   return async function authenticateAgent(
     credentials: AgentCredentials,
@@ -50,10 +51,8 @@ export function createAgentAuthentication(
     const attempt = { id: agent_id, address }
     if (credentials.method === 'agent_secret') {
       const agent = await app.store.agents.findWithSecrets(agent_id, app.clock.now())
-      const { agent_secret } = credentials
-      const secrets = agent?.secrets ?? []
-      const matches = await app.throttle.verifySecret(agent_secret, secrets, attempt)
-      if (!matches || agent?.disabled_at !== null) throw invalidCredentials()
+      const proved = await app.throttle.verifyHolder(agent, credentials.agent_secret, attempt)
+      if (proved?.disabled_at !== null) throw invalidCredentials()
     } else {
       const agent = await app.store.agents.findWithKeys(agent_id)
       const keys = agent?.disabled_at === null ? agent.keys : []
@@ -79,3 +78,24 @@ export function invalidCredentials(): OAuthError {
     'The agent_id or its agent_secret or agent_assertion is wrong',
   )
 }
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    authenticateAgent: ReturnType<typeof createAgentAuthentication>
+  }
+}
+
+export default fp(
+  async (app) => {
+    const { agentKeys, clock, settings, store, throttle } = app
+    const agentAssertions = new AgentAssertions({ agentKeys, clock, settings, store })
+    app.decorate(
+      'authenticateAgent',
+      createAgentAuthentication({ agentAssertions, clock, store, throttle }),
+    )
+  },
+  {
+    name: 'authenticateAgent',
+    dependencies: ['agentKeys', 'clock', 'settings', 'store', 'throttle'],
+  },
+)

@@ -1,6 +1,8 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
 import { scopeWords } from '../../../schemas/scope.ts'
 import type { AccessTokenClaims } from '../crypto/tokens.ts'
+import { bearerChallenge } from '../http/challenges.ts'
 import { OAuthError } from '../http/errors.ts'
 
 /**
@@ -16,18 +18,22 @@ export function createBearerAuthentication(
     scopes: string[],
   ): Promise<AccessTokenClaims> {
     const token = readToken(request)
-    if (token === undefined) throw challenge('invalid_token', 'An access token is required', true)
+    if (token === undefined) {
+      throw new OAuthError('invalid_token', 'An access token is required', {
+        headers: bearerChallenge(),
+      })
+    }
     const claims = await app.tokens.readAccessToken(token)
     if (claims === undefined || !(await app.store.grants.isAlive(claims))) {
       throw invalidToken()
     }
     // RFC 9068 section 4: otherwise an API could use here what it was sent.
     if (![claims.aud].flat().includes(app.settings.ISSUER)) {
-      throw challenge('invalid_token', 'The access token is not for this server but for an API')
+      throw refusal('invalid_token', 'The access token is not for this server but for an API')
     }
     const granted = scopeWords(claims.scope)
     if (!scopes.some((scope) => granted.includes(scope))) {
-      throw challenge('insufficient_scope', `One of the scopes ${scopes.join(' ')} is needed`)
+      throw refusal('insufficient_scope', `One of the scopes ${scopes.join(' ')} is needed`)
     }
     return claims
   }
@@ -52,19 +58,25 @@ function readToken({
   return inBody
 }
 
-/** The refusal of a token that is not good any more, or never was. */
+/** The refusal of an invalid access token, whatever the reason. */
 export function invalidToken(): OAuthError {
-  return challenge('invalid_token', 'The access token is malformed, expired or revoked')
+  return refusal('invalid_token', 'The access token is malformed, expired or revoked')
 }
 
-/** RFC 6750 section 3: without a token the challenge names no error. */
-function challenge(
-  code: 'invalid_token' | 'insufficient_scope',
-  description: string,
-  bare = false,
-): OAuthError {
-  const error = bare ? '' : `, error="${code}", error_description="${description}"`
-  return new OAuthError(code, description, {
-    headers: { 'www-authenticate': `Bearer realm="auth-agent"${error}` },
-  })
+function refusal(code: 'invalid_token' | 'insufficient_scope', description: string): OAuthError {
+  return new OAuthError(code, description, { headers: bearerChallenge({ code, description }) })
 }
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    authenticateBearer: ReturnType<typeof createBearerAuthentication>
+  }
+}
+
+export default fp(
+  async (app) => {
+    const { settings, store, tokens } = app
+    app.decorate('authenticateBearer', createBearerAuthentication({ settings, store, tokens }))
+  },
+  { name: 'authenticateBearer', dependencies: ['settings', 'store', 'tokens'] },
+)

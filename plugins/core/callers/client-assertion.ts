@@ -10,6 +10,7 @@ import {
 } from 'jose'
 import type { Client } from '../../../db/store.ts'
 import { JsonWebKeySet } from '../../../schemas/client.ts'
+import { BASIC_CHALLENGE } from '../http/challenges.ts'
 import { OAuthError } from '../http/errors.ts'
 import { RemoteDocumentError } from '../registry/fetch-document.ts'
 
@@ -130,7 +131,7 @@ function whyNot(error: errors.JOSEError | RemoteDocumentError): string {
 
 function refused(why: string, cause?: unknown): OAuthError {
   return new OAuthError('invalid_client', `The client_assertion is refused: ${why}`, {
-    headers: { 'www-authenticate': 'Basic realm="auth-agent", charset="UTF-8"' },
+    headers: BASIC_CHALLENGE,
     cause,
   })
 }

@@ -1,20 +1,15 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
 import type { Client } from '../../../db/store.ts'
 import type { ClientCredentials } from '../../../schemas/token.ts'
+import { BASIC_CHALLENGE } from '../http/challenges.ts'
 import { OAuthError } from '../http/errors.ts'
+import { hasSecret } from '../registry/client-metadata.ts'
 import {
   CLIENT_ASSERTION_TYPE,
   clientOfAssertion,
   verifyClientAssertion,
 } from './client-assertion.ts'
-
-/** The methods of `token_endpoint_auth_methods_supported` (RFC 8414 section 2). */
-export const CLIENT_AUTHENTICATION_METHODS = [
-  'client_secret_basic',
-  'client_secret_post',
-  'private_key_jwt',
-  'none',
-]
 
 /**
  * Who is calling: the client, authenticated as it is registered (RFC 6749 section 2.3). A
@@ -50,11 +45,11 @@ export function createClientAuthentication(
       )
     }
     const attempt = { id: client_id, address: request.ip }
-    const matches = await app.throttle.verifySecret(client_secret, client?.secrets ?? [], attempt)
-    if (!matches || client === undefined || !hasSecret(client)) {
+    const proved = await app.throttle.verifyHolder(client, client_secret, attempt)
+    if (proved === undefined || !hasSecret(proved)) {
       throw invalidClient('Unknown client or wrong secret')
     }
-    return assertEnabled(client)
+    return assertEnabled(proved)
   }
 
   /** RFC 6749 section 5.2: a client that cannot be used is one that did not authenticate. */
@@ -95,11 +90,6 @@ export function createClientAuthentication(
 interface Credentials {
   client_id: string
   client_secret: string | undefined
-}
-
-/** Whether a client authenticates with a secret. */
-export function hasSecret({ token_endpoint_auth_method }: Client): boolean {
-  return token_endpoint_auth_method.startsWith('client_secret_')
 }
 
 /** The credentials of a caller, in the Authorization header or in the body. */
@@ -173,10 +163,46 @@ function assertEnabled(client: Client): Client {
   return client
 }
 
-/** RFC 9110 section 15.5.2 wants a challenge with every 401. */
+/** The refusal of a client or resource that did not authenticate. */
 export function invalidClient(description: string, cause?: unknown): OAuthError {
   return new OAuthError('invalid_client', description, {
-    headers: { 'www-authenticate': 'Basic realm="auth-agent", charset="UTF-8"' },
+    headers: BASIC_CHALLENGE,
     cause,
   })
 }
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    authenticateClient: ReturnType<typeof createClientAuthentication>
+  }
+}
+
+export default fp(
+  async (app) => {
+    const { clients, clock, metadata, remoteDocuments, settings, store, throttle } = app
+    app.decorate(
+      'authenticateClient',
+      createClientAuthentication({
+        clients,
+        clock,
+        metadata,
+        remoteDocuments,
+        settings,
+        store,
+        throttle,
+      }),
+    )
+  },
+  {
+    name: 'authenticateClient',
+    dependencies: [
+      'clients',
+      'clock',
+      'metadata',
+      'remoteDocuments',
+      'settings',
+      'store',
+      'throttle',
+    ],
+  },
+)

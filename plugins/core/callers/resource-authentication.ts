@@ -1,10 +1,9 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
 import type { Resource } from '../../../db/store.ts'
+import { PREFIXES } from '../../../schemas/identifier.ts'
 import type { ClientCredentials } from '../../../schemas/token.ts'
 import { invalidClient, readCredentials } from './client-authentication.ts'
-
-/** What the identifiers of protected resources start with. */
-export const RESOURCE_ID_PREFIX = 'rs_'
 
 /**
  * Which protected resource is calling, by its secret, sent as clients send theirs (RFC 7662 section
@@ -20,14 +19,26 @@ export function createResourceAuthentication(
       request.headers.authorization,
       request.body,
     )
-    if (!client_id.startsWith(RESOURCE_ID_PREFIX)) return undefined
+    if (!client_id.startsWith(PREFIXES.resource_id)) return undefined
     if (client_secret === undefined) throw invalidClient('The resource must send its secret')
     const resource = await app.store.resources.findWithSecrets(client_id, app.clock.now())
     const attempt = { id: client_id, address: request.ip }
-    const matches = await app.throttle.verifySecret(client_secret, resource?.secrets ?? [], attempt)
-    if (!matches || resource === undefined) {
-      throw invalidClient('Unknown resource or wrong secret')
-    }
-    return resource
+    const proved = await app.throttle.verifyHolder(resource, client_secret, attempt)
+    if (proved === undefined) throw invalidClient('Unknown resource or wrong secret')
+    return proved
   }
 }
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    authenticateResource: ReturnType<typeof createResourceAuthentication>
+  }
+}
+
+export default fp(
+  async (app) => {
+    const { clock, store, throttle } = app
+    app.decorate('authenticateResource', createResourceAuthentication({ clock, store, throttle }))
+  },
+  { name: 'authenticateResource', dependencies: ['clock', 'store', 'throttle'] },
+)

@@ -1,5 +1,6 @@
 import { createPrivateKey, type KeyObject, sign } from 'node:crypto'
 import { promisify } from 'node:util'
+import fp from 'fastify-plugin'
 import {
   type CryptoKey,
   calculateJwkThumbprint,
@@ -279,3 +280,19 @@ function remember<Key>(keys: Map<string, Key>, kid: string, load: () => Key): Ke
   }
   return key
 }
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    keys: KeyManager
+  }
+}
+
+export default fp<{ vault: Vault }>(
+  async (app, { vault }) => {
+    const { clock, settings, store } = app
+    const keys = new KeyManager(store, vault, clock, settings)
+    await keys.start()
+    app.decorate('keys', keys)
+  },
+  { name: 'keys', dependencies: ['clock', 'settings', 'store'] },
+)

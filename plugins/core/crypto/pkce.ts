@@ -1,4 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
+import fp from 'fastify-plugin'
 
 /** Whether a code verifier is the one behind an S256 code challenge (RFC 7636 section 4.6). */
 export function verifyPkce(code_verifier: string, code_challenge: string): boolean {
@@ -6,3 +7,16 @@ export function verifyPkce(code_verifier: string, code_challenge: string): boole
   const expected = Buffer.from(code_challenge, 'base64url')
   return computed.length === expected.length && timingSafeEqual(computed, expected)
 }
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    verifyPkce: typeof verifyPkce
+  }
+}
+
+export default fp(
+  async (app) => {
+    app.decorate('verifyPkce', verifyPkce)
+  },
+  { name: 'verifyPkce' },
+)

@@ -8,9 +8,11 @@ import {
 } from 'node:crypto'
 import { extname, join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
+import fp from 'fastify-plugin'
 import { LRUCache } from 'lru-cache'
 import { Piscina, queueOptionsSymbol } from 'piscina'
 import type { LiveSecret, SecretRow } from '../../../db/store.ts'
+import type { Prefix } from '../../../schemas/identifier.ts'
 import type { Clock } from '../clock.ts'
 import { OAuthError } from '../http/errors.ts'
 import type { BcryptResult, BcryptTask } from './bcrypt-worker.ts'
@@ -25,13 +27,13 @@ const DURATIONS = 32
 /** The hash of a secret that nobody knows: what the first guess is compared with, to measure. */
 const NOBODY = '$2b$10$7zfK7v6LKcU2EoDGJRmEFuos71SfHQGY6SYqbXGbiJlLJ4nqItaZu'
 
-/** A random identifier of 160 bits, known by its prefix. */
-export function newId(prefix: string): string {
+/** A random identifier of 160 bits, behind its prefix. */
+export function newId(prefix: Prefix): string {
   return prefix + randomBytes(20).toString('base64url')
 }
 
-/** A random secret of 256 bits, known by its prefix, in characters that need no encoding. */
-export function newSecret(prefix: string): string {
+/** A random secret of 256 bits, behind its prefix, in characters that need no encoding. */
+export function newSecret(prefix: Prefix): string {
   return prefix + randomBytes(32).toString('base64url')
 }
 
@@ -180,3 +182,18 @@ function findByHint(secret: string, stored: LiveSecret[]): LiveSecret | undefine
 function hintOf(secret: string): string {
   return hash('sha256', secret, 'hex').slice(0, 8)
 }
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    secrets: Secrets
+  }
+}
+
+export default fp(
+  async (app) => {
+    const secrets = new Secrets(app.clock)
+    app.decorate('secrets', secrets)
+    app.addHook('onClose', () => secrets.close())
+  },
+  { name: 'secrets', dependencies: ['clock'] },
+)

@@ -1,4 +1,5 @@
 import { hash, randomUUID } from 'node:crypto'
+import fp from 'fastify-plugin'
 import {
   decodeProtectedHeader,
   errors,
@@ -232,3 +233,17 @@ export class Tokens {
 function halfHash(token: string): string {
   return hash('sha256', token, 'buffer').subarray(0, 16).toString('base64url')
 }
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    tokens: Tokens
+  }
+}
+
+export default fp<{ vault: Vault }>(
+  async (app, { vault }) => {
+    const { clock, keys, settings } = app
+    app.decorate('tokens', new Tokens(keys, vault, clock, settings))
+  },
+  { name: 'tokens', dependencies: ['clock', 'keys', 'settings'] },
+)

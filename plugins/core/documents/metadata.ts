@@ -1,7 +1,5 @@
+import fp from 'fastify-plugin'
 import { issuerPath } from '../http/issuer-path.ts'
-
-/** For how many seconds clients may keep the metadata. */
-export const METADATA_MAX_AGE = 300
 
 type Members = Record<string, string | boolean | string[]>
 
@@ -73,3 +71,16 @@ function joined(present: Members[string] | undefined, value: Members[string]): M
     ? [...new Set([...present, ...value])]
     : value
 }
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    metadata: Metadata
+  }
+}
+
+export default fp(
+  async (app) => {
+    app.decorate('metadata', new Metadata(app.settings.ISSUER))
+  },
+  { name: 'metadata', dependencies: ['settings'] },
+)

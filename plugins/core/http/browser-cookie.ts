@@ -1,6 +1,7 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { parseCookie, stringifySetCookie } from 'cookie'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
 import { issuerPath } from './issuer-path.ts'
 
 /** 256 bits in base64url. */
@@ -86,3 +87,16 @@ export class BrowserCookie {
     return marks
   }
 }
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    browserCookie: BrowserCookie
+  }
+}
+
+export default fp(
+  async (app) => {
+    app.decorate('browserCookie', new BrowserCookie(app.settings.ISSUER))
+  },
+  { name: 'browserCookie', dependencies: ['settings'] },
+)

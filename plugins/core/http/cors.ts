@@ -1,5 +1,6 @@
 import cors, { type FastifyCorsOptions } from '@fastify/cors'
 import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
 
 /** What scripts may read besides the body: why they were refused, and when to come again. */
 const EXPOSED_HEADERS = ['WWW-Authenticate', 'Retry-After']
@@ -8,11 +9,20 @@ const ALLOWED_HEADERS = ['*', 'Authorization', 'Content-Type', 'MCP-Protocol-Ver
 /** How long a preflight may be remembered, in seconds; browsers cap it at this. */
 const PREFLIGHT_MAX_AGE = 7200
 
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Whether scripts of any origin may call the route (without credentials). */
+    crossOrigin?: boolean
+    /** The options of @fastify/cors for the route; set from `crossOrigin`. */
+    cors?: FastifyCorsOptions
+  }
+}
+
 /**
  * Lets scripts of any origin call the routes whose config says `crossOrigin`, without credentials
  * (Fetch section 3.3), and no others. Every answer is the same for all origins, so none varies.
  */
-export async function installCors(app: FastifyInstance): Promise<void> {
+async function installCors(app: FastifyInstance): Promise<void> {
   await app.register(cors, { origin: false, strictPreflight: false })
 
   const methodsOf = new Map<string, string[]>()
@@ -37,3 +47,5 @@ export async function installCors(app: FastifyInstance): Promise<void> {
     )
   })
 }
+
+export default fp(installCors, { name: 'cors' })

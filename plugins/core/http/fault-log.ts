@@ -1,4 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
+import fp from 'fastify-plugin'
 
 /** How often a fault that goes on is logged, in milliseconds. */
 const EVERY = 1000
@@ -66,3 +67,18 @@ function codeOf(thrown: unknown): string {
   }
   return code
 }
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    faults: FaultLog
+  }
+}
+
+export default fp(
+  async (app) => {
+    const faults = new FaultLog()
+    app.decorate('faults', faults)
+    app.addHook('onClose', async () => faults.close())
+  },
+  { name: 'faults' },
+)

@@ -1,3 +1,4 @@
+import fp from 'fastify-plugin'
 import type { Store } from '../../../db/store.ts'
 import type { Clock } from '../clock.ts'
 import { OAuthError, tooMany } from '../http/errors.ts'
@@ -122,3 +123,17 @@ function full(what: string): OAuthError {
     headers: { 'retry-after': String(RETRY_AFTER) },
   })
 }
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    strangers: Strangers
+  }
+}
+
+export default fp(
+  async (app) => {
+    const { clock, settings, store } = app
+    app.decorate('strangers', new Strangers(store, clock, settings))
+  },
+  { name: 'strangers', dependencies: ['clock', 'settings', 'store'] },
+)

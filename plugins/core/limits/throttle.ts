@@ -1,4 +1,5 @@
 import { setTimeout } from 'node:timers/promises'
+import fp from 'fastify-plugin'
 import type { LiveSecret } from '../../../db/store.ts'
 import type { Clock } from '../clock.ts'
 import type { Secrets } from '../crypto/secrets.ts'
@@ -40,16 +41,22 @@ export class Throttle {
   }
 
   /**
-   * Whether a secret is one of those stored. A secret that cannot be is counted before anything else;
-   * one that looks like it is checked always.
+   * The holder of a secret, which the caller looked up by its identifier; undefined when there is no
+   * such holder or the secret is wrong, for the same work. A secret that cannot be right is counted
+   * before it is checked; one that looks right is always checked.
    * @throws {OAuthError} temporarily_unavailable (429) after too many failures
    */
-  async verifySecret(secret: string, stored: LiveSecret[], attempt: Attempt): Promise<boolean> {
+  async verifyHolder<Holder extends { secrets: LiveSecret[] }>(
+    holder: Holder | undefined,
+    secret: string,
+    attempt: Attempt,
+  ): Promise<Holder | undefined> {
+    const stored = holder?.secrets ?? []
     const resembles = this.#secrets.resembles(secret, stored)
     if (!resembles) await this.countFailure(attempt)
     const matches = await this.#secrets.verify(secret, stored)
     if (resembles && !matches) await this.countFailure(attempt)
-    return matches
+    return matches ? holder : undefined
   }
 
   /**
@@ -87,3 +94,17 @@ export class Throttle {
     }
   }
 }
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    throttle: Throttle
+  }
+}
+
+export default fp(
+  async (app) => {
+    const { clock, secrets, settings } = app
+    app.decorate('throttle', new Throttle(secrets, clock, settings))
+  },
+  { name: 'throttle', dependencies: ['clock', 'secrets', 'settings'] },
+)

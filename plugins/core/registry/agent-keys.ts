@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
 import {
   type CryptoKey,
   calculateJwkThumbprint,
@@ -20,11 +21,11 @@ const IMPORTED = 10_000
 
 /** The public keys by which agents prove themselves. A private key is never stored here. */
 export class AgentKeys {
-  readonly #app: Pick<FastifyInstance, 'audit' | 'clock' | 'store'>
+  readonly #parts: Pick<FastifyInstance, 'audit' | 'clock' | 'store'>
   readonly #imported = new LRUCache<string, Promise<CryptoKey>>({ max: IMPORTED })
 
-  constructor(app: Pick<FastifyInstance, 'audit' | 'clock' | 'store'>) {
-    this.#app = app
+  constructor(parts: Pick<FastifyInstance, 'audit' | 'clock' | 'store'>) {
+    this.#parts = parts
   }
 
   /**
@@ -35,7 +36,7 @@ export class AgentKeys {
    */
   async add(agent_id: string, jwk: JWK): Promise<AgentKey> {
     const key = await this.#toRow(agent_id, jwk)
-    const { outcome } = await this.#app.store.agentKeys.add(
+    const { outcome } = await this.#parts.store.agentKeys.add(
       key,
       KEYS_PER_AGENT,
       this.#event(agent_id, 'added', key.kid),
@@ -60,12 +61,12 @@ export class AgentKeys {
    */
   async remove(agent_id: string, kid: string, compromised = false): Promise<void> {
     const event = this.#event(agent_id, 'removed', kid)
-    if (await this.#app.store.agentKeys.remove(agent_id, kid, compromised, event)) return
+    if (await this.#parts.store.agentKeys.remove(agent_id, kid, compromised, event)) return
     throw new OAuthError('not_found', `${agent_id} has no key ${kid}`)
   }
 
   list(agent_id: string): Promise<AgentKey[]> {
-    return this.#app.store.agentKeys.list(agent_id)
+    return this.#parts.store.agentKeys.list(agent_id)
   }
 
   /** The key, ready to verify with. */
@@ -79,7 +80,7 @@ export class AgentKeys {
   }
 
   #event(agent_id: string, outcome: string, kid: string) {
-    return this.#app.audit.toRow({ event: 'key', outcome, agent_id, detail: kid })
+    return this.#parts.audit.toRow({ event: 'key', outcome, agent_id, detail: kid })
   }
 
   async #toRow(agent_id: string, jwk: JWK): Promise<AgentKey> {
@@ -106,7 +107,7 @@ export class AgentKeys {
       kid,
       alg,
       public_jwk: JSON.stringify({ ...members, kid, alg, use: 'sig' }),
-      created_at: this.#app.clock.now(),
+      created_at: this.#parts.clock.now(),
     }
   }
 }
@@ -114,3 +115,17 @@ export class AgentKeys {
 function problem(text: string, cause?: unknown): OAuthError {
   return new OAuthError('invalid_request', `The key ${text}`, { cause })
 }
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    agentKeys: AgentKeys
+  }
+}
+
+export default fp(
+  async (app) => {
+    const { audit, clock, store } = app
+    app.decorate('agentKeys', new AgentKeys({ audit, clock, store }))
+  },
+  { name: 'agentKeys', dependencies: ['audit', 'clock', 'store'] },
+)

@@ -6,8 +6,8 @@ import { matchesHostPattern, parseUri } from '../../../schemas/uri.ts'
 import { OAuthError } from '../http/errors.ts'
 import { isObject, withoutEmpty } from '../http/parameters.ts'
 import { readHostList } from '../settings.ts'
+import { checkStrangersMetadata } from './client-metadata.ts'
 import { RemoteDocumentError } from './fetch-document.ts'
-import { strangersMetadata } from './registration.ts'
 import type { RemoteDocuments } from './remote-documents.ts'
 
 /** What the draft recommends as the largest document, in bytes. */
@@ -18,27 +18,22 @@ const DOCUMENT_BYTES = 5 * 1024
  * registration would (draft-ietf-oauth-client-id-metadata-document).
  */
 export class ClientDocuments {
-  readonly #app: Pick<FastifyInstance, 'clock' | 'settings' | 'store' | 'strangers'>
+  readonly #parts: Pick<FastifyInstance, 'clock' | 'settings' | 'store' | 'strangers'>
   readonly #documents: RemoteDocuments
   readonly #enabled: boolean
   readonly #allowed: string[]
   readonly #denied: string[]
 
   constructor(
-    app: Pick<FastifyInstance, 'clock' | 'settings' | 'store' | 'strangers'>,
+    parts: Pick<FastifyInstance, 'clock' | 'settings' | 'store' | 'strangers'>,
     documents: RemoteDocuments,
   ) {
-    const { settings } = app
-    this.#app = app
+    const { settings } = parts
+    this.#parts = parts
     this.#documents = documents
     this.#enabled = settings.CLIENT_ID_METADATA_DOCUMENTS === 'on'
     this.#allowed = readHostList(settings.CLIENT_ID_METADATA_ALLOWED_HOSTS).patterns
     this.#denied = readHostList(settings.CLIENT_ID_METADATA_DENIED_HOSTS).patterns
-  }
-
-  /** Whether a client with this id is one of those. */
-  concern(client_id: string): boolean {
-    return /^https?:/i.test(client_id)
   }
 
   /**
@@ -57,7 +52,7 @@ export class ClientDocuments {
       throw unusable(`its document ${error.message}`, error)
     }
     const said = readDocument(client_id, body)
-    const known = await this.#app.store.clients.find(client_id)
+    const known = await this.#parts.store.clients.find(client_id)
     const client = {
       ...said,
       client_id,
@@ -66,7 +61,7 @@ export class ClientDocuments {
       refresh_reuse_grace: null,
       refresh_reuse: null,
       legacy_polling: false,
-      created_at: known?.created_at ?? this.#app.clock.now(),
+      created_at: known?.created_at ?? this.#parts.clock.now(),
       disabled_at: known?.disabled_at ?? null,
     }
     if (
@@ -75,8 +70,8 @@ export class ClientDocuments {
     ) {
       return known
     }
-    if (known === undefined) await this.#app.strangers.admitClient(address)
-    return await this.#app.store.clients.saveDocument(client)
+    if (known === undefined) await this.#parts.strangers.admitClient(address)
+    return await this.#parts.store.clients.saveDocument(client)
   }
 
   #assertAcceptable(client_id: string): void {
@@ -90,6 +85,11 @@ export class ClientDocuments {
       throw unusable('clients of its host are not accepted here')
     }
   }
+}
+
+/** Whether a `client_id` is the URL of a metadata document. */
+export function isMetadataDocumentUrl(client_id: string): boolean {
+  return /^https?:/i.test(client_id)
 }
 
 /** Section 3 of the draft: https, a path, and written in the one way that URLs normally are. */
@@ -107,7 +107,7 @@ export function clientIdProblem(client_id: string): string | undefined {
 }
 
 /** Section 4 of the draft. Refusals quote nothing that the document says. */
-function readDocument(client_id: string, body: string): ReturnType<typeof strangersMetadata> {
+function readDocument(client_id: string, body: string): ReturnType<typeof checkStrangersMetadata> {
   const metadata = parseDocument(body)
   if (metadata.client_id !== client_id) throw unusable('its document is of another client_id')
   const token_endpoint_auth_method = authenticationMethod(metadata)
@@ -115,7 +115,7 @@ function readDocument(client_id: string, body: string): ReturnType<typeof strang
     throw unusable('its token_endpoint_auth_method must be none or private_key_jwt')
   }
   try {
-    return strangersMetadata({ ...metadata, token_endpoint_auth_method })
+    return checkStrangersMetadata({ ...metadata, token_endpoint_auth_method })
   } catch (error) {
     if (!(error instanceof OAuthError)) throw error
     const why = error.code === 'invalid_redirect_uri' ? REDIRECT_URIS : error.message

@@ -1,6 +1,7 @@
+import fp from 'fastify-plugin'
 import type { Client, LiveSecret, Store } from '../../../db/store.ts'
 import type { Clock } from '../clock.ts'
-import type { ClientDocuments } from './client-documents.ts'
+import { ClientDocuments, isMetadataDocumentUrl } from './client-documents.ts'
 
 /** Finds clients, whoever registered them. */
 export class Clients {
@@ -20,7 +21,7 @@ export class Clients {
    *   temporarily_unavailable when too many are being fetched or strangers brought too many
    */
   async find(client_id: string, address: string): Promise<Client | undefined> {
-    return this.#documents.concern(client_id)
+    return isMetadataDocumentUrl(client_id)
       ? await this.#documents.read(client_id, address)
       : await this.#store.clients.find(client_id)
   }
@@ -33,8 +34,23 @@ export class Clients {
     client_id: string,
     address: string,
   ): Promise<(Client & { secrets: LiveSecret[] }) | undefined> {
-    return this.#documents.concern(client_id)
+    return isMetadataDocumentUrl(client_id)
       ? { ...(await this.#documents.read(client_id, address)), secrets: [] }
       : await this.#store.clients.findWithSecrets(client_id, this.#clock.now())
   }
 }
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    clients: Clients
+  }
+}
+
+export default fp(
+  async (app) => {
+    const { clock, remoteDocuments, settings, store, strangers } = app
+    const documents = new ClientDocuments({ clock, settings, store, strangers }, remoteDocuments)
+    app.decorate('clients', new Clients(store, clock, documents))
+  },
+  { name: 'clients', dependencies: ['clock', 'remoteDocuments', 'settings', 'store', 'strangers'] },
+)

@@ -4,7 +4,7 @@ import { OAuthError } from '../http/errors.ts'
 
 /**
  * A name that somebody else chose, in its normal form.
- * @throws {OAuthError} that says the rule and not a word of the name
+ * @throws {OAuthError} with the rule for names; it quotes nothing of the name
  */
 export function readName(
   parameter: string,
@@ -14,4 +14,11 @@ export function readName(
   const name = normalName(text)
   if (name === undefined) throw new OAuthError(code, `${parameter} ${NAME_RULE}`)
   return name
+}
+
+/** A change whose name, where it has one, is in the normal form. */
+export function withName<Change extends { name?: string | null }>(change: Change): Change {
+  return typeof change.name === 'string'
+    ? { ...change, name: readName('The name', change.name) }
+    : change
 }

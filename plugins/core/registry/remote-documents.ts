@@ -1,4 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
+import fp from 'fastify-plugin'
 import CachePolicy from 'http-cache-semantics'
 import { LRUCache } from 'lru-cache'
 import type { RemoteDocument, Store } from '../../../db/store.ts'
@@ -165,3 +166,19 @@ function bounded({ body }: RemoteDocument, maxBytes: number): string {
   if (Buffer.byteLength(body) <= maxBytes) return body
   throw new RemoteDocumentError(`is larger than ${maxBytes} bytes`)
 }
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    remoteDocuments: RemoteDocuments
+  }
+}
+
+export default fp<{ network?: Network | undefined }>(
+  async (app, { network }) => {
+    const { clock, log, store } = app
+    const remoteDocuments = new RemoteDocuments(store, clock, log, network)
+    app.decorate('remoteDocuments', remoteDocuments)
+    app.addHook('onClose', () => remoteDocuments.close())
+  },
+  { name: 'remoteDocuments', dependencies: ['clock', 'store'] },
+)

@@ -1,16 +1,18 @@
 import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
 import type {
   Authentication,
   AuthenticationOutcome,
   AuthorizationRequestState,
 } from '../../../db/store.ts'
 import type { AuthenticateResponse } from '../../../schemas/authenticate.ts'
+import { PREFIXES } from '../../../schemas/identifier.ts'
 import type { SignInDescription } from '../../../schemas/sign-in-description.ts'
+import { toDetail } from '../audit/sign-in-lines.ts'
 import { invalidCredentials } from '../callers/agent-authentication.ts'
 import { newId } from '../crypto/secrets.ts'
 import { OAuthError } from '../http/errors.ts'
 import { assertRedirectUri, authorizationResponse } from './authorization-response.ts'
-import { toDetail } from './description.ts'
 
 export type AgentSignIn = ReturnType<typeof createAgentSignIn>
 
@@ -46,7 +48,7 @@ export function createAgentSignIn(
       const event = app.audit.toRow({ event: 'sign_in', outcome: 'granted', address })
       return {
         ...signIn,
-        grant_id: newId('grant_'),
+        grant_id: newId(PREFIXES.grant_id),
         now,
         code_expires_at: now + app.settings.AUTHORIZATION_CODE_TTL,
         event: {
@@ -89,3 +91,23 @@ function unknownRequest(): OAuthError {
 function authenticatedBefore(): OAuthError {
   return new OAuthError('invalid_request', 'The request was authenticated already', { status: 409 })
 }
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    agentSignIn: AgentSignIn
+  }
+}
+
+export default fp(
+  async (app) => {
+    const { audit, clock, log, requestWatch, settings, store, tokens } = app
+    app.decorate(
+      'agentSignIn',
+      createAgentSignIn({ audit, clock, log, requestWatch, settings, store, tokens }),
+    )
+  },
+  {
+    name: 'agentSignIn',
+    dependencies: ['audit', 'clock', 'requestWatch', 'settings', 'store', 'tokens'],
+  },
+)

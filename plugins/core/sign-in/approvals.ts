@@ -1,5 +1,6 @@
 import { randomInt, timingSafeEqual } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
 import type {
   Agent,
   Approval,
@@ -11,9 +12,11 @@ import type {
 import type { ApprovalRequired } from '../../../schemas/authenticate.ts'
 import { quoteName } from '../../../schemas/name.ts'
 import type { SignInDescription } from '../../../schemas/sign-in-description.ts'
+import { describeTime, toDetail, toLines } from '../audit/sign-in-lines.ts'
 import type { Vault } from '../crypto/vault.ts'
 import { OAuthError } from '../http/errors.ts'
-import { describeTime, type SigningAgent, toDetail, toLines } from './description.ts'
+import type { SigningAgent } from './description.ts'
+import { Mailer } from './mailer.ts'
 import type { SignIn } from './policies.ts'
 
 /** How many codes may be tried for one approval: with the agent's proof, and as many without. */
@@ -45,27 +48,25 @@ interface VerifiedFacts {
   method: string
 }
 
+interface ApprovalParts
+  extends Pick<
+    FastifyInstance,
+    'audit' | 'clock' | 'describeSignIn' | 'settings' | 'store' | 'throttle'
+  > {
+  mailer: Mailer
+  vault: Pick<Vault, 'fingerprint'>
+}
+
 /**
  * The owner's approval of a sign-in: a six-digit code that goes to the owner by mail, or the answer
  * of the operator on the command line. An approval is for one request, agent and model, lives as
  * long as the request, and is used once. A code is good only once the mail server has accepted it.
  */
 export class Approvals {
-  readonly #app: Pick<
-    FastifyInstance,
-    'audit' | 'clock' | 'describeSignIn' | 'mailer' | 'settings' | 'store' | 'throttle'
-  >
-  readonly #vault: Pick<Vault, 'fingerprint'>
+  readonly #parts: ApprovalParts
 
-  constructor(
-    app: Pick<
-      FastifyInstance,
-      'audit' | 'clock' | 'describeSignIn' | 'mailer' | 'settings' | 'store' | 'throttle'
-    >,
-    vault: Pick<Vault, 'fingerprint'>,
-  ) {
-    this.#app = app
-    this.#vault = vault
+  constructor(parts: ApprovalParts) {
+    this.#parts = parts
   }
 
   /**
@@ -82,11 +83,11 @@ export class Approvals {
     description: SignInDescription,
     code?: string,
   ): Promise<ApprovalRequired | 'approved' | 'code'> {
-    const now = this.#app.clock.now()
+    const now = this.#parts.clock.now()
     const { client_id } = request
     const newest = newCode()
-    const { works } = this.#app.mailer
-    const asked = await this.#app.store.approvals.ask(
+    const { works } = this.#parts.mailer
+    const asked = await this.#parts.store.approvals.ask(
       {
         request_id,
         agent_id,
@@ -106,7 +107,7 @@ export class Approvals {
         expires_at: request.expires_at,
       },
       { askings: ASKINGS, guesses: GUESSES },
-      this.#app.audit.toRow({
+      this.#parts.audit.toRow({
         event: 'approval',
         outcome: 'asked',
         agent_id,
@@ -135,7 +136,7 @@ export class Approvals {
         })
       case 'mail': {
         await this.#mail(asked.approval, newest, description)
-        const mailed_at = this.#app.clock.now()
+        const mailed_at = this.#parts.clock.now()
         return approvalRequired(
           { ...asked.approval, mailed_at },
           description,
@@ -159,17 +160,17 @@ export class Approvals {
   }
 
   find(request_id: string, agent_id: string): Promise<Approval | undefined> {
-    return this.#app.store.approvals.find(request_id, agent_id)
+    return this.#parts.store.approvals.find(request_id, agent_id)
   }
 
   /** Those of a request, of every agent that asked. */
   listOfRequest(request_id: string): Promise<Approval[]> {
-    return this.#app.store.approvals.listOfRequest(request_id)
+    return this.#parts.store.approvals.listOfRequest(request_id)
   }
 
   /** Signs in an agent that has proved itself and whose sign-in the operator approved. */
   authenticate(authentication: Authentication): Promise<AuthenticationOutcome> {
-    return this.#app.store.approvals.authenticateApproved(authentication)
+    return this.#parts.store.approvals.authenticateApproved(authentication)
   }
 
   /**
@@ -196,7 +197,7 @@ export class Approvals {
     facts: VerifiedFacts,
   ): Promise<AuthenticationOutcome> {
     const { agent_id, event } = authentication
-    const forgive = await this.#app.throttle.countAttempt({
+    const forgive = await this.#parts.throttle.countAttempt({
       id: `verify-2fa ${agent_id}`,
       address: event.address ?? '',
     })
@@ -214,11 +215,11 @@ export class Approvals {
     const { agent_id, model, event } = authentication
     const { address } = event
     const given = Buffer.from(this.#hash(authentication, code))
-    const verified = await this.#app.store.approvals.verify(
+    const verified = await this.#parts.store.approvals.verify(
       authentication,
       { proved, guesses: GUESSES, unprovedGuesses: UNPROVED_GUESSES },
       ({ code_hash }) => code_hash !== null && timingSafeEqual(given, Buffer.from(code_hash)),
-      this.#app.audit.toRow({
+      this.#parts.audit.toRow({
         event: 'approval',
         outcome: 'invalid_grant',
         ...facts,
@@ -250,7 +251,7 @@ export class Approvals {
 
   /** Those that wait for an answer, each with the facts to answer by. */
   async listOpen(): Promise<(OpenApproval & SignInDescription)[]> {
-    const open = await this.#app.store.approvals.listOpen(this.#app.clock.now())
+    const open = await this.#parts.store.approvals.listOpen(this.#parts.clock.now())
     return await Promise.all(
       open.map(async (approval) => ({ ...approval, ...(await this.#describe(approval)) })),
     )
@@ -282,7 +283,7 @@ export class Approvals {
     agent_id: string | undefined,
     answer: Pick<Approval, 'status'> & Partial<Approval>,
   ): Promise<Approval> {
-    const now = this.#app.clock.now()
+    const now = this.#parts.clock.now()
     const [open, another] = (await this.listOfRequest(request_id)).filter(
       (each) =>
         each.status === 'pending' &&
@@ -295,11 +296,11 @@ export class Approvals {
     const description = open && (await this.#describe(open))
     const approval =
       open &&
-      (await this.#app.store.approvals.answer(
+      (await this.#parts.store.approvals.answer(
         open,
         answer,
         now,
-        this.#app.audit.toRow({
+        this.#parts.audit.toRow({
           event: 'approval',
           outcome: answer.status,
           client_id: description?.client_id,
@@ -315,7 +316,7 @@ export class Approvals {
   /** How an approval stands that was asked before, for the agent and its user. */
   #tellStanding({ mailed_at, mailing_until, mails_left }: Approval, now: number): string {
     if (mailed_at !== null) return `a code was sent by mail at ${describeTime(mailed_at)}`
-    if (!this.#app.mailer.works) return 'the operator of this server answers'
+    if (!this.#parts.mailer.works) return 'the operator of this server answers'
     if (mailing_until !== null && mailing_until > now) return 'the code is being sent by mail'
     return mails_left === 0
       ? 'no mail could be sent, so the operator of this server answers'
@@ -325,13 +326,13 @@ export class Approvals {
   /** A code whose mail was not accepted is good for nothing; the mail may be tried again. */
   async #mail(approval: Approval, code: string, description: SignInDescription): Promise<void> {
     const { agent_id, expires_at, remember } = approval
-    const agent = await this.#app.store.agents.find(agent_id)
+    const agent = await this.#parts.store.agents.find(agent_id)
     if (agent === undefined) {
       throw new OAuthError('invalid_request', 'The agent is gone', { status: 404 })
     }
-    const minutes = Math.ceil((expires_at - this.#app.clock.now()) / 60)
+    const minutes = Math.ceil((expires_at - this.#parts.clock.now()) / 60)
     try {
-      await this.#app.mailer.send({
+      await this.#parts.mailer.send({
         to: agent.email,
         subject: `Your agent asks to sign in to ${description.redirect_host}`,
         text: `${nameOf(agent)} asks to sign in for you.
@@ -347,28 +348,28 @@ If you want that, give your agent this code. It works once, within ${minutes ===
   ${code}
 ${remember === 1 ? '\nAfter that, your agent may sign in to this website without asking.\n' : ''}
 If you did not expect this, do nothing and tell nobody the code: without it nobody is
-signed in. If it happens again, have whoever runs ${this.#app.settings.ISSUER} disable the agent:
+signed in. If it happens again, have whoever runs ${this.#parts.settings.ISSUER} disable the agent:
 
   auth-agent agent disable ${agent.agent_id}
 `,
       })
     } catch (error) {
-      await this.#app.store.approvals.recordMail(approval, null)
+      await this.#parts.store.approvals.recordMail(approval, null)
       throw error
     }
-    await this.#app.store.approvals.recordMail(approval, this.#app.clock.now())
+    await this.#parts.store.approvals.recordMail(approval, this.#parts.clock.now())
   }
 
   async #describe(approval: SigningAgent & { request_id: string }): Promise<SignInDescription> {
-    const request = await this.#app.store.authorizationRequests.find(approval.request_id)
+    const request = await this.#parts.store.authorizationRequests.find(approval.request_id)
     if (request === undefined) {
       throw new OAuthError('not_found', `There is no ${approval.request_id}`)
     }
-    return await this.#app.describeSignIn(request, approval)
+    return await this.#parts.describeSignIn(request, approval)
   }
 
   #hash({ request_id, agent_id }: Pick<Approval, 'request_id' | 'agent_id'>, code: string): string {
-    return this.#vault.fingerprint('approval', `${request_id} ${agent_id} ${code}`)
+    return this.#parts.vault.fingerprint('approval', `${request_id} ${agent_id} ${code}`)
   }
 }
 
@@ -435,3 +436,25 @@ function blocked(until: number): OAuthError {
     `Too many wrong codes for this agent: until ${describeTime(until)} only the operator of this server can approve`,
   )
 }
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    approvals: Approvals
+  }
+}
+
+export default fp<{ vault: Vault }>(
+  async (app, { vault }) => {
+    const { audit, clock, describeSignIn, settings, store, throttle } = app
+    const mailer = new Mailer(settings)
+    app.addHook('onClose', () => mailer.close())
+    app.decorate(
+      'approvals',
+      new Approvals({ audit, clock, describeSignIn, mailer, settings, store, throttle, vault }),
+    )
+  },
+  {
+    name: 'approvals',
+    dependencies: ['audit', 'clock', 'describeSignIn', 'settings', 'store', 'throttle'],
+  },
+)

@@ -1,6 +1,7 @@
 import type { TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
 import type { AuthorizationRequest, RememberedApproval } from '../../../db/store.ts'
 import { AgentPolicy, allowsModel, ModelPolicy } from '../../../schemas/policy.ts'
 import type { SignInDescription } from '../../../schemas/sign-in-description.ts'
@@ -15,23 +16,23 @@ export interface SignIn {
 
 /** What owners let their agents do, and which models a site takes. */
 export class Policies {
-  readonly #app: Pick<FastifyInstance, 'audit' | 'store'>
+  readonly #parts: Pick<FastifyInstance, 'audit' | 'store'>
 
-  constructor(app: Pick<FastifyInstance, 'audit' | 'store'>) {
-    this.#app = app
+  constructor(parts: Pick<FastifyInstance, 'audit' | 'store'>) {
+    this.#parts = parts
   }
 
   ofAgent(agent_id: string): Promise<AgentPolicy> {
-    return this.#app.store.policies.ofAgent(agent_id)
+    return this.#parts.store.policies.ofAgent(agent_id)
   }
 
   ofClient(client_id: string): Promise<ModelPolicy> {
-    return this.#app.store.policies.ofClient(client_id)
+    return this.#parts.store.policies.ofClient(client_id)
   }
 
   /** What the owner of an agent approved and wanted to be remembered. */
   remembered(agent_id: string): Promise<RememberedApproval[]> {
-    return this.#app.store.policies.remembered(agent_id)
+    return this.#parts.store.policies.remembered(agent_id)
   }
 
   /**
@@ -40,7 +41,7 @@ export class Policies {
    */
   async forget(agent_id: string, client_id: string): Promise<void> {
     const event = this.#event({ forgotten: client_id }, { agent_id, client_id })
-    if (await this.#app.store.policies.forget(agent_id, client_id, event)) return
+    if (await this.#parts.store.policies.forget(agent_id, client_id, event)) return
     throw new OAuthError('not_found', `Nothing is remembered of ${client_id}`)
   }
 
@@ -55,12 +56,12 @@ export class Policies {
     assertPolicy(AgentPolicy, change)
     if (
       change.secret === 'forbid' &&
-      (await this.#app.store.agentKeys.list(agent_id)).length === 0
+      (await this.#parts.store.agentKeys.list(agent_id)).length === 0
     ) {
       throw new OAuthError('invalid_request', 'Register a key before you forbid the secret')
     }
     const event = this.#event(change, { agent_id })
-    const policy = await this.#app.store.policies.changeOfAgent(agent_id, change, event)
+    const policy = await this.#parts.store.policies.changeOfAgent(agent_id, change, event)
     if (policy === undefined) throw new OAuthError('not_found', `There is no ${agent_id}`)
     return policy
   }
@@ -72,7 +73,7 @@ export class Policies {
   async changeClient(client_id: string, change: Partial<ModelPolicy>): Promise<ModelPolicy> {
     assertPolicy(ModelPolicy, change)
     const event = this.#event(change, { client_id })
-    const policy = await this.#app.store.policies.changeOfClient(client_id, change, event)
+    const policy = await this.#parts.store.policies.changeOfClient(client_id, change, event)
     if (policy === undefined) throw new OAuthError('not_found', `There is no ${client_id}`)
     return policy
   }
@@ -87,7 +88,7 @@ export class Policies {
     request: Pick<AuthorizationRequest, 'client_id' | 'redirect_uri' | 'scope' | 'resource'>,
     site: SignInDescription,
   ): Promise<'allowed' | { ask: { remember: boolean } }> {
-    const { agent, client, registered, remembered } = await this.#app.store.policies.ofSignIn(
+    const { agent, client, registered, remembered } = await this.#parts.store.policies.ofSignIn(
       agent_id,
       request,
     )
@@ -112,7 +113,7 @@ export class Policies {
 
   #event(change: object, whose: { agent_id?: string; client_id?: string }) {
     const detail = JSON.stringify(change).slice(0, 1000)
-    return this.#app.audit.toRow({ event: 'policy', outcome: 'changed', detail, ...whose })
+    return this.#parts.audit.toRow({ event: 'policy', outcome: 'changed', detail, ...whose })
   }
 }
 
@@ -140,3 +141,17 @@ function assertPolicy(schema: TSchema & { properties: Record<string, TSchema> },
 function refused(text: string): OAuthError {
   return new OAuthError('access_denied', text)
 }
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    policies: Policies
+  }
+}
+
+export default fp(
+  async (app) => {
+    const { audit, store } = app
+    app.decorate('policies', new Policies({ audit, store }))
+  },
+  { name: 'policies', dependencies: ['audit', 'store'] },
+)

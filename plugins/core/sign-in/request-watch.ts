@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import fp from 'fastify-plugin'
 import type { Store } from '../../../db/store.ts'
 
 /** How often the database is asked whether another process has written, in milliseconds. */
@@ -97,3 +98,18 @@ export class RequestWatch {
     }
   }
 }
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    requestWatch: RequestWatch
+  }
+}
+
+export default fp(
+  async (app) => {
+    const requestWatch = new RequestWatch(app.store)
+    app.decorate('requestWatch', requestWatch)
+    app.addHook('preClose', async () => requestWatch.close())
+  },
+  { name: 'requestWatch', dependencies: ['store'] },
+)

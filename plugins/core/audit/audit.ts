@@ -1,11 +1,12 @@
 import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
 import type { Event, Grant } from '../../../db/store.ts'
 import type { SignInDescription } from '../../../schemas/sign-in-description.ts'
 import { newId } from '../crypto/secrets.ts'
 import { OAuthError } from '../http/errors.ts'
 import { normalAddress } from '../limits/network.ts'
 import { WindowCounts } from '../limits/window-counts.ts'
-import { toDetail } from './description.ts'
+import { toDetail } from './sign-in-lines.ts'
 
 export type NewEvent = Pick<Event, 'event' | 'outcome'> &
   Partial<Pick<Event, 'agent_id' | 'client_id' | 'model' | 'method' | 'address' | 'detail'>>
@@ -119,3 +120,17 @@ export class Audit {
     return true
   }
 }
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    audit: Audit
+  }
+}
+
+export default fp(
+  async (app) => {
+    const { clock, faults, log, store } = app
+    app.decorate('audit', new Audit({ clock, faults, log, store }))
+  },
+  { name: 'audit', dependencies: ['clock', 'faults', 'store'] },
+)

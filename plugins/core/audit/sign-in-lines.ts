@@ -1,0 +1,89 @@
+import { quoteName } from '../../../schemas/name.ts'
+import { IDENTITY_SCOPES, scopeWords } from '../../../schemas/scope.ts'
+import type { SignInDescription } from '../../../schemas/sign-in-description.ts'
+import { isLoopback } from '../../../schemas/uri.ts'
+
+/** Who vouches for a client's name, as a person reads it. */
+export const VOUCHERS: Record<SignInDescription['client_origin'], string> = {
+  operator: 'the operator of this server, who registered it',
+  document: 'nobody here, only the host of its document',
+  dynamic: 'nobody here: it registered itself',
+}
+
+/** Each fact as a line of a mail or list, in this order; undefined for what is not known. */
+const lines: {
+  [Fact in keyof Required<SignInDescription>]: [
+    label: string,
+    text: (description: SignInDescription) => string | undefined,
+  ]
+} = {
+  redirect_host: [
+    'Leads to',
+    ({ redirect_host }) =>
+      isLoopbackHost(redirect_host) ? `${redirect_host}, a program on a computer` : redirect_host,
+  ],
+  client_origin: ['Vouched for by', ({ client_origin }) => VOUCHERS[client_origin]],
+  client_host: ['Document at', ({ client_host }) => client_host],
+  client_id: ['Client', ({ client_id }) => shortened(client_id)],
+  apis: [
+    'Gives access to',
+    ({ apis }) => (apis.length === 0 ? 'no API' : apis.map(describeApi).join('; ')),
+  ],
+  scope: ['It gets', ({ scope }) => describeScope(scope)],
+  opened_from: ['Opened from', ({ opened_from }) => opened_from],
+  opened_at: ['Opened at', ({ opened_at }) => describeTime(opened_at)],
+  agent_id: ['Agent', ({ agent_id }) => agent_id],
+  agent_address: ['Agent came from', ({ agent_address }) => agent_address],
+  delivery: [
+    'Code goes to',
+    ({ delivery }) => (delivery === undefined ? undefined : RECEIVERS[delivery]),
+  ],
+  client_name: ['Name', ({ client_name }) => `calls itself ${quoteName(client_name)}`],
+  model: ['Model', ({ model }) => model && `calls itself ${quoteName(model)}`],
+}
+
+const RECEIVERS: Record<NonNullable<SignInDescription['delivery']>, string> = {
+  agent: 'the agent alone',
+  opener: 'whoever opened the sign-in',
+}
+
+/** What is known, one fact a line. */
+export function toLines(description: SignInDescription): [label: string, text: string][] {
+  return Object.values(lines).flatMap(([label, write]): [string, string][] => {
+    const text = write(description)
+    return text === undefined ? [] : [[label, text]]
+  })
+}
+
+/** What is known in one line, for the audit trail, which has agent, address and model apart. */
+export function toDetail(description: SignInDescription): string {
+  return toLines(description)
+    .map(([label, text]) => `${label}: ${text}`)
+    .join(' | ')
+}
+
+function describeApi({ uri, name, scopes }: SignInDescription['apis'][number]): string {
+  const called = name === undefined ? '' : ` (${quoteName(name)})`
+  return `${uri}${called}, ${scopes.length === 0 ? 'no scope of it' : `for ${scopes.join(' ')}`}`
+}
+
+/** The scope in a person's words; an API's own scopes as they are. */
+function describeScope(scope: string): string {
+  const words = scopeWords(scope)
+  const others = words.filter((word) => !IDENTITY_SCOPES.includes(word))
+  const identity = others.length < words.length ? ["the e-mail address of the agent's owner"] : []
+  return [...identity, ...others].join(', ')
+}
+
+export function isLoopbackHost(host: string): boolean {
+  return isLoopback(new URL(`http://${host}`).hostname)
+}
+
+export function describeTime(seconds: number): string {
+  return `${new Date(seconds * 1000).toISOString().slice(0, 16).replace('T', ' ')} UTC`
+}
+
+/** The path of a document's URL is a stranger's to choose. */
+function shortened(client_id: string): string {
+  return client_id.length > 120 ? `${client_id.slice(0, 119)}…` : client_id
+}

@@ -1,0 +1,22 @@
+/**
+ * What each identifier and secret of this server starts with. The prefix tells a reader, a log and a
+ * secret scanner what a string is; the rest is random or sealed, in base64url.
+ */
+export const PREFIXES = {
+  agent_id: 'agent_',
+  agent_secret: 'ags_',
+  authorization_code: 'ac_',
+  client_id: 'client_',
+  client_secret: 'cs_',
+  event_id: 'ev_',
+  grant_id: 'grant_',
+  initial_access_token: 'iat_',
+  initial_access_token_id: 'riat_',
+  refresh_token: 'rt_',
+  registration_access_token: 'rat_',
+  request_id: 'req_',
+  resource_id: 'rs_',
+  resource_secret: 'rss_',
+} as const
+
+export type Prefix = (typeof PREFIXES)[keyof typeof PREFIXES]
