@@ -2,6 +2,32 @@ import { globSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 import t from 'tap'
 
+/** The rooms of the core, lowest first: each may use those before it, and none that come after. */
+const ROOMS = [
+  'http',
+  'documents',
+  'crypto',
+  'limits',
+  'audit',
+  'registry',
+  'callers',
+  'sign-in',
+].map((room) => `plugins/core/${room}/`)
+
+/** What every room may use. */
+const BASE = ['settings.ts', 'clock.ts', 'store.ts'].map((file) => `plugins/core/${file}`)
+
+function rooms(): Record<string, { own: string[]; packages: RegExp }> {
+  const below = [...BASE, 'schemas/', 'db/store.ts']
+  return Object.fromEntries([
+    ...BASE.map((file) => [file, { own: below, packages: /./ }]),
+    ...ROOMS.map((room, index) => [
+      room,
+      { own: [...below, ...ROOMS.slice(0, index + 1)], packages: /./ },
+    ]),
+  ])
+}
+
 /**
  * Who may import whom. The key is a folder or a file (the longest that fits counts), the value what
  * it may import: folders, files, or packages. Types count as much as values.
@@ -9,6 +35,7 @@ import t from 'tap'
 const allowed: Record<string, { own: string[]; packages: RegExp }> = {
   'scripts/': { own: ['scripts/', 'plugins/', 'schemas/', 'db/store.ts'], packages: /./ },
   'plugins/app.ts': { own: ['plugins/', 'schemas/'], packages: /^(fastify|node:.*)$/ },
+  ...rooms(),
   'plugins/core/': { own: ['plugins/core/', 'schemas/', 'db/store.ts'], packages: /./ },
   'plugins/pages/': {
     own: ['plugins/pages/', 'plugins/core/', 'schemas/'],
@@ -94,4 +121,38 @@ t.test('the environment is read in one file and Fastify() is called in one', asy
     ),
     ['plugins/core/clock.ts'],
   )
+})
+
+t.test('an ability of the core depends on nothing in a higher room', async (t) => {
+  const abilities = sources.flatMap((file) => {
+    const text = readFileSync(join(root, file), 'utf8')
+    const [, name, list = ''] =
+      text.match(/\{\s*name: '(\w+)',?(?:\s*dependencies: \[([^\]]*)\],?)?\s*\},?\s*\)\s*$/) ?? []
+    if (name === undefined || !file.startsWith('plugins/core/')) return []
+    const dependencies = [...list.matchAll(/'(\w+)'/g)].map(([, each = '']) => each)
+    return [{ name, file, text, dependencies }]
+  })
+  const height = (file: string) => ROOMS.findIndex((room) => file.startsWith(room))
+  t.ok(abilities.length > 25)
+  for (const { name, file, text, dependencies } of abilities) {
+    if (file === 'plugins/core/maintenance.ts' || name === 'core') continue
+    for (const dependency of dependencies) {
+      const used = abilities.find((each) => each.name === dependency)
+      t.ok(
+        used !== undefined && height(used.file) <= height(file),
+        `${name} depends on ${dependency}`,
+      )
+    }
+    // What a file takes off the instance, it names as a dependency of its plugin.
+    const taken = new Set(
+      [...text.matchAll(/\bapp\.(\w+)|const \{([^}]*)\} = app\n/g)].flatMap(
+        ([, one = '', several = '']) => [one, ...several.split(',').map((each) => each.trim())],
+      ),
+    )
+    for (const each of abilities) {
+      if (taken.has(each.name)) {
+        t.ok(dependencies.includes(each.name), `${name} names ${each.name}, which it uses`)
+      }
+    }
+  }
 })
