@@ -57,12 +57,11 @@ const authenticate: FastifyPluginAsyncTypebox = async (app) => {
         },
       },
     },
-    async (request, reply): Promise<AuthenticateResponse | ApprovalRequired> => {
+    async (request): Promise<AuthenticateResponse | ApprovalRequired> => {
       const { request_id, deliver = null } = request.body
       const model = readName('model', request.body.model)
       const { ip: address } = request
       const code = toDigits(request.body.approval_code)
-      reply.header('cache-control', 'no-store')
 
       const credentials = readAgentCredentials(request.body)
       const { agent_id, method } = credentials

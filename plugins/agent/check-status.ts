@@ -36,7 +36,7 @@ const checkStatus: FastifyPluginAsyncTypebox = async (app) => {
         },
       },
     },
-    async (request, reply) => {
+    async (request) => {
       const { request_id, wait = '0' } = request.query
       let found = await find(request_id)
       const now = app.clock.now()
@@ -45,7 +45,6 @@ const checkStatus: FastifyPluginAsyncTypebox = async (app) => {
         await app.requestWatch.changed(request_id, seconds * 1000)
         found = await find(request_id)
       }
-      reply.header('cache-control', 'no-store')
       return await answer(found, request)
     },
   )

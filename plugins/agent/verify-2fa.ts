@@ -39,10 +39,9 @@ const verify2fa: FastifyPluginAsyncTypebox = async (app) => {
         },
       },
     },
-    async (request, reply): Promise<AuthenticateResponse> => {
+    async (request): Promise<AuthenticateResponse> => {
       const { request_id } = request.body
       const body = { ...request.body, model: readName('model', request.body.model) }
-      reply.header('cache-control', 'no-store')
       const pending = await app.agentSignIn.findPending(request_id)
       const { agent_secret, agent_assertion } = body
       return agent_secret === undefined && agent_assertion === undefined

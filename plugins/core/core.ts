@@ -19,6 +19,7 @@ import browserCookie from './http/browser-cookie.ts'
 import cors from './http/cors.ts'
 import { installErrors } from './http/errors.ts'
 import faults from './http/fault-log.ts'
+import noStore from './http/no-store.ts'
 import parameters from './http/parameters.ts'
 import strangers from './limits/strangers.ts'
 import throttle from './limits/throttle.ts'
@@ -89,6 +90,7 @@ const core = fp<CoreOptions>(
 
     await app.register(faults)
     installErrors(app)
+    await app.register(noStore)
     await app.register(parameters)
     await app.register(cors)
     await app.register(browserCookie)

@@ -186,7 +186,7 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
       const maxAge = expires_in + app.settings.AUTHORIZATION_CODE_TTL
       app.browserCookie.set(reply, browser, maxAge)
     }
-    if (wantsJson(request)) return reply.header('cache-control', 'no-store').send(facts)
+    if (wantsJson(request)) return reply.send(facts)
     const nonce = randomBytes(16).toString('base64')
     const formAction = query.response_mode === 'form_post' ? redirect_uri : undefined
     return reply.headers(pageHeaders(nonce, formAction)).send(waitingPage(facts, nonce))
@@ -228,7 +228,7 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
         .send(refusalPage(code, answer, nonce))
     }
     if (form_post === undefined) {
-      return reply.header('cache-control', 'no-store').redirect(redirect_to, 303)
+      return reply.redirect(redirect_to, 303)
     }
     return reply.headers(headers).send(formPostPage(redirect_to, form_post, nonce))
   }

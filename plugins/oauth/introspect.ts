@@ -43,8 +43,7 @@ const introspect: FastifyPluginAsyncTypebox = async (app) => {
         },
       },
     },
-    async (request, reply) => {
-      reply.header('cache-control', 'no-store')
+    async (request) => {
       const { token } = request.body
       const resource = await app.authenticateResource(request)
       if (resource !== undefined) {

@@ -64,7 +64,7 @@ const register: FastifyPluginAsyncTypebox = async (app) => {
         vouched,
       })
       request.log.info({ client_id: client.client_id }, 'client registered')
-      reply.code(201).header('cache-control', 'no-store')
+      reply.code(201)
       return {
         ...describe(client, registration_access_token),
         ...(client_secret !== undefined && { client_secret, client_secret_expires_at: 0 }),
@@ -84,9 +84,8 @@ const register: FastifyPluginAsyncTypebox = async (app) => {
       },
       config: { answers: { 401: WRONG_TOKEN } },
     },
-    async (request, reply) => {
+    async (request) => {
       const { client, token } = await authenticateRegistration(request)
-      reply.header('cache-control', 'no-store')
       return describe(client, token)
     },
   )
@@ -110,7 +109,7 @@ const register: FastifyPluginAsyncTypebox = async (app) => {
         },
       },
     },
-    async (request, reply) => {
+    async (request) => {
       const { client, token } = await authenticateRegistration(request)
       assertMetadata(request)
       const { client_id, client_secret } = request.body
@@ -122,7 +121,6 @@ const register: FastifyPluginAsyncTypebox = async (app) => {
         throw invalidMetadata('token_endpoint_auth_method cannot change, register anew')
       }
       const changed = await app.registration.updateClient(client_id, metadata, 'client')
-      reply.header('cache-control', 'no-store')
       return describe(changed, token)
     },
   )
@@ -140,7 +138,7 @@ const register: FastifyPluginAsyncTypebox = async (app) => {
     const { client } = await authenticateRegistration(request)
     await app.store.clients.delete(client.client_id)
     request.log.info({ client_id: client.client_id }, 'client removed itself')
-    return reply.code(204).header('cache-control', 'no-store').send()
+    return reply.code(204).send()
   })
 
   /** RFC 7591 section 3. */

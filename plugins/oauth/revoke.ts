@@ -42,14 +42,13 @@ const revoke: FastifyPluginAsyncTypebox = async (app) => {
         },
       },
     },
-    async (request, reply) => {
+    async (request) => {
       const client = await app.authenticateClient(request)
       const { token } = request.body
       if (!(await revokeAccessToken(token, client))) {
         await revokeRefreshToken(token, client, request.ip)
       }
       // Section 2.2: only the status counts, but many clients parse every body as JSON.
-      reply.header('cache-control', 'no-store')
       return {}
     },
   )

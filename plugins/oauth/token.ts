@@ -88,16 +88,14 @@ const token: FastifyPluginAsyncTypebox = async (app) => {
         },
       },
     },
-    async (request, reply) => {
+    async (request) => {
       const client = await app.authenticateClient(request)
       const { grant_type } = request.body
       if (!client.grant_types.includes(grant_type)) {
         throw new OAuthError('unauthorized_client', `This client may not use ${grant_type}`)
       }
       const grant = grants[grant_type] as GrantHandler<TokenRequest>
-      const response = await grant(app, client, request.body, request.ip)
-      reply.header('cache-control', 'no-store')
-      return response
+      return await grant(app, client, request.body, request.ip)
     },
   )
 }

@@ -1,13 +1,12 @@
 import { html } from 'ghtml'
 
 /**
- * Headers of every page: nothing from elsewhere, no framing, no caching, no referrer.
+ * Headers of every page: nothing from elsewhere, no framing, no referrer.
  * @param formAction the URL that the page's form goes to
  */
 export function pageHeaders(nonce: string, formAction?: string): Record<string, string> {
   return {
     'content-type': 'text/html; charset=utf-8',
-    'cache-control': 'no-store',
     'content-security-policy': [
       "default-src 'none'",
       `script-src 'nonce-${nonce}'`,
