@@ -1,9 +1,9 @@
 import fp from 'fastify-plugin'
 /** The one place that reads the time. Tests pass their own. */
 export interface Clock {
-  /** Whole seconds since the epoch. The system's time may be set: it can go back, or jump ahead. */
+  /** Whole seconds since the epoch. The system's time can be set, so this can go back or jump. */
   now(): number
-  /** Seconds since some start, which only go forward and are never set. */
+  /** Seconds since an arbitrary start. They never go back. */
   monotonic(): number
 }
 
@@ -13,8 +13,8 @@ export const systemClock: Clock = {
 }
 
 /**
- * Whether less than `seconds` have passed since a time. One in the future is never recent: the clock
- * was set back since, and nobody knows how long ago that was.
+ * Whether less than `seconds` have passed since a time. A time in the future is never recent: the clock
+ * was set back in the meantime, by an unknown amount.
  */
 export function isRecent(time: number, seconds: number, now: number): boolean {
   return time <= now && now < time + seconds

@@ -7,7 +7,7 @@ import { type Expiring, expiring } from '../../db/store.ts'
 const EVERY = 60_000
 /** Unused pages that are given back to the disk in one act. */
 const PAGES = 200
-/** For how many seconds what has expired can still be told from what never was. */
+/** For how many seconds expired rows are kept, so that callers are told that they have expired. */
 const KEPT = 3600
 /** For how many seconds a request that no agent authenticated can still be told to have expired. */
 const UNPROVED_KEPT = 180
@@ -29,13 +29,13 @@ interface Reading {
 }
 
 /**
- * Removes what has expired, and rotates the signing key when it is due. An act removes one kind for
- * some milliseconds, and then requests have the database for as long as the act took. What is removed
- * cannot come back when the system's time was wrong, so time counts here only as far as it has passed
- * since the server started, and not at all for a while after it was set.
+ * Removes expired rows, and rotates the signing key when it is due. Each act takes some milliseconds,
+ * and then requests have the database for as long. Rows that were removed while the system's time was
+ * wrong are lost, so maintenance trusts it only as far as time has passed since the server started, and
+ * skips a turn after the time was set.
  */
 export class Maintenance {
-  readonly #app: Pick<FastifyInstance, 'clock' | 'faults' | 'keys' | 'log' | 'settings' | 'store'>
+  readonly #parts: Pick<FastifyInstance, 'clock' | 'faults' | 'keys' | 'log' | 'settings' | 'store'>
   readonly #started: Reading
   #last: Reading
   #timer: NodeJS.Timeout | undefined
@@ -43,9 +43,9 @@ export class Maintenance {
   #stopped = false
 
   constructor(
-    app: Pick<FastifyInstance, 'clock' | 'faults' | 'keys' | 'log' | 'settings' | 'store'>,
+    parts: Pick<FastifyInstance, 'clock' | 'faults' | 'keys' | 'log' | 'settings' | 'store'>,
   ) {
-    this.#app = app
+    this.#parts = parts
     this.#started = this.#read()
     this.#last = this.#started
   }
@@ -55,14 +55,14 @@ export class Maintenance {
     this.#timer.unref()
   }
 
-  /** Resolves when the act that is under way has ended. */
+  /** Resolves when the current act has ended. */
   async stop(): Promise<void> {
     this.#stopped = true
     clearInterval(this.#timer)
     await this.#underWay
   }
 
-  /** Does what is due now; what is under way already is not done twice. */
+  /** Does what is due now; joins a run that is under way. */
   run(): Promise<void> {
     this.#underWay ??= this.#maintain().finally(() => {
       this.#underWay = undefined
@@ -71,7 +71,7 @@ export class Maintenance {
   }
 
   async #maintain(): Promise<void> {
-    const { clock, faults, keys, log } = this.#app
+    const { clock, faults, keys, log } = this.#parts
     const reading = this.#read()
     const jump = drift(this.#last, reading)
     this.#last = reading
@@ -90,7 +90,7 @@ export class Maintenance {
   }
 
   async #removeExpired(now: number): Promise<void> {
-    const { settings, store } = this.#app
+    const { settings, store } = this.#parts
     const before = now - Math.max(KEPT, settings.ACCESS_TOKEN_TTL)
     const unproved = now - UNPROVED_KEPT
     await this.#repeat(() => store.authorizationRequests.removeUnproved(unproved))
@@ -114,7 +114,7 @@ export class Maintenance {
     await this.#repeat(() => store.reclaim(PAGES))
   }
 
-  /** Repeats an act while it tells that there may be more to do, with pauses as long as the acts. */
+  /** Repeats an act while it returns that there may be more to do, with pauses as long as the acts. */
   async #repeat(act: () => Promise<boolean>): Promise<void> {
     for (let more = true; more && !this.#stopped; ) {
       const began = performance.now()
@@ -124,12 +124,12 @@ export class Maintenance {
   }
 
   #read(): Reading {
-    const { clock } = this.#app
+    const { clock } = this.#parts
     return { now: clock.now(), monotonic: clock.monotonic() }
   }
 }
 
-/** By how many seconds the system's time has gone ahead of the time that has passed. */
+/** By how many seconds the system's time has moved ahead of the monotonic clock. */
 function drift(from: Reading, to: Reading): number {
   return Math.round(to.now - from.now - (to.monotonic - from.monotonic))
 }

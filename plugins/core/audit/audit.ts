@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Event, Grant } from '../../../db/store.ts'
+import { PREFIXES } from '../../../schemas/identifier.ts'
 import type { SignInDescription } from '../../../schemas/sign-in-description.ts'
 import { newId } from '../crypto/secrets.ts'
 import { OAuthError } from '../http/errors.ts'
@@ -11,62 +12,62 @@ import { toDetail } from './sign-in-lines.ts'
 export type NewEvent = Pick<Event, 'event' | 'outcome'> &
   Partial<Pick<Event, 'agent_id' | 'client_id' | 'model' | 'method' | 'address' | 'detail'>>
 
-/** What says something about an agent, and not only about what it sent. */
+/** Refusals that concern the agent itself, not the shape of its request. */
 const REFUSALS: string[] = ['access_denied', 'invalid_credentials', 'invalid_grant']
 
 /** How many refusals of callers who proved nothing are recorded, for one agent and in all. */
 const UNPROVED = { perAgent: 50, inAll: 500, within: 3600 }
 
 /**
- * The audit trail: who signed in where with which model, and what was refused. It holds no secret,
- * and forgets what is older than AUDIT_RETENTION.
+ * The audit trail: who signed in where with which model, and what was refused. It holds no secrets.
+ * Maintenance deletes what is older than AUDIT_RETENTION.
  */
 export class Audit {
-  readonly #app: Pick<FastifyInstance, 'clock' | 'faults' | 'log' | 'store'>
+  readonly #parts: Pick<FastifyInstance, 'clock' | 'faults' | 'log' | 'store'>
   readonly #unproved: WindowCounts
 
-  constructor(app: Pick<FastifyInstance, 'clock' | 'faults' | 'log' | 'store'>) {
-    this.#app = app
-    this.#unproved = new WindowCounts(app.clock, UNPROVED.within)
+  constructor(parts: Pick<FastifyInstance, 'clock' | 'faults' | 'log' | 'store'>) {
+    this.#parts = parts
+    this.#unproved = new WindowCounts(parts.clock, UNPROVED.within)
   }
 
-  /** An event, for an act that puts it on record. */
+  /** The row of an event, for an act that records it with what it does. */
   toRow(event: NewEvent): Event {
     return {
-      event_id: newId('ev_'),
-      at: this.#app.clock.now(),
+      event_id: newId(PREFIXES.event_id),
+      at: this.#parts.clock.now(),
       client_id: null,
       model: null,
       method: null,
       detail: null,
       ...event,
       address: event.address == null ? null : normalAddress(event.address),
-      // A stranger may name anything.
+      // A caller who has proved nothing can send any text as its agent_id.
       agent_id: /^[\x21-\x7e]{1,255}$/.test(event.agent_id ?? '') ? (event.agent_id ?? null) : null,
     }
   }
 
-  /** Puts on record what no act of its own does; a trail that cannot be written stops nobody. */
+  /** Records an event by itself. When that fails the fault is logged, and the caller goes on. */
   async record(event: NewEvent): Promise<void> {
     try {
-      await this.#app.store.events.record(this.toRow(event))
+      await this.#parts.store.events.record(this.toRow(event))
     } catch (error) {
       this.#logMissing(error)
     }
   }
 
   #logMissing(error: unknown): void {
-    this.#app.faults.report(this.#app.log, error, 'an event is missing from the audit trail')
+    this.#parts.faults.report(this.#parts.log, error, 'an event is missing from the audit trail')
   }
 
-  /** Puts on record that a sign-in was ended, and why. It has ended also where that fails. */
+  /** Records that a sign-in was ended, and why. It has ended even when recording fails. */
   async recordRevocation(grant_id: string, detail: string, address?: string): Promise<void> {
     try {
-      const grant = await this.#app.store.grants.find(grant_id)
+      const grant = await this.#parts.store.grants.find(grant_id)
       if (grant === undefined) return
       const { agent_id, client_id, model } = grant
       const event = { event: 'revocation', outcome: 'revoked' } as const
-      await this.#app.store.events.record(
+      await this.#parts.store.events.record(
         this.toRow({ ...event, agent_id, client_id, model, address, detail }),
       )
     } catch (error) {
@@ -74,7 +75,7 @@ export class Audit {
     }
   }
 
-  /** Records that a used refresh token came again and got the newest one. */
+  /** Records that a used refresh token was accepted again and answered with the newest one. */
   async recordCopies(
     { agent_id, client_id, model }: Pick<Grant, 'agent_id' | 'client_id' | 'model'>,
     address: string,
@@ -85,8 +86,8 @@ export class Audit {
   }
 
   /**
-   * Takes steps, and puts on record when they end in a refusal: who was refused what, and why, with
-   * the facts of the sign-in that the steps told.
+   * Runs steps and records a refusal that ends them: who was refused what, and why, with the facts of
+   * the sign-in that the steps passed to `tell`.
    */
   async recordRefusals<T>(
     event: Omit<NewEvent, 'outcome' | 'detail'>,
@@ -109,7 +110,7 @@ export class Audit {
     }
   }
 
-  /** Whoever fails to prove to be an agent can fill the trail only so far; the log has the rest. */
+  /** Bounds the failed proofs in the trail, which any caller can cause; the log has all of them. */
   #admits({ code }: OAuthError, { agent_id }: Pick<NewEvent, 'agent_id'>): boolean {
     if (code !== 'invalid_credentials') return true
     const agent = `agent ${agent_id}`

@@ -10,7 +10,7 @@ export const VOUCHERS: Record<SignInDescription['client_origin'], string> = {
   dynamic: 'nobody here: it registered itself',
 }
 
-/** Each fact as a line of a mail or list, in this order; undefined for what is not known. */
+/** Each fact as a line of a mail or list, in this order; undefined where it is not known. */
 const lines: {
   [Fact in keyof Required<SignInDescription>]: [
     label: string,
@@ -47,7 +47,7 @@ const RECEIVERS: Record<NonNullable<SignInDescription['delivery']>, string> = {
   opener: 'whoever opened the sign-in',
 }
 
-/** What is known, one fact a line. */
+/** The known facts, one a line. */
 export function toLines(description: SignInDescription): [label: string, text: string][] {
   return Object.values(lines).flatMap(([label, write]): [string, string][] => {
     const text = write(description)
@@ -55,7 +55,7 @@ export function toLines(description: SignInDescription): [label: string, text: s
   })
 }
 
-/** What is known in one line, for the audit trail, which has agent, address and model apart. */
+/** The known facts in one line, for the audit trail. */
 export function toDetail(description: SignInDescription): string {
   return toLines(description)
     .map(([label, text]) => `${label}: ${text}`)
@@ -83,7 +83,7 @@ export function describeTime(seconds: number): string {
   return `${new Date(seconds * 1000).toISOString().slice(0, 16).replace('T', ' ')} UTC`
 }
 
-/** The path of a document's URL is a stranger's to choose. */
+/** A stranger chooses the path of a document's URL, and so its length. */
 function shortened(client_id: string): string {
   return client_id.length > 120 ? `${client_id.slice(0, 119)}…` : client_id
 }

@@ -16,22 +16,23 @@ import { AGENT_KEY_ALGS } from '../registry/agent-keys.ts'
 const MAX_LIFETIME = 60
 /** By how much the agent's clock may differ from ours, in seconds. */
 const CLOCK_SKEW = 10
-/** Text without control characters and halves of characters, which every database stores as it is. */
+/** Without control characters and lone surrogates, so that every database stores it unchanged. */
 const JTI = /^[^\p{Cc}\p{Cs}]{8,255}$/u
-/** The explicit type (RFC 8725 section 3.11); a token made for another purpose is none. */
+/** The explicit type (RFC 8725 section 3.11); a token with another type is refused. */
 const TYPES = [undefined, 'JWT', 'agent-assertion+jwt']
 
 /**
- * Which agent an assertion says it is of; nothing is proved by that.
- * @throws {OAuthError} invalid_request when it is no assertion
+ * The agent that an assertion names, before its signature is checked.
+ * @throws {OAuthError} invalid_request when it is not an assertion
  */
 export function readSubject(assertion: string): string {
   const { alg, typ, sub } = decode(assertion)
   if (!AGENT_KEY_ALGS.includes(alg ?? '')) {
-    throw malformed(`must be signed with ${AGENT_KEY_ALGS.join(' or ')}`)
+    throw malformedAssertion(`must be signed with ${AGENT_KEY_ALGS.join(' or ')}`)
   }
-  if (!TYPES.includes(typ)) throw malformed('must have the typ agent-assertion+jwt')
-  if (typeof sub !== 'string' || sub === '') throw malformed('must have the agent_id as its sub')
+  if (!TYPES.includes(typ)) throw malformedAssertion('must have the typ agent-assertion+jwt')
+  if (typeof sub !== 'string' || sub === '')
+    throw malformedAssertion('must have the agent_id as its sub')
   return sub
 }
 
@@ -43,13 +44,13 @@ function decode(assertion: string) {
   } catch (error) {
     // jose reports a header that is not JSON as a TypeError.
     if (error instanceof errors.JOSEError || error instanceof TypeError) {
-      throw malformed('is not a signed JWT')
+      throw malformedAssertion('is not a signed JWT')
     }
     throw error
   }
 }
 
-/** What an agent signs to sign in to one site, once. */
+/** The claims that an agent signs to sign in to one site, once. */
 export interface AssertionClaims extends JWTPayload {
   iss: string
   sub: string
@@ -69,13 +70,13 @@ export interface AssertedRequest {
 
 /**
  * Reads agent assertions: JWTs (modelled on RFC 7523 section 3) that an agent signs with its key for
- * this server, one authorization request and one client. Whoever captures one can use it nowhere
- * else, and here only once.
+ * this server, one authorization request and one client. A captured assertion works nowhere else, and
+ * here only once.
  */
 export class AgentAssertions {
   readonly #parts: Pick<FastifyInstance, 'agentKeys' | 'clock' | 'settings' | 'store'>
-  /** What the signature of an agent without a fitting key is verified with. */
-  readonly #nobody = new Map(
+  /** Keys that nothing is signed with, so that verifying takes as long for an agent without a key. */
+  readonly #unusedKeys = new Map(
     AGENT_KEY_ALGS.map((alg) => [alg, generateKeyPair(alg).then(({ publicKey }) => publicKey)]),
   )
 
@@ -84,8 +85,8 @@ export class AgentAssertions {
   }
 
   /**
-   * The claims of an assertion that one of `keys` signed; undefined when none did, for the same work
-   * when there is none.
+   * The claims of an assertion that one of `keys` signed; undefined when none of them did. It takes the
+   * same work when there are no keys.
    * @throws {OAuthError} invalid_credentials for a claim that does not hold, access_denied for
    *   another client than the request's
    */
@@ -98,8 +99,8 @@ export class AgentAssertions {
     const { alg = '', kid } = decodeProtectedHeader(assertion)
     const fitting = keys.filter((key) => key.alg === alg && (kid === undefined || key.kid === kid))
     const publicKeys = fitting.map((key) => this.#parts.agentKeys.import(key))
-    const nobody = this.#nobody.get(alg)
-    if (publicKeys.length === 0 && nobody !== undefined) publicKeys.push(nobody)
+    const unusedKey = this.#unusedKeys.get(alg)
+    if (publicKeys.length === 0 && unusedKey !== undefined) publicKeys.push(unusedKey)
     for (const publicKey of publicKeys) {
       try {
         const { payload } = await jwtVerify<AssertionClaims>(assertion, await publicKey, {
@@ -116,7 +117,7 @@ export class AgentAssertions {
         return payload
       } catch (error) {
         if (error instanceof errors.JWSSignatureVerificationFailed) continue
-        if (error instanceof errors.JOSEError) throw refusal(error)
+        if (error instanceof errors.JOSEError) throw toInvalidAssertion(error)
         throw error
       }
     }
@@ -124,7 +125,7 @@ export class AgentAssertions {
   }
 
   /**
-   * Uses up an assertion: of all who send it, one succeeds.
+   * Uses up an assertion: only one of several requests with it succeeds.
    * @throws {OAuthError} invalid_credentials for a second use
    */
   async use({ sub, jti, exp }: AssertionClaims): Promise<void> {
@@ -134,7 +135,7 @@ export class AgentAssertions {
       // A NumericDate may have a fraction (RFC 7519 section 2), a row has whole seconds.
       Math.ceil(exp) + CLOCK_SKEW,
     )
-    if (!first) throw refused('was used before, its jti is good once')
+    if (!first) throw invalidAssertion('was used before, its jti is good once')
   }
 
   #assertClaims(
@@ -142,35 +143,39 @@ export class AgentAssertions {
     request: AssertedRequest,
   ): void {
     const { aud, exp, iat, jti } = claims
-    if (Array.isArray(aud)) throw refused('must have the issuer, and nobody else, as its aud')
-    if (exp - iat > MAX_LIFETIME) throw refused(`may be good for at most ${MAX_LIFETIME} seconds`)
+    if (Array.isArray(aud))
+      throw invalidAssertion('must have the issuer, and nobody else, as its aud')
+    if (exp - iat > MAX_LIFETIME)
+      throw invalidAssertion(`may be good for at most ${MAX_LIFETIME} seconds`)
     if (typeof jti !== 'string' || !JTI.test(jti)) {
-      throw refused('must have a jti of 8 to 255 characters')
+      throw invalidAssertion('must have a jti of 8 to 255 characters')
     }
-    if (claims.request_id !== request.request_id) throw refused('is for another request_id')
+    if (claims.request_id !== request.request_id)
+      throw invalidAssertion('is for another request_id')
     if (claims.client_id !== request.client_id) {
       throw new OAuthError('access_denied', 'The agent_assertion is for another client_id')
     }
   }
 }
 
-/** What the agent did wrong, told only to whoever holds its key. */
-function refusal(error: errors.JOSEError): OAuthError {
-  if (error instanceof errors.JWTExpired) return refused('has expired')
-  if (!(error instanceof errors.JWTClaimValidationFailed)) return malformed('is not a signed JWT')
+/** The refusal of an assertion whose signature is good; only a holder of the key can see it. */
+function toInvalidAssertion(error: errors.JOSEError): OAuthError {
+  if (error instanceof errors.JWTExpired) return invalidAssertion('has expired')
+  if (!(error instanceof errors.JWTClaimValidationFailed))
+    return malformedAssertion('is not a signed JWT')
   const { claim, reason } = error
-  if (reason === 'missing') return refused(`must have ${claim}`)
-  if (claim === 'iat') return refused('was issued in the future')
-  if (claim === 'nbf') return refused('is not good yet')
-  if (claim === 'aud') return refused('has another aud than this issuer')
-  if (claim === 'iss') return refused('must have the agent_id as its iss')
-  return refused(`has a ${claim} that is not acceptable`)
+  if (reason === 'missing') return invalidAssertion(`must have ${claim}`)
+  if (claim === 'iat') return invalidAssertion('was issued in the future')
+  if (claim === 'nbf') return invalidAssertion('is not good yet')
+  if (claim === 'aud') return invalidAssertion('has another aud than this issuer')
+  if (claim === 'iss') return invalidAssertion('must have the agent_id as its iss')
+  return invalidAssertion(`has a ${claim} that is not acceptable`)
 }
 
-function refused(text: string): OAuthError {
+function invalidAssertion(text: string): OAuthError {
   return new OAuthError('invalid_credentials', `The agent_assertion ${text}`)
 }
 
-function malformed(text: string): OAuthError {
+function malformedAssertion(text: string): OAuthError {
   return new OAuthError('invalid_request', `The agent_assertion ${text}`)
 }

@@ -7,12 +7,12 @@ import { AgentAssertions, type AssertedRequest, readSubject } from './agent-asse
 /** How an agent can prove who it is. */
 export const AGENT_AUTHENTICATION_METHODS = ['agent_secret', 'agent_assertion']
 
-/** Who an agent says it is, and what it has to prove that. */
+/** The agent_id that a caller claims, and its proof. */
 export type AgentCredentials =
   | { agent_id: string; method: 'agent_secret'; agent_secret: string }
   | { agent_id: string; method: 'agent_assertion'; agent_assertion: string }
 
-/** @throws {OAuthError} invalid_request for a proof that is missing, malformed or one too many */
+/** @throws {OAuthError} invalid_request for a proof that is missing or malformed, or for two proofs */
 export function readAgentCredentials({
   agent_id,
   agent_secret,
@@ -40,7 +40,9 @@ export function readAgentCredentials({
  * @throws {OAuthError} invalid_credentials; temporarily_unavailable (429) after too many failures
  */
 export function createAgentAuthentication(
-  app: Pick<FastifyInstance, 'clock' | 'store' | 'throttle'> & { agentAssertions: AgentAssertions },
+  parts: Pick<FastifyInstance, 'clock' | 'store' | 'throttle'> & {
+    agentAssertions: AgentAssertions
+  },
 ) {
   return async function authenticateAgent(
     credentials: AgentCredentials,
@@ -50,19 +52,19 @@ export function createAgentAuthentication(
     const { agent_id } = credentials
     const attempt = { id: agent_id, address }
     if (credentials.method === 'agent_secret') {
-      const agent = await app.store.agents.findWithSecrets(agent_id, app.clock.now())
-      const proved = await app.throttle.verifyHolder(agent, credentials.agent_secret, attempt)
+      const agent = await parts.store.agents.findWithSecrets(agent_id, parts.clock.now())
+      const proved = await parts.throttle.verifyHolder(agent, credentials.agent_secret, attempt)
       if (proved?.disabled_at !== null) throw invalidCredentials()
     } else {
-      const agent = await app.store.agents.findWithKeys(agent_id)
+      const agent = await parts.store.agents.findWithKeys(agent_id)
       const keys = agent?.disabled_at === null ? agent.keys : []
       const { agent_assertion } = credentials
-      const claims = await app.agentAssertions.verify(agent_assertion, agent_id, keys, request)
+      const claims = await parts.agentAssertions.verify(agent_assertion, agent_id, keys, request)
       if (claims === undefined) {
-        await app.throttle.countFailure(attempt)
+        await parts.throttle.countFailure(attempt)
         throw invalidCredentials()
       }
-      await app.agentAssertions.use(claims)
+      await parts.agentAssertions.use(claims)
     }
   }
 }
@@ -71,7 +73,7 @@ function badRequest(description: string): OAuthError {
   return new OAuthError('invalid_request', description)
 }
 
-/** The one refusal of an agent that did not prove itself. */
+/** The refusal of an agent that did not prove itself, whatever the reason. */
 export function invalidCredentials(): OAuthError {
   return new OAuthError(
     'invalid_credentials',

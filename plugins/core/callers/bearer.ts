@@ -6,11 +6,11 @@ import { bearerChallenge } from '../http/challenges.ts'
 import { OAuthError } from '../http/errors.ts'
 
 /**
- * Whose access token a request carries, in the Authorization header or, when posted, in a form body
- * (RFC 6750 section 2), never in the query. The token has to be for this server.
+ * Authenticates a caller by its access token, from the Authorization header or a form body (RFC 6750
+ * section 2), never from the query. The audience of the token must include this server.
  */
 export function createBearerAuthentication(
-  app: Pick<FastifyInstance, 'settings' | 'store' | 'tokens'>,
+  parts: Pick<FastifyInstance, 'settings' | 'store' | 'tokens'>,
 ) {
   /** @param scopes of which the token must have at least one */
   return async function authenticateBearer(
@@ -23,12 +23,12 @@ export function createBearerAuthentication(
         headers: bearerChallenge(),
       })
     }
-    const claims = await app.tokens.readAccessToken(token)
-    if (claims === undefined || !(await app.store.grants.isAlive(claims))) {
+    const claims = await parts.tokens.readAccessToken(token)
+    if (claims === undefined || !(await parts.store.grants.isAlive(claims))) {
       throw invalidToken()
     }
     // RFC 9068 section 4: otherwise an API could use here what it was sent.
-    if (![claims.aud].flat().includes(app.settings.ISSUER)) {
+    if (![claims.aud].flat().includes(parts.settings.ISSUER)) {
       throw refusal('invalid_token', 'The access token is not for this server but for an API')
     }
     const granted = scopeWords(claims.scope)

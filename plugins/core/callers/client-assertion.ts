@@ -20,17 +20,17 @@ export const CLIENT_ASSERTION_TYPE = 'urn:ietf:params:oauth:client-assertion-typ
 /** `token_endpoint_auth_signing_alg_values_supported` (RFC 8414 section 2). */
 export const CLIENT_ASSERTION_ALGORITHMS = ['ES256', 'ES384', 'EdDSA', 'Ed25519', 'RS256', 'PS256']
 
-/** The longest that an assertion may live, and how far the two clocks may differ, in seconds. */
+/** The longest life of an assertion, and the largest difference between the clocks, in seconds. */
 const MAX_LIFETIME = 600
 const CLOCK_SKEW = 30
 /** For how many seconds a key set is not fetched again because of an unknown key. */
 const REFETCH_AFTER = 30
 const KEY_SET_BYTES = 64 * 1024
 
-/** Text without control characters and halves of characters, which every database stores as it is. */
+/** Without control characters and lone surrogates, so that every database stores it unchanged. */
 const JTI = /^[^\p{Cc}\p{Cs}]{1,255}$/u
 
-/** The client that an assertion names, before anything of it is believed. */
+/** The client that an assertion names, before its signature is checked. */
 export function clientOfAssertion(client_assertion: string): string | undefined {
   let sub: unknown
   try {
@@ -45,34 +45,35 @@ export function clientOfAssertion(client_assertion: string): string | undefined 
 /**
  * Checks that a client signed an assertion for this server, which works once (RFC 7523 section 3,
  * OpenID Connect Core section 9, `private_key_jwt`). Its audience is the issuer or the token
- * endpoint and nobody else.
- * @param address of whoever sent it
+ * endpoint alone.
+ * @param address the caller's network address
  * @throws {OAuthError} invalid_client; temporarily_unavailable when its keys cannot be fetched now
  */
 export async function verifyClientAssertion(
-  app: Pick<FastifyInstance, 'clock' | 'metadata' | 'remoteDocuments' | 'settings' | 'store'>,
+  parts: Pick<FastifyInstance, 'clock' | 'metadata' | 'remoteDocuments' | 'settings' | 'store'>,
   client: Client,
   client_assertion: string,
   address: string,
 ): Promise<void> {
   const { client_id } = client
-  const now = app.clock.now()
-  const audience = [app.settings.ISSUER, app.metadata.url('/token')]
+  const now = parts.clock.now()
+  const audience = [parts.settings.ISSUER, parts.metadata.url('/token')]
   const { jti, exp, aud } = await verify().catch((error) => {
     const known = error instanceof errors.JOSEError || error instanceof RemoteDocumentError
-    throw known ? refused(whyNot(error), error) : error
+    throw known ? invalidAssertion(whyNot(error), error) : error
   })
   // An assertion that names others as well could be passed on to us by them.
   if (Array.isArray(aud) && aud.some((one) => !audience.includes(one))) {
-    throw refused('It is meant for others too')
+    throw invalidAssertion('It is meant for others too')
   }
   if (typeof jti !== 'string' || !JTI.test(jti)) {
-    throw refused('Its jti must have 1 to 255 characters')
+    throw invalidAssertion('Its jti must have 1 to 255 characters')
   }
-  if (exp === undefined || exp > now + MAX_LIFETIME + CLOCK_SKEW) throw refused('It lives too long')
+  if (exp === undefined || exp > now + MAX_LIFETIME + CLOCK_SKEW)
+    throw invalidAssertion('It lives too long')
   // A NumericDate may have a fraction (RFC 7519 section 2), a row has whole seconds.
-  if (!(await app.store.clientAssertions.use(client_id, jti, Math.ceil(exp) + CLOCK_SKEW))) {
-    throw refused('It was used before')
+  if (!(await parts.store.clientAssertions.use(client_id, jti, Math.ceil(exp) + CLOCK_SKEW))) {
+    throw invalidAssertion('It was used before')
   }
 
   async function verify(): Promise<JWTPayload> {
@@ -99,7 +100,7 @@ export async function verifyClientAssertion(
     } catch (error) {
       // jose reports a key that it cannot import or use as a TypeError, WebCrypto as a DOMException.
       if (error instanceof TypeError || error instanceof DOMException) {
-        throw refused('Its key cannot be used', error)
+        throw invalidAssertion('Its key cannot be used', error)
       }
       throw error
     }
@@ -108,9 +109,9 @@ export async function verifyClientAssertion(
   async function clientKeys(notBefore: number): Promise<JSONWebKeySet> {
     if (client.jwks_uri === null) return { keys: client.jwks?.keys ?? [] } as JSONWebKeySet
     const asked = { address, notBefore }
-    const text = await app.remoteDocuments.read(client.jwks_uri, KEY_SET_BYTES, asked)
+    const text = await parts.remoteDocuments.read(client.jwks_uri, KEY_SET_BYTES, asked)
     const keySet = readKeySet(text)
-    if (keySet === undefined) throw refused('The jwks_uri has no key set')
+    if (keySet === undefined) throw invalidAssertion('The jwks_uri has no key set')
     return keySet
   }
 }
@@ -129,7 +130,7 @@ function whyNot(error: errors.JOSEError | RemoteDocumentError): string {
   return error instanceof RemoteDocumentError ? `The jwks_uri ${error.message}` : error.message
 }
 
-function refused(why: string, cause?: unknown): OAuthError {
+function invalidAssertion(why: string, cause?: unknown): OAuthError {
   return new OAuthError('invalid_client', `The client_assertion is refused: ${why}`, {
     headers: BASIC_CHALLENGE,
     cause,

@@ -12,12 +12,12 @@ import {
 } from './client-assertion.ts'
 
 /**
- * Who is calling: the client, authenticated as it is registered (RFC 6749 section 2.3). A
- * client with a secret may send it in the Authorization header or in the body, one with keys sends an
- * assertion (RFC 7523 section 2.2); never two of these.
+ * Authenticates a client in the way that it is registered for (RFC 6749 section 2.3). A client with a
+ * secret sends it in the Authorization header or in the body, a client with keys sends an assertion
+ * (RFC 7523 section 2.2); never both.
  */
 export function createClientAuthentication(
-  app: Pick<
+  parts: Pick<
     FastifyInstance,
     'clients' | 'clock' | 'metadata' | 'remoteDocuments' | 'settings' | 'store' | 'throttle'
   >,
@@ -45,17 +45,17 @@ export function createClientAuthentication(
       )
     }
     const attempt = { id: client_id, address: request.ip }
-    const proved = await app.throttle.verifyHolder(client, client_secret, attempt)
+    const proved = await parts.throttle.verifyHolder(client, client_secret, attempt)
     if (proved === undefined || !hasSecret(proved)) {
       throw invalidClient('Unknown client or wrong secret')
     }
     return assertEnabled(proved)
   }
 
-  /** RFC 6749 section 5.2: a client that cannot be used is one that did not authenticate. */
+  /** RFC 6749 section 5.2: a client whose metadata document cannot be used gets the same error. */
   async function findClient(client_id: string, address: string) {
     try {
-      return await app.clients.findWithSecrets(client_id, address)
+      return await parts.clients.findWithSecrets(client_id, address)
     } catch (error) {
       if (!(error instanceof OAuthError) || error.code !== 'invalid_client') throw error
       throw invalidClient(error.message, error)
@@ -76,11 +76,11 @@ export function createClientAuthentication(
       if (client?.token_endpoint_auth_method !== 'private_key_jwt') {
         throw invalidClient('Unknown client, or one without keys')
       }
-      await verifyClientAssertion(app, client, client_assertion, address)
+      await verifyClientAssertion(parts, client, client_assertion, address)
       return client
     } catch (error) {
       if (error instanceof OAuthError && error.code === 'invalid_client') {
-        await app.throttle.countFailure({ id: client_id, address })
+        await parts.throttle.countFailure({ id: client_id, address })
       }
       throw error
     }
@@ -137,7 +137,7 @@ function readAssertion(authorization: string | undefined, body: ClientCredential
   }
 }
 
-/** RFC 6749 section 2.3.1: both halves are form-urlencoded; ours read the same with and without. */
+/** RFC 6749 section 2.3.1: both parts are form-urlencoded, which does not change our own. */
 function readBasic(authorization: string): Credentials | undefined {
   const [, encoded] = authorization.match(/^Basic +([A-Za-z0-9+/=_-]+) *$/i) ?? []
   if (encoded === undefined) return undefined

@@ -6,11 +6,11 @@ import type { ClientCredentials } from '../../../schemas/token.ts'
 import { invalidClient, readCredentials } from './client-authentication.ts'
 
 /**
- * Which protected resource is calling, by its secret, sent as clients send theirs (RFC 7662 section
- * 2.1). Undefined when the credentials are not those of a resource, but perhaps of a client.
+ * Authenticates a protected resource by its secret, which it sends as clients send theirs (RFC 7662
+ * section 2.1). Undefined when the identifier is not that of a resource: it may be a client's.
  */
 export function createResourceAuthentication(
-  app: Pick<FastifyInstance, 'store' | 'throttle' | 'clock'>,
+  parts: Pick<FastifyInstance, 'store' | 'throttle' | 'clock'>,
 ) {
   return async function authenticateResource(
     request: Pick<FastifyRequest, 'headers' | 'ip'> & { body: ClientCredentials },
@@ -21,9 +21,9 @@ export function createResourceAuthentication(
     )
     if (!client_id.startsWith(PREFIXES.resource_id)) return undefined
     if (client_secret === undefined) throw invalidClient('The resource must send its secret')
-    const resource = await app.store.resources.findWithSecrets(client_id, app.clock.now())
+    const resource = await parts.store.resources.findWithSecrets(client_id, parts.clock.now())
     const attempt = { id: client_id, address: request.ip }
-    const proved = await app.throttle.verifyHolder(resource, client_secret, attempt)
+    const proved = await parts.throttle.verifyHolder(resource, client_secret, attempt)
     if (proved === undefined) throw invalidClient('Unknown resource or wrong secret')
     return proved
   }

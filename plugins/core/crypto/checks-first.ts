@@ -2,10 +2,10 @@ import { FixedQueue, queueOptionsSymbol, type TaskQueue } from 'piscina'
 
 type Task = Parameters<TaskQueue['push']>[0]
 
-/** In a task's queue options: it hashes a new secret. */
+/** Queue options of a task that hashes a new secret. */
 export const NEW_SECRET = {}
 
-/** The order of work for the thread of bcrypt: who waits for a check goes before new secrets. */
+/** The queue of the bcrypt thread: checks go before new secrets. */
 export class ChecksFirst implements TaskQueue {
   readonly #checks = new FixedQueue()
   readonly #newSecrets = new FixedQueue()

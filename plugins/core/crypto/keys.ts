@@ -19,7 +19,7 @@ import type { Vault } from './vault.ts'
 export const KEY_SET_MAX_AGE = 300
 /** How long a key is published before it signs: twice what verifiers may keep. */
 const PUBLISHED_AHEAD = 2 * KEY_SET_MAX_AGE
-/** For how long a process goes by what it last read of the keys, in seconds. */
+/** For how long a process uses the keys that it last read, in seconds. */
 const REREAD_AFTER = 5
 
 /** Makes a signed JWT of this `typ` (RFC 8725 section 3.11) from its claims. */
@@ -54,13 +54,13 @@ export class KeyManager {
     this.#algs = new Set([settings.ACCESS_TOKEN_ALG])
   }
 
-  /** Says that tokens are signed with these algorithms too; the key set has a key of each. */
+  /** Adds algorithms that tokens are signed with; the key set has a key for each. */
   provide(algs: string[]): void {
     for (const alg of algs) this.#algs.add(alg)
   }
 
   /**
-   * Makes the first key when there is none and proves that the encryption key fits the database.
+   * Makes the first key when there is none, and checks that the encryption key fits the database.
    * @throws {SettingsError} when it does not.
    */
   async start(): Promise<void> {
@@ -113,7 +113,7 @@ export class KeyManager {
     const named = (candidate: SigningKey) => candidate.kid === kid
     let key = (await this.#read()).find(named)
     if (key === undefined && this.#loaded.at !== this.#clock.now()) {
-      // Another process may have made it since; strangers' key ids cost one look a second.
+      // Another process may have made it since; unknown key ids cost one read a second at most.
       this.forget()
       key = (await this.#read()).find(named)
     }

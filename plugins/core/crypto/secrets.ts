@@ -22,9 +22,9 @@ const REMEMBERED = 10_000
 const CHECKS_QUEUED = 1000
 const NEW_SECRETS_QUEUED = 20
 const GUESSES_WAITING = 1000
-/** How many durations of checks are kept to wait by. */
+/** How many durations of checks are kept, from which waits are drawn. */
 const DURATIONS = 32
-/** The hash of a secret that nobody knows: what the first guess is compared with, to measure. */
+/** The hash of an unknown secret. The first guess is compared with it to measure the duration. */
 const NOBODY = '$2b$10$7zfK7v6LKcU2EoDGJRmEFuos71SfHQGY6SYqbXGbiJlLJ4nqItaZu'
 
 /** A random identifier of 160 bits, behind its prefix. */
@@ -96,9 +96,9 @@ export class Secrets {
   }
 
   /**
-   * Whether a secret is one of those stored. What does not even resemble one waits as long as a check
-   * takes, without the thread: so a guess delays nobody, and an unknown id cannot be told from a wrong
-   * secret.
+   * Whether a secret is one of those stored. A secret that resembles none of them waits as long as a
+   * check takes, without using the thread: a guess delays no other caller, and an unknown identifier
+   * cannot be told from a wrong secret.
    * @throws {OAuthError} temporarily_unavailable when too many checks or guesses wait already
    */
   async verify(secret: string, stored: LiveSecret[]): Promise<boolean> {
@@ -149,7 +149,7 @@ export class Secrets {
     return value === true
   }
 
-  /** Waits as long as a check would take now, behind those that wait already. */
+  /** Waits as long as a check would take now, queue included. */
   async #waitAsLong(): Promise<void> {
     if (this.#guessesWaiting >= GUESSES_WAITING) throw busy('Too many secrets are being checked')
     this.#guessesWaiting += 1

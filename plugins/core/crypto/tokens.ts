@@ -9,6 +9,7 @@ import {
 } from 'jose'
 import { LRUCache } from 'lru-cache'
 import type { Client, Grant } from '../../../db/store.ts'
+import { PREFIXES } from '../../../schemas/identifier.ts'
 import { AGENT_ACR } from '../../../schemas/openid.ts'
 import type { Clock } from '../clock.ts'
 import type { Settings } from '../settings.ts'
@@ -16,8 +17,8 @@ import type { JwtSigner, KeyManager } from './keys.ts'
 import type { Vault } from './vault.ts'
 
 /**
- * RFC 9068 section 2.2, plus the model that acts and the grant that the token hangs from; a token that
- * a client got for itself has neither, and the client as its subject.
+ * RFC 9068 section 2.2, plus the model that acts and the grant of the token. A token that a client got
+ * for itself has neither, and the client as its subject.
  */
 export interface AccessTokenClaims extends JWTPayload {
   iss: string
@@ -57,10 +58,10 @@ export interface TokenSigners {
   idToken: JwtSigner
 }
 
-/** How many access tokens are known as verified. */
+/** How many verified access tokens are remembered. */
 const VERIFIED = 10_000
 
-/** Makes and reads every token of this server. What it refuses to read is undefined. */
+/** Makes and reads every token of this server. It reads an invalid token as undefined. */
 export class Tokens {
   readonly #keys: KeyManager
   readonly #vault: Vault
@@ -197,31 +198,31 @@ export class Tokens {
     }
   }
 
-  /** A hash of the network that a grant's token was used from, which tells nothing without our key. */
+  /** A keyed hash of the network that a grant's token was used from: useless without our key. */
   hashNetwork(grant_id: string, network: string): string {
     return this.#vault.fingerprint('network', `${grant_id} ${network}`).slice(0, 16)
   }
 
   /** The authorization code of a request. */
   sealCode(request_id: string): string {
-    return this.#vault.seal('ac_', Buffer.from(request_id))
+    return this.#vault.seal(PREFIXES.authorization_code, Buffer.from(request_id))
   }
 
   /** The request whose authorization code this is. */
   openCode(code: string): string | undefined {
-    return this.#vault.unseal('ac_', code)?.toString()
+    return this.#vault.unseal(PREFIXES.authorization_code, code)?.toString()
   }
 
   /** The refresh token of a grant with this number; each rotation counts one up. */
   sealRefreshToken(grant_id: string, generation: number): string {
-    return this.#vault.seal('rt_', Buffer.from(`${generation}.${grant_id}`))
+    return this.#vault.seal(PREFIXES.refresh_token, Buffer.from(`${generation}.${grant_id}`))
   }
 
-  /** The grant and the number that a refresh token stands for. */
+  /** The grant and generation of a refresh token. */
   openRefreshToken(token: string): { grant_id: string; generation: number } | undefined {
     const [, generation, grant_id] =
       this.#vault
-        .unseal('rt_', token)
+        .unseal(PREFIXES.refresh_token, token)
         ?.toString()
         .match(/^(\d+)\.(.+)$/) ?? []
     if (generation === undefined || grant_id === undefined) return undefined

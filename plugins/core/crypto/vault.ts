@@ -22,7 +22,7 @@ import { decodeKey, type Settings, SettingsError } from '../settings.ts'
 
 const MAC_BYTES = 32
 
-/** What depends on the encryption key, which the database does not hold. */
+/** Everything that needs the encryption key, which is not in the database. */
 export class Vault {
   readonly #cipherKey: Buffer
   readonly #sealKey: KeyObject
@@ -64,7 +64,7 @@ export class Vault {
     if (!token.startsWith(prefix)) return undefined
     const text = token.slice(prefix.length)
     const bytes = Buffer.from(text, 'base64url')
-    // One token has one spelling: Node's decoder skips what it does not know.
+    // A token has one spelling; Node's decoder skips characters that are not base64url.
     if (bytes.length < MAC_BYTES || bytes.toString('base64url') !== text) return undefined
     const content = bytes.subarray(0, -MAC_BYTES)
     const authentic = timingSafeEqual(bytes.subarray(-MAC_BYTES), this.#mac(prefix, content))

@@ -4,8 +4,8 @@ import { issuerPath } from '../http/issuer-path.ts'
 type Members = Record<string, string | boolean | string[]>
 
 /**
- * What the server can do, said by the endpoints themselves when they are registered, so that the
- * metadata cannot advertise what is not there (RFC 8414 section 2).
+ * The metadata of this server (RFC 8414 section 2). Endpoints advertise themselves when they are
+ * registered, so the metadata cannot advertise an endpoint that does not exist.
  */
 export class Metadata {
   readonly #issuer: string
@@ -48,12 +48,12 @@ export class Metadata {
     }
   }
 
-  /** Adds members that are asked for anew with every document, because they can change. */
+  /** Adds a source of members that can change; every document asks it again. */
   advertiseFrom(source: () => Promise<Members>): void {
     this.#sources.push(source)
   }
 
-  /** The document. What has no items is left out (RFC 8414 section 3.2). */
+  /** The document, without empty arrays (RFC 8414 section 3.2). */
   async document(): Promise<Record<string, unknown>> {
     const document: Members = { issuer: this.#issuer, ...this.#members }
     for (const source of this.#sources) {

@@ -7,7 +7,7 @@ export interface WrittenDocument {
   headers: { 'cache-control': string; 'content-type': string; etag: string }
 }
 
-/** A JSON document that is asked for often and changes seldom: written once for each version. */
+/** A JSON document that is often read and seldom changes. It is serialized once for each version. */
 export class SharedDocument {
   readonly #make: () => Promise<object>
   readonly #version: () => Promise<string>
@@ -15,7 +15,7 @@ export class SharedDocument {
   #written: (WrittenDocument & { version: string }) | undefined
 
   /**
-   * @param version of all that the document is made of
+   * @param version changes when the content of the document may have changed
    * @param maxAge for how many seconds caches may keep it
    */
   constructor(make: () => Promise<object>, version: () => Promise<string>, maxAge: number) {

@@ -7,7 +7,7 @@ import { issuerPath } from './issuer-path.ts'
 /** 256 bits in base64url. */
 const VALUE = /^[\w-]{43}$/
 
-/** What a browser that opened a request brings back. */
+/** The cookie that a browser sends back. */
 export interface BrowserMark {
   name: string
   value: string
@@ -36,7 +36,7 @@ export class BrowserCookie {
     this.#name = this.#secure ? `${prefix}auth-agent` : 'auth-agent'
   }
 
-  /** What the browser has, or something new. */
+  /** The cookie that the browser has, or a new one. */
   readOrMake(request: Pick<FastifyRequest, 'headers' | 'method'>): BrowserMark {
     const marks = this.#read(request)
     const shared = marks.find(({ name }) => name === this.#name)
@@ -61,7 +61,7 @@ export class BrowserCookie {
     reply.header('set-cookie', cookie)
   }
 
-  /** What is stored of a value. */
+  /** The hash that is stored instead of a cookie's value. */
   hash(value: string): string {
     return createHash('sha256').update(value).digest('base64url')
   }

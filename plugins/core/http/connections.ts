@@ -3,9 +3,9 @@ import type { Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { endWithError, OAuthError, sendClientError } from './errors.ts'
 
-/** How often a closing server looks for connections that it need not wait for, in milliseconds. */
+/** How often a closing server ends connections that it need not wait for, in milliseconds. */
 const LOOK_EVERY = 250
-/** After how many milliseconds a closing server waits for no answer any more. */
+/** After how many milliseconds a closing server ends all connections. */
 const LAST_ANSWER = 7000
 
 interface Exchange {
@@ -41,7 +41,7 @@ export class Connections {
     })
     server.removeAllListeners('clientError')
     server.on('clientError', (error: Error & { code?: string }, socket: Socket) => {
-      // What follows a request that is being answered is no answer to it.
+      // A second response would be taken for the answer to the request that is under way.
       if (this.#isAnswering(socket)) socket.destroy()
       else sendClientError(error, socket)
     })

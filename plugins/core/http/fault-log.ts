@@ -15,8 +15,8 @@ interface Fault {
 }
 
 /**
- * Logs what breaks on this server. The first fault of a kind is logged at once, with its stack.
- * While it goes on, a line a second tells how often: a full disk refuses every request.
+ * Logs faults of this server. The first fault of a kind is logged at once, with its stack. While it
+ * continues, one line a second tells how often it occurred: on a full disk every request fails.
  */
 export class FaultLog {
   readonly #faults = new Map<string, Fault>()
@@ -36,7 +36,7 @@ export class FaultLog {
     this.#faults.set(kind, { log, message, code, repeated: 0, timer })
   }
 
-  /** Logs what has been counted. */
+  /** Logs the counts of faults that have not been logged yet. */
   close(): void {
     for (const kind of this.#faults.keys()) {
       this.#tell(kind)

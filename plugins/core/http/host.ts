@@ -18,16 +18,16 @@ export function assertHost({ httpVersion, rawHeaders }: IncomingMessage): void {
     if (rawHeaders[index]?.toLowerCase() === 'host') hosts.push(rawHeaders[index + 1] ?? '')
   }
   const [host, ...others] = hosts
-  if (others.length > 0) throw refused('must be given only once')
+  if (others.length > 0) throw invalidHost('must be given only once')
   if (host === undefined) {
     if (httpVersion === '1.0') return
-    throw refused('is required')
+    throw invalidHost('is required')
   }
   const [, address] = host.match(LITERAL) ?? []
-  if (address === undefined ? !NAME.test(host) : !isIPv6(address)) throw refused('is malformed')
+  if (address === undefined ? !NAME.test(host) : !isIPv6(address)) throw invalidHost('is malformed')
 }
 
-function refused(problem: string): OAuthError {
+function invalidHost(problem: string): OAuthError {
   return new OAuthError('invalid_request', `The Host header ${problem} (RFC 9112 section 3.2)`, {
     headers: { connection: 'close' },
   })

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
 
-/** What stands for every caller whose address is not known. */
+/** The network of every caller whose address is not known. */
 export const UNKNOWN_ADDRESS = 'unknown'
 
 /** The networks of an address that are counted, narrowest first, as lengths of their prefix. */
@@ -14,8 +14,8 @@ const SHARES: Record<string, number> = { '/24': 8, '/56': 2, '/48': 4 }
 const CARRIERS = ['ipv4Mapped', 'rfc6052', 'rfc6145']
 
 /**
- * An address in its one spelling: without port, brackets or zone, an IPv4 address that comes as IPv6
- * as IPv4. `unknown` for what is not an address.
+ * The normal form of an address: without port, brackets or zone, and an IPv4 address that is mapped to
+ * IPv6 as IPv4. `unknown` for any other text.
  */
 export function normalAddress(text: string | undefined): string {
   if (text !== undefined && isIP(text) === 4) return text
@@ -24,8 +24,8 @@ export function normalAddress(text: string | undefined): string {
 
 /**
  * The networks that an address belongs to, narrowest first: an IPv4 address and its /24; the /64, /56
- * and /48 of an IPv6 address, of which one household or host can have all. Everything that is not an
- * address belongs to one network.
+ * and /48 of an IPv6 address, since one household or host can have a whole one. All texts that are not
+ * addresses belong to one network.
  */
 export function networksOf(text: string | undefined): [narrowest: string, ...wider: string[]] {
   const address = parseAddress(text)
@@ -34,7 +34,7 @@ export function networksOf(text: string | undefined): [narrowest: string, ...wid
   return [prefixOf(address, first), ...others.map((length) => prefixOf(address, length))]
 }
 
-/** How many times as much as one address a network may do. */
+/** The share of a network, as a multiple of the share of one address. */
 export function shareOf(network: string): number {
   return SHARES[network.slice(network.lastIndexOf('/'))] ?? 1
 }

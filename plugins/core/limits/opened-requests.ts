@@ -4,13 +4,13 @@ import type { Clock } from '../clock.ts'
 interface Opened {
   /** When each request expires, by its identifier, the oldest first. */
   requests: Map<string, number>
-  /** When it was last looked which of them an agent has authenticated. */
+  /** When the database was last asked which of them an agent has authenticated. */
   lookedAt: number
 }
 
 /**
- * The authorization requests that this process opened for each network. Those that an agent has
- * authenticated since do not count, which is looked up only for a network that has reached its limit.
+ * The authorization requests that this process opened for each network. Requests that an agent has
+ * authenticated do not count; the database is asked for them only when a network reaches its limit.
  */
 export class OpenedRequests {
   readonly #store: Pick<Store['authorizationRequests'], 'findSettled'>
@@ -40,8 +40,8 @@ export class OpenedRequests {
   }
 
   /**
-   * Forgets what agents have authenticated, when one of the networks of an address has reached its
-   * limit; once a second.
+   * Forgets the requests that agents have authenticated, at most once a second, when one of these
+   * networks has reached its limit.
    */
   async forgetSettled(networks: string[], limitOf: (network: string) => number): Promise<void> {
     const now = this.#clock.now()
@@ -64,7 +64,7 @@ export class OpenedRequests {
     return requests
   }
 
-  /** Every call adds one network and looks at the two that were silent longest: nothing piles up. */
+  /** Every call adds one network and checks the two oldest, so that the map cannot only grow. */
   #forgetExpired(): void {
     const now = this.#clock.now()
     for (const [network, { requests }] of [...this.#networks.entries().take(2)]) {

@@ -9,16 +9,16 @@ import { WindowCounts } from './window-counts.ts'
 
 /** For how many seconds a network's new clients count; as long as an unused one is kept. */
 const CLIENT_WINDOW = 3600
-/** What a network may have however full the server is. */
+/** How many each network may have even when the server is nearly full. */
 const FEW = 5
-/** When somebody may try again who found the server full, in seconds. */
+/** The Retry-After of a full server, in seconds. */
 const RETRY_AFTER = 60
 
 /**
- * Bounds what anybody can have stored without having proved anything: authorization requests that no
- * agent has authenticated, and clients that the operator did not register and no agent has signed in
- * to. Both by network, counted by each process, and in all, counted in the database. The fuller the
- * server, the less each network may have, so that a few networks cannot fill it.
+ * Bounds what callers who have proved nothing can have stored: authorization requests that no agent has
+ * authenticated, and clients that the operator did not register and to which no agent has signed in.
+ * Each process counts both by network; the totals are counted in the database. The fuller the server,
+ * the smaller the share of each network, so that a few networks cannot fill it.
  */
 export class Strangers {
   readonly #settings: Settings

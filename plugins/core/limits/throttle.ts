@@ -10,10 +10,10 @@ import { WindowCounts } from './window-counts.ts'
 
 /** How many times the failures of one identity one address or /64 may have. */
 const NETWORK_FACTOR = 10
-/** For how many milliseconds a refusal is held. */
+/** The delay of a refusal, in milliseconds. */
 const HELD = 100
 
-/** Who tries to prove to be whom, and from where. */
+/** An attempt to authenticate. */
 export interface Attempt {
   /** The `agent_id` or `client_id` that is claimed. */
   id: string
@@ -22,10 +22,10 @@ export interface Attempt {
 }
 
 /**
- * Bounds guessing, by counting failures and never traffic: of one agent or client from one address or
- * IPv6 /64, and of all together from one address, /64, /56, /48 or IPv4 /24. Failures from elsewhere
- * never count against anybody, and whoever has the right secret or key is let through whatever others
- * at its address did: nobody can lock an agent out. Each process counts for itself.
+ * Bounds guessing. It counts failures, never traffic: those of one agent or client from one address or
+ * IPv6 /64, and all failures from one address, /64, /56, /48 or IPv4 /24. Failures from elsewhere do not
+ * count, and a caller with the right secret or key is always let through, so that strangers cannot lock
+ * an agent out. Each process counts for itself.
  */
 export class Throttle {
   readonly #secrets: Pick<Secrets, 'resembles' | 'verify'>
@@ -60,8 +60,8 @@ export class Throttle {
   }
 
   /**
-   * Counts a failure, at once. A refusal is held for a moment, so that whoever guesses in a loop
-   * costs the others little.
+   * Counts a failure before anything is awaited. A refusal is delayed, which slows down guessing in a
+   * loop.
    * @throws {OAuthError} temporarily_unavailable (429) when there were too many already
    */
   async countFailure(attempt: Attempt): Promise<void> {
@@ -69,8 +69,8 @@ export class Throttle {
   }
 
   /**
-   * Counts an attempt as failed before it is looked at, so that no more are looked at than may fail;
-   * the answer takes that back, for one that did not.
+   * Counts an attempt as failed before it is checked, so that attempts that arrive together cannot
+   * exceed the bound. The function that it returns takes the count back when the attempt succeeds.
    * @throws {OAuthError} temporarily_unavailable (429) when there were too many already
    */
   async countAttempt({ id, address }: Attempt): Promise<() => void> {

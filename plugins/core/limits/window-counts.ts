@@ -2,12 +2,12 @@ import { hash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import { type Clock, isRecent } from '../clock.ts'
 
-/** How many names are remembered; the longest unheard of go first. */
+/** The most names that are remembered; the least recently used are forgotten first. */
 const REMEMBERED = 50_000
 /** A longer name, which a caller chose, is remembered by its hash. */
 const MAX_NAME = 200
 
-/** Counts by name; a count is forgotten `seconds` after its first. */
+/** Counts by name. A count starts anew `seconds` after its first increment. */
 export class WindowCounts {
   readonly #clock: Clock
   readonly #seconds: number
@@ -18,7 +18,7 @@ export class WindowCounts {
     this.#seconds = seconds
   }
 
-  /** Counts one; the answer takes it back. */
+  /** Counts one; the function that it returns takes the count back. */
   add(name: string): () => void {
     const counted = this.#find(name) ?? { count: 0, since: this.#clock.now() }
     if (counted.count === 0) this.#counts.set(keyOf(name), counted)

@@ -19,7 +19,7 @@ const KEYS_PER_AGENT = 10
 /** How many imported keys a process keeps. */
 const IMPORTED = 10_000
 
-/** The public keys by which agents prove themselves. A private key is never stored here. */
+/** The public keys by which agents prove themselves. Private keys are never stored. */
 export class AgentKeys {
   readonly #parts: Pick<FastifyInstance, 'audit' | 'clock' | 'store'>
   readonly #imported = new LRUCache<string, Promise<CryptoKey>>({ max: IMPORTED })
@@ -42,12 +42,12 @@ export class AgentKeys {
       this.#event(agent_id, 'added', key.kid),
     )
     if (outcome === 'unknown_agent') throw new OAuthError('not_found', `There is no ${agent_id}`)
-    if (outcome === 'registered_before') throw problem(`has the kid ${key.kid} of another key`)
-    if (outcome === 'too_many') throw problem(`is one too many, ${KEYS_PER_AGENT} are allowed`)
+    if (outcome === 'registered_before') throw invalidKey(`has the kid ${key.kid} of another key`)
+    if (outcome === 'too_many') throw invalidKey(`is one too many, ${KEYS_PER_AGENT} are allowed`)
     return key
   }
 
-  /** Makes a key pair and registers its public half; the private one is in this answer alone. */
+  /** Makes a key pair and registers its public key; the private key is only in this answer. */
   async generate(agent_id: string): Promise<{ key: AgentKey; private_jwk: JWK }> {
     const { publicKey, privateKey } = await generateKeyPair('ES256', { extractable: true })
     const key = await this.add(agent_id, await exportJWK(publicKey))
@@ -56,7 +56,7 @@ export class AgentKeys {
   }
 
   /**
-   * @param compromised whether all that the key gave access to ends with it
+   * @param compromised whether everything that the key gave access to ends with it
    * @throws {OAuthError} not_found
    */
   async remove(agent_id: string, kid: string, compromised = false): Promise<void> {
@@ -86,21 +86,21 @@ export class AgentKeys {
   async #toRow(agent_id: string, jwk: JWK): Promise<AgentKey> {
     const { kty, crv, x, y } = jwk
     if (jwk.d !== undefined || jwk.k !== undefined) {
-      throw problem('is private: register its public part only, and keep the rest to the agent')
+      throw invalidKey('is private: register its public part only, and keep the rest to the agent')
     }
     const alg = kty === 'EC' && crv === 'P-256' ? 'ES256' : crv === 'Ed25519' ? 'EdDSA' : undefined
-    if (alg === undefined) throw problem('must be an EC key on P-256 or an OKP key on Ed25519')
-    if (jwk.alg !== undefined && jwk.alg !== alg) throw problem(`must be for ${alg}`)
-    if (jwk.use !== undefined && jwk.use !== 'sig') throw problem('must be for signatures')
+    if (alg === undefined) throw invalidKey('must be an EC key on P-256 or an OKP key on Ed25519')
+    if (jwk.alg !== undefined && jwk.alg !== alg) throw invalidKey(`must be for ${alg}`)
+    if (jwk.use !== undefined && jwk.use !== 'sig') throw invalidKey('must be for signatures')
     const members: JWK = alg === 'ES256' ? { kty, crv, x, y } : { kty, crv, x }
     try {
       await importJWK(members, alg)
     } catch (cause) {
-      throw problem('is not a JSON Web Key', cause)
+      throw invalidKey('is not a JSON Web Key', cause)
     }
     const kid = jwk.kid ?? (await calculateJwkThumbprint(members))
     if (typeof kid !== 'string' || !/^[\x21-\x7e]{1,255}$/.test(kid)) {
-      throw problem('must have a kid of 1 to 255 visible ASCII characters, or none')
+      throw invalidKey('must have a kid of 1 to 255 visible ASCII characters, or none')
     }
     return {
       agent_id,
@@ -112,7 +112,7 @@ export class AgentKeys {
   }
 }
 
-function problem(text: string, cause?: unknown): OAuthError {
+function invalidKey(text: string, cause?: unknown): OAuthError {
   return new OAuthError('invalid_request', `The key ${text}`, { cause })
 }
 

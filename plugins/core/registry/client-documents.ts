@@ -38,7 +38,7 @@ export class ClientDocuments {
 
   /**
    * The client that the document at this URL describes, as fresh as HTTP caching wants it.
-   * @param address of whoever asks
+   * @param address the caller's network address
    * @throws {OAuthError} invalid_client, with what its publisher can do about it;
    *   temporarily_unavailable when too many are being fetched or strangers brought too many
    */
@@ -49,7 +49,7 @@ export class ClientDocuments {
       body = await this.#documents.read(client_id, DOCUMENT_BYTES, { address })
     } catch (error) {
       if (!(error instanceof RemoteDocumentError)) throw error
-      throw unusable(`its document ${error.message}`, error)
+      throw unusableDocument(`its document ${error.message}`, error)
     }
     const said = readDocument(client_id, body)
     const known = await this.#parts.store.clients.find(client_id)
@@ -75,14 +75,14 @@ export class ClientDocuments {
   }
 
   #assertAcceptable(client_id: string): void {
-    if (!this.#enabled) throw unusable('metadata documents are switched off here')
+    if (!this.#enabled) throw unusableDocument('metadata documents are switched off here')
     const problem = clientIdProblem(client_id)
-    if (problem !== undefined) throw unusable(problem)
+    if (problem !== undefined) throw unusableDocument(problem)
     const { hostname } = new URL(client_id)
     const named = (patterns: string[]) =>
       patterns.some((pattern) => matchesHostPattern(hostname, pattern))
     if (named(this.#denied) || (this.#allowed.length > 0 && !named(this.#allowed))) {
-      throw unusable('clients of its host are not accepted here')
+      throw unusableDocument('clients of its host are not accepted here')
     }
   }
 }
@@ -109,17 +109,18 @@ export function clientIdProblem(client_id: string): string | undefined {
 /** Section 4 of the draft. Refusals quote nothing that the document says. */
 function readDocument(client_id: string, body: string): ReturnType<typeof checkStrangersMetadata> {
   const metadata = parseDocument(body)
-  if (metadata.client_id !== client_id) throw unusable('its document is of another client_id')
+  if (metadata.client_id !== client_id)
+    throw unusableDocument('its document is of another client_id')
   const token_endpoint_auth_method = authenticationMethod(metadata)
   if (!AUTHENTICATION_METHODS.includes(token_endpoint_auth_method)) {
-    throw unusable('its token_endpoint_auth_method must be none or private_key_jwt')
+    throw unusableDocument('its token_endpoint_auth_method must be none or private_key_jwt')
   }
   try {
     return checkStrangersMetadata({ ...metadata, token_endpoint_auth_method })
   } catch (error) {
     if (!(error instanceof OAuthError)) throw error
     const why = error.code === 'invalid_redirect_uri' ? REDIRECT_URIS : error.message
-    throw unusable(`its document is not acceptable: ${why}`, error)
+    throw unusableDocument(`its document is not acceptable: ${why}`, error)
   }
 }
 
@@ -135,16 +136,16 @@ function parseDocument(body: string): ClientMetadataDocument {
   try {
     json = JSON.parse(body)
   } catch (error) {
-    throw unusable('its document is not JSON', error)
+    throw unusableDocument('its document is not JSON', error)
   }
   const document = isObject(json) ? withoutEmpty(json) : json
   if (isObject(document) && 'client_secret' in document) {
-    throw unusable('its document must have no client_secret')
+    throw unusableDocument('its document must have no client_secret')
   }
   const [error] = Value.Errors(ClientMetadataDocument, document)
   if (error === undefined) return document as ClientMetadataDocument
   const member = error.path.split('/')[1]
-  throw unusable(
+  throw unusableDocument(
     member === undefined
       ? 'its document must be a JSON object'
       : `the ${member} of its document is missing or malformed`,
@@ -161,7 +162,7 @@ function authenticationMethod(metadata: ClientMetadataDocument): string {
   return preferred.find((method) => supported.includes(method)) ?? String(supported[0])
 }
 
-function unusable(why: string, cause?: unknown): OAuthError {
+function unusableDocument(why: string, cause?: unknown): OAuthError {
   return new OAuthError('invalid_client', `The client_id cannot be used: ${why}`, {
     status: 400,
     cause,

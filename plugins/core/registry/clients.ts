@@ -3,7 +3,7 @@ import type { Client, LiveSecret, Store } from '../../../db/store.ts'
 import type { Clock } from '../clock.ts'
 import { ClientDocuments, isMetadataDocumentUrl } from './client-documents.ts'
 
-/** Finds clients, whoever registered them. */
+/** Finds clients, those with a metadata document included. */
 export class Clients {
   readonly #store: Pick<Store, 'clients'>
   readonly #clock: Clock
@@ -16,7 +16,7 @@ export class Clients {
   }
 
   /**
-   * @param address of whoever asks
+   * @param address the caller's network address
    * @throws {OAuthError} invalid_client for a metadata document that cannot be used;
    *   temporarily_unavailable when too many are being fetched or strangers brought too many
    */

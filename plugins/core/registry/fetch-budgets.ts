@@ -20,9 +20,9 @@ interface Share {
 }
 
 /**
- * Bounds what is fetched because somebody asked: for each host, each domain, each network that asks,
- * and in all. So neither a host that never answers nor somebody who asks for much keeps the documents
- * of others from being fetched, and nobody can use this server to send requests in numbers.
+ * Bounds the fetches that callers cause: for each host, each domain, each calling network, and in
+ * total. Neither a host that never answers nor a caller who asks for many documents can block the
+ * documents of others, and this server cannot be used to flood another.
  */
 export class FetchBudgets {
   readonly #underWay = new Map<string, number>()
@@ -33,7 +33,7 @@ export class FetchBudgets {
   }
 
   /**
-   * Takes a share of each budget; what is returned gives back what is held while it is under way.
+   * Takes a share of each budget. The function that it returns gives it back when the fetch ends.
    * @throws {OAuthError} temporarily_unavailable
    */
   take(hostname: string, address: string): () => void {
@@ -58,7 +58,7 @@ export class FetchBudgets {
     }
   }
 
-  /** For how many seconds a budget has nothing left. */
+  /** For how many seconds a budget is exhausted. */
   #wait({ name, underWay, begun }: Share): number {
     const seconds = this.#begun.secondsLeft(name, begun)
     if (seconds !== undefined) return seconds
@@ -88,7 +88,7 @@ function sharesOf(hostname: string, address: string): Share[] {
 }
 
 /**
- * The domain that somebody registered, as far as a name tells: the last two labels, or three where
+ * The registered domain, as far as a name shows it: the last two labels, or three where
  * the second one is a short one of a country (`co.uk`, `com.au`).
  */
 export function domainOf(hostname: string): string {

@@ -7,7 +7,7 @@ const LINES = { host: 1, all: 20 }
 const MINUTE = 60
 const REMEMBERED = 1000
 
-/** What a machine reports that cannot reach the internet or its nameservers. */
+/** The error codes of a machine that cannot reach the internet or its nameservers. */
 const NO_WAY_OUT = ['ENETUNREACH', 'ENETDOWN', 'ETIMEOUT', 'EREFUSED', 'ECANCELLED']
 
 const HINT =

@@ -19,14 +19,14 @@ import { FetchLog } from './fetch-log.ts'
 /** The bounds of what a response may say of its own freshness, in seconds. */
 const FRESH_AT_LEAST = 60
 const FRESH_AT_MOST = 86_400
-/** For how many seconds a copy serves while its host fails. */
+/** For how many seconds a copy is used while its host fails. */
 const KEPT = 604_800
 /** For how many seconds a URL that failed is not fetched again. */
 const FAILURE_KEPT = 60
-/** How many failures are remembered; the longest unheard of go first. */
+/** The most failures that are remembered; the least recently used are forgotten first. */
 const FAILURES = 10_000
 
-/** What this machine has run out of; no document is to blame for that. */
+/** Errors of a machine that has run out of something, which say nothing about the document. */
 const EXHAUSTED = ['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EADDRNOTAVAIL']
 
 /** Who asks for a document, and how old it may be. */
@@ -38,9 +38,9 @@ export interface Asked {
 }
 
 /**
- * JSON documents that strangers publish. Copies are in the database, for all processes, and serve
- * for a week when the host fails. What is fetched is bounded, and a URL that failed is left alone for
- * a while.
+ * Reads JSON documents that strangers publish. Copies are in the database, for all processes, and are
+ * used for a week while the host fails. Fetches are bounded, and a URL that failed is not fetched again
+ * for a minute.
  */
 export class RemoteDocuments {
   readonly #store: Pick<Store, 'remoteDocuments'>
@@ -87,15 +87,15 @@ export class RemoteDocuments {
     }
   }
 
-  /** Gives up what is being fetched, and waits until that has ended. */
+  /** Aborts all fetches, and waits until they have ended. */
   async close(): Promise<void> {
     this.#closing.abort()
     await Promise.allSettled(this.#underWay.values())
   }
 
-  /** Those who want the same document at the same time share one fetch, and its failure for a while. */
+  /** Callers who want the same document at the same time share one fetch; a failure is remembered. */
   #fetchOnce(url: string, maxBytes: number, address: string): Promise<RemoteDocument> {
-    // Whoever allows more bytes is not told what somebody who allows less was.
+    // A limit is part of the name: a document that is too large for one caller may suit another.
     const name = `${maxBytes} ${url}`
     const failure = this.#failures.get(name)
     if (failure !== undefined && isRecent(failure.at, FAILURE_KEPT, this.#clock.now())) {

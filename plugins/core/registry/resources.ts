@@ -8,18 +8,18 @@ import type { Settings } from '../settings.ts'
 /** How many resources one token can be for. */
 const MAX_RESOURCES = 10
 
-/** What a request asks for. */
-export interface Wish {
+/** The scope and resources that a request asks for. */
+export interface RequestedTarget {
   scope?: string | undefined
   resource?: ResourceParameter | undefined
 }
 
-export interface Limits {
+export interface AllowedScopes {
   /** The scopes that belong to no resource and can be granted. */
   own: string[]
-  /** The only scopes that the client may have, when these are limited. */
+  /** The only scopes that the client may have; null when it may have any. */
   registered: string | null
-  /** Who vouches for the client: some APIs are for those alone that the operator registered. */
+  /** Who registered the client: some APIs are only for clients that the operator registered. */
   origin: Client['origin']
 }
 
@@ -35,16 +35,16 @@ export interface Target {
 /**
  * What an authorization request can be granted: the words of the scope that are ours or of a
  * resource that it names (RFC 8707 section 2.1). Without `resource`, the scope tells which resource
- * is meant (RFC 9068 section 3). The issuer may be named as a resource; alone, that is as if none was
- * named.
+ * is meant (RFC 9068 section 3). The issuer may be named as a resource; naming it alone is the same as
+ * naming no resource.
  * @throws {OAuthError} invalid_target for a resource that is not registered or not open to this
  *   client, also when only its scope is named; invalid_scope when
  *   nothing of the scope is left or it belongs to several resources and none is named.
  */
 export async function findTarget(
   { store, settings }: Pick<FastifyInstance, 'store' | 'settings'>,
-  { scope = DEFAULT_SCOPE, resource }: Wish,
-  { own, registered, origin }: Limits,
+  { scope = DEFAULT_SCOPE, resource }: RequestedTarget,
+  { own, registered, origin }: AllowedScopes,
 ): Promise<Target> {
   const may = registered === null ? undefined : scopeWords(registered)
   const words = scopeWords(scope).filter((word) => may?.includes(word) ?? true)
@@ -62,7 +62,7 @@ export async function findTarget(
   return { scope: scopeWithin(words, own, resources), resources, includesIssuer }
 }
 
-/** What is stored of the audience that was granted; none when it is this server alone. */
+/** The resources that a grant stores; empty when the audience is this server alone. */
 export function storedResources(
   { resources, includesIssuer }: Target,
   settings: Pick<Settings, 'ISSUER'>,
@@ -73,17 +73,17 @@ export function storedResources(
     : normal_uris
 }
 
-/** What a token request asks for, of what was granted. */
+/** The part of a grant that a token is issued for. */
 export interface TokenTarget extends Target {
-  /** The scope before it was narrowed to the audience: what an ID Token goes by. */
+  /** The scope before it was narrowed to the audience; it decides what an ID Token says. */
   requestedScope: string
 }
 
 /**
  * The part of a grant that a token request asks for: a narrower scope, fewer resources (RFC 6749
  * section 6, RFC 8707 section 2.2). A token has only the scopes of its audience: those of the
- * resources that it is for, and our own where it is for this server. Whoever was granted one of our
- * own scopes may ask for a token for this server, whichever resources were named.
+ * resources that it is for, and our own where it is for this server. A client that was granted one
+ * of our own scopes may ask for a token for this server, whichever resources were named.
  * @param granted with the resources that are still registered; of them, those count that are still
  *   open to the client
  * @param isKnown which words can be granted at all; the others are left out, as at /authorize
@@ -91,7 +91,7 @@ export interface TokenTarget extends Target {
  */
 export function narrowTarget(
   granted: { scope: string; resource: string | null; resources: Resource[] },
-  { scope, resource }: Wish,
+  { scope, resource }: RequestedTarget,
   by: { client: Pick<Client, 'origin'>; settings: Pick<Settings, 'ISSUER'> },
   isKnown: (word: string) => boolean = () => true,
 ): TokenTarget {
@@ -106,7 +106,7 @@ export function narrowTarget(
   const requestedScope = words.join(' ')
   const forApis = !includesIssuer && words.some(isIdentityScope)
   // RFC 6749 section 3.3 has no empty scope, but a token for APIs whose grant has nothing but our
-  // own scopes (which is what a request without a scope gets) is good for none of theirs.
+  // own scopes (the default scope) gives access to none of them.
   const within = forApis
     ? wordsWithin(words, [], resources).join(' ')
     : scopeWithin(words, includesIssuer ? IDENTITY_SCOPES : [], resources)
@@ -161,7 +161,7 @@ export function audienceOf(
   return only === undefined || others.length === 0 ? (only ?? ISSUER) : [only, ...others]
 }
 
-/** Whether a URI is this server's own, which no resource can have. */
+/** Whether a URI is the issuer's, which cannot be registered as a resource. */
 export function isIssuer(normal_uri: string, settings: Pick<Settings, 'ISSUER'>): boolean {
   return withoutSlash(normal_uri) === withoutSlash(normalIssuer(settings))
 }
@@ -184,9 +184,8 @@ function isIdentityScope(word: string): boolean {
 }
 
 /**
- * What signs an access token for these resources. Resource servers that take one algorithm alone get
- * a token of their own.
- * @throws {OAuthError} invalid_target when they take different ones (RFC 8707 section 2.2)
+ * The algorithm that signs an access token for these resources. Each resource may require one.
+ * @throws {OAuthError} invalid_target when they require different ones (RFC 8707 section 2.2)
  */
 export function accessTokenAlg(
   resources: Resource[],
@@ -279,7 +278,7 @@ function normalUris(parameter: ResourceParameter): string[] {
   return distinct
 }
 
-/** Strangers' clients get at no API unless the operator opened it to them. */
+/** A client that the operator did not register may use only APIs that are open to anyone. */
 function isOpenTo({ open_to }: Resource, origin: Client['origin']): boolean {
   return open_to === 'anyone' || origin === 'operator'
 }

@@ -16,41 +16,41 @@ import { assertRedirectUri, authorizationResponse } from './authorization-respon
 
 export type AgentSignIn = ReturnType<typeof createAgentSignIn>
 
-/** The steps that every way of an agent to authenticate a request begins and ends with. */
+/** The first and last steps of a sign-in, which both endpoints for agents share. */
 export function createAgentSignIn(
-  app: Pick<
+  parts: Pick<
     FastifyInstance,
     'audit' | 'clock' | 'log' | 'requestWatch' | 'settings' | 'store' | 'tokens'
   >,
 ) {
   return {
     /**
-     * The request, which must still be pending and lead to one host: that spares the work of
-     * checking a secret.
+     * The request, which must be pending and have a redirect URI that leads to one host. Checked first,
+     * which spares the work of checking a secret.
      * @throws {OAuthError} invalid_request
      */
     async findPending(request_id: string): Promise<AuthorizationRequestState> {
-      const found = await app.store.authorizationRequests.find(request_id)
+      const found = await parts.store.authorizationRequests.find(request_id)
       if (found === undefined) throw unknownRequest()
       if (found.grant_id !== null) throw authenticatedBefore()
-      if (found.expires_at <= app.clock.now()) throw unknownRequest()
+      if (found.expires_at <= parts.clock.now()) throw unknownRequest()
       assertRedirectUri(found.redirect_uri)
       return found
     },
 
-    /** What the store needs to bind the request to a new grant. */
+    /** What the store needs to authenticate the request and create its grant. */
     prepare(
       signIn: Pick<Authentication, 'request_id' | 'agent_id' | 'model' | 'deliver' | 'amr'>,
       address: string,
       description: SignInDescription,
     ): Authentication {
-      const now = app.clock.now()
-      const event = app.audit.toRow({ event: 'sign_in', outcome: 'granted', address })
+      const now = parts.clock.now()
+      const event = parts.audit.toRow({ event: 'sign_in', outcome: 'granted', address })
       return {
         ...signIn,
         grant_id: newId(PREFIXES.grant_id),
         now,
-        code_expires_at: now + app.settings.AUTHORIZATION_CODE_TTL,
+        code_expires_at: now + parts.settings.AUTHORIZATION_CODE_TTL,
         event: {
           event_id: event.event_id,
           address: event.address,
@@ -60,23 +60,23 @@ export function createAgentSignIn(
     },
 
     /**
-     * The answer to the agent. Whoever waits for the request is woken.
-     * @throws {OAuthError} when the request was not this agent's to have
+     * The answer to the agent. Wakes those who wait for the request.
+     * @throws {OAuthError} when the agent did not get the request
      */
     conclude(authentication: Authentication, result: AuthenticationOutcome): AuthenticateResponse {
       if (result.outcome === 'agent_disabled') throw invalidCredentials()
       if (result.outcome === 'authenticated_before') throw authenticatedBefore()
       if (result.outcome !== 'authenticated') throw unknownRequest()
       const { request_id, agent_id, model, grant_id, amr } = authentication
-      app.requestWatch.notify(request_id)
+      parts.requestWatch.notify(request_id)
       const { client_id, state } = result.request
-      app.log.info({ agent_id, client_id, grant_id, model, amr }, 'agent signed in')
-      const code = app.tokens.sealCode(request_id)
+      parts.log.info({ agent_id, client_id, grant_id, model, amr }, 'agent signed in')
+      const code = parts.tokens.sealCode(request_id)
       return {
         status: 'authenticated',
         success: true,
         message: 'The agent is authenticated',
-        ...authorizationResponse(result.request, { code, state, iss: app.settings.ISSUER }),
+        ...authorizationResponse(result.request, { code, state, iss: parts.settings.ISSUER }),
       }
     },
   }

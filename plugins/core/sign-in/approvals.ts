@@ -21,15 +21,15 @@ import type { SignIn } from './policies.ts'
 
 /** How many codes may be tried for one approval: with the agent's proof, and as many without. */
 const TRIES = 5
-/** How many approvals an agent may ask for in this many seconds without a yes. */
+/** How many approvals an agent may ask for within this many seconds without one being granted. */
 const ASKINGS = { limit: 5, within: 3600 }
 /**
- * How many wrong codes there may be for one agent. Those without proof have a bound of their own, so
- * that whoever knows a request_id cannot use up the agent's.
+ * How many wrong codes there may be for one agent. Codes without proof have a separate bound, so that
+ * a stranger who knows a request_id cannot use up the agent's.
  */
 const GUESSES = { limit: 20, within: 86_400 }
 const UNPROVED_GUESSES = { limit: 10, within: 86_400 }
-/** How often the mail of one approval is tried, and for how long nobody else tries meanwhile. */
+/** How often the mail of one approval is tried, and for how many seconds one attempt has it alone. */
 const MAILS = 3
 const MAILING = 60
 
@@ -41,7 +41,7 @@ interface Asking extends SignIn {
   address: string
 }
 
-/** What goes on record of a wrong code beside what the authentication says. */
+/** What the audit trail says of a wrong code, beside the facts of the authentication. */
 interface VerifiedFacts {
   client_id: string
   /** How the agent proved itself. */
@@ -70,9 +70,9 @@ export class Approvals {
   }
 
   /**
-   * Asks the owner, unless that was done: then tells how it stands. `approved` when the operator has
-   * agreed; `code` when a code was mailed earlier and the agent brings one, which is not looked at
-   * here.
+   * Asks the owner, once for each request; after that it tells the state of the approval. `approved`
+   * when the operator has agreed; `code` when a code was mailed earlier and the agent sends one, which
+   * is not checked here.
    * @throws {OAuthError} access_denied when it was denied or too many codes were wrong;
    *   invalid_request (409) when it was asked for another model; temporarily_unavailable when the
    *   owner was asked too often or the mail could not be sent
@@ -154,7 +154,7 @@ export class Approvals {
           asked.approval,
           description,
           now,
-          this.#tellStanding(asked.approval, now),
+          this.#describeState(asked.approval, now),
         )
     }
   }
@@ -163,7 +163,7 @@ export class Approvals {
     return this.#parts.store.approvals.find(request_id, agent_id)
   }
 
-  /** Those of a request, of every agent that asked. */
+  /** All approvals of a request, of every agent that asked. */
   listOfRequest(request_id: string): Promise<Approval[]> {
     return this.#parts.store.approvals.listOfRequest(request_id)
   }
@@ -187,8 +187,8 @@ export class Approvals {
   }
 
   /**
-   * The same without proof, as older libraries do. Such codes are counted by themselves, and those
-   * of one network are not looked at after too many failures.
+   * The same without the agent's proof, as older libraries do. Such codes are counted separately, and
+   * a network with too many failures is refused.
    * @throws {OAuthError} as `verify` does; temporarily_unavailable (429)
    */
   async verifyUnproved(
@@ -249,7 +249,7 @@ export class Approvals {
     }
   }
 
-  /** Those that wait for an answer, each with the facts to answer by. */
+  /** The approvals that wait for an answer, each with a description of its sign-in. */
   async listOpen(): Promise<(OpenApproval & SignInDescription)[]> {
     const open = await this.#parts.store.approvals.listOpen(this.#parts.clock.now())
     return await Promise.all(
@@ -258,9 +258,9 @@ export class Approvals {
   }
 
   /**
-   * The operator's yes: the agent signs in when it authenticates again.
-   * @param remember whether what is shown is allowed from then on; by default as the policy says
-   * @param agent_id which agent is meant, where several wait for the same request
+   * Approves a sign-in for the operator: the agent signs in when it authenticates again.
+   * @param remember whether such sign-ins need no approval from now on; by default as the policy says
+   * @param agent_id names the agent where several wait for the same request
    * @throws {OAuthError} not_found when nothing waits for an answer; invalid_request when several do
    */
   approve(request_id: string, remember?: boolean, agent_id?: string): Promise<Approval> {
@@ -271,7 +271,7 @@ export class Approvals {
   }
 
   /**
-   * The operator's no.
+   * Denies a sign-in for the operator.
    * @throws {OAuthError} as `approve` does
    */
   deny(request_id: string, agent_id?: string): Promise<Approval> {
@@ -313,8 +313,8 @@ export class Approvals {
     return approval
   }
 
-  /** How an approval stands that was asked before, for the agent and its user. */
-  #tellStanding({ mailed_at, mailing_until, mails_left }: Approval, now: number): string {
+  /** The state of an approval that was asked for before, in words for the agent and its user. */
+  #describeState({ mailed_at, mailing_until, mails_left }: Approval, now: number): string {
     if (mailed_at !== null) return `a code was sent by mail at ${describeTime(mailed_at)}`
     if (!this.#parts.mailer.works) return 'the operator of this server answers'
     if (mailing_until !== null && mailing_until > now) return 'the code is being sent by mail'
@@ -323,7 +323,7 @@ export class Approvals {
       : 'no mail could be sent yet, ask again in a minute'
   }
 
-  /** A code whose mail was not accepted is good for nothing; the mail may be tried again. */
+  /** Sends the code. It works only once the mail server has accepted it; the mail can be retried. */
   async #mail(approval: Approval, code: string, description: SignInDescription): Promise<void> {
     const { agent_id, expires_at, remember } = approval
     const agent = await this.#parts.store.agents.find(agent_id)

@@ -10,7 +10,8 @@ export interface AuthorizationResponse {
 }
 
 /**
- * Registration allows no such redirect URI; rows that are older than that rule may have one.
+ * Asserts that a redirect URI is in its normal form. Registration refuses others, but a client may
+ * have been registered under older rules.
  * @throws {OAuthError} invalid_request for a redirect URI in which parsers may find different hosts
  */
 export function assertRedirectUri(redirect_uri: string): void {

@@ -9,7 +9,7 @@ import { OAuthError } from '../http/errors.ts'
 import { normalAddress } from '../limits/network.ts'
 import { isIssuer } from '../registry/resources.ts'
 
-/** The agent's part of a sign-in, once an agent has come. */
+/** The agent's part of a sign-in, once an agent has asked for it. */
 export interface SigningAgent {
   agent_id: string
   model: string
@@ -22,7 +22,7 @@ type RequestFacts = Pick<
   'client_id' | 'redirect_uri' | 'scope' | 'opened_from' | 'created_at'
 >
 
-/** The one description of a sign-in, whoever is told of it. */
+/** Describes a sign-in, for pages, mails, lists, the audit trail and agents alike. */
 export function describe(
   { client_id, redirect_uri, scope, opened_from, created_at }: RequestFacts,
   { origin, client_name }: Pick<Client, 'origin' | 'client_name'>,
@@ -56,23 +56,23 @@ export function describe(
 export type DescribeSignIn = ReturnType<typeof createSignInDescription>
 
 /** Describes a request that was opened before. */
-export function createSignInDescription(app: Pick<FastifyInstance, 'settings' | 'store'>) {
+export function createSignInDescription(parts: Pick<FastifyInstance, 'settings' | 'store'>) {
   /** @throws {OAuthError} invalid_request (404) when its client was removed in the meantime */
   return async (
     request: RequestFacts & Pick<AuthorizationRequest, 'resource'>,
     agent?: SigningAgent,
   ): Promise<SignInDescription> => {
-    const client = await app.store.clients.find(request.client_id)
+    const client = await parts.store.clients.find(request.client_id)
     if (client === undefined) {
       throw new OAuthError('invalid_request', 'The request_id is unknown or has expired', {
         status: 404,
       })
     }
     const named: string[] = request.resource === null ? [] : JSON.parse(request.resource)
-    const uris = named.filter((uri) => !isIssuer(uri, app.settings))
+    const uris = named.filter((uri) => !isIssuer(uri, parts.settings))
     const resources = await Promise.all(
       uris.map(async (uri) => {
-        const registered = await app.store.resources.findByUri(uri)
+        const registered = await parts.store.resources.findByUri(uri)
         return registered ?? { uri, name: null, scopes: [] }
       }),
     )

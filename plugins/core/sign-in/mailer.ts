@@ -4,7 +4,7 @@ import { isLoopback } from '../../../schemas/uri.ts'
 import { OAuthError } from '../http/errors.ts'
 import type { Settings } from '../settings.ts'
 
-/** For how long the mail server may keep us waiting, in milliseconds, unless SMTP_URL says so. */
+/** Timeouts for the mail server, in milliseconds, where SMTP_URL does not set them. */
 const TIMEOUTS = { connectionTimeout: 5000, greetingTimeout: 5000, socketTimeout: 10_000 }
 
 export interface Mail {
@@ -41,8 +41,8 @@ export class Mailer {
   }
 
   /**
-   * @throws {OAuthError} temporarily_unavailable when the mail server did not take it; access_denied
-   *   for an address that an older version took and that is not one mailbox
+   * @throws {OAuthError} temporarily_unavailable when the mail server did not accept it;
+   *   access_denied for an address, registered under older rules, that is not one mailbox
    */
   async send({ to, ...mail }: Mail): Promise<void> {
     if (this.#url === undefined || this.#from === undefined) return

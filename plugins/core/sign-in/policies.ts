@@ -14,7 +14,7 @@ export interface SignIn {
   deliver: 'agent' | null
 }
 
-/** What owners let their agents do, and which models a site takes. */
+/** What owners allow their agents, and which models a site accepts. */
 export class Policies {
   readonly #parts: Pick<FastifyInstance, 'audit' | 'store'>
 
@@ -30,14 +30,14 @@ export class Policies {
     return this.#parts.store.policies.ofClient(client_id)
   }
 
-  /** What the owner of an agent approved and wanted to be remembered. */
+  /** The approvals that the owner of an agent had remembered. */
   remembered(agent_id: string): Promise<RememberedApproval[]> {
     return this.#parts.store.policies.remembered(agent_id)
   }
 
   /**
-   * Forgets what was approved of a client: the owner is asked about it again.
-   * @throws {OAuthError} not_found when nothing is remembered of it
+   * Forgets the remembered approvals of a client: the owner is asked again.
+   * @throws {OAuthError} not_found when there are none
    */
   async forget(agent_id: string, client_id: string): Promise<void> {
     const event = this.#event({ forgotten: client_id }, { agent_id, client_id })
@@ -46,9 +46,9 @@ export class Policies {
   }
 
   /**
-   * Changes what is named of an agent's policy.
-   * @throws {OAuthError} invalid_request for a policy that is none, or that would lock the agent
-   *   out; not_found
+   * Changes the given members of an agent's policy.
+   * @throws {OAuthError} invalid_request for an invalid policy, or one that would lock the agent out;
+   *   not_found
    */
   async changeAgent(agent_id: string, given: Partial<AgentPolicy>): Promise<AgentPolicy> {
     const allowed_sites = given.allowed_sites?.map(readSite)
@@ -67,8 +67,8 @@ export class Policies {
   }
 
   /**
-   * Changes which models a site takes.
-   * @throws {OAuthError} invalid_request for a policy that is none; not_found
+   * Changes which models a site accepts.
+   * @throws {OAuthError} invalid_request for an invalid policy; not_found
    */
   async changeClient(client_id: string, change: Partial<ModelPolicy>): Promise<ModelPolicy> {
     assertPolicy(ModelPolicy, change)
@@ -79,9 +79,9 @@ export class Policies {
   }
 
   /**
-   * What the policies of an agent and of the site say to a sign-in: it is allowed, or its owner has
-   * to be asked first.
-   * @throws {OAuthError} access_denied for what they refuse
+   * Decides a sign-in by the policies of the agent and of the site: it is allowed, or the owner has to
+   * be asked first.
+   * @throws {OAuthError} access_denied when one of the policies forbids it
    */
   async decide(
     { agent_id, model, deliver }: SignIn,
@@ -93,11 +93,11 @@ export class Policies {
       request,
     )
     if (!allowsModel(agent, model)) {
-      throw refused(`The agent may not sign in with the model ${model}`)
+      throw accessDenied(`The agent may not sign in with the model ${model}`)
     }
-    if (!allowsModel(client, model)) throw refused(`The site does not take the model ${model}`)
+    if (!allowsModel(client, model)) throw accessDenied(`The site does not take the model ${model}`)
     if (agent.deliver === 'agent' && deliver !== 'agent') {
-      throw refused('The agent may sign in only with deliver set to agent')
+      throw accessDenied('The agent may sign in only with deliver set to agent')
     }
     if (
       agent.sites === 'any' ||
@@ -107,7 +107,7 @@ export class Policies {
     ) {
       return 'allowed'
     }
-    if (agent.sites === 'list') throw refused('The agent may not sign in to this site')
+    if (agent.sites === 'list') throw accessDenied('The agent may not sign in to this site')
     return { ask: { remember: agent.remember_sites } }
   }
 
@@ -117,7 +117,7 @@ export class Policies {
   }
 }
 
-/** @throws {OAuthError} invalid_request for what is neither a client_id nor a host */
+/** @throws {OAuthError} invalid_request for a text that is neither a client_id nor a host */
 function readSite(site: string): string {
   const normal = normalSite(site)
   if (normal !== undefined) return normal
@@ -138,7 +138,7 @@ function assertPolicy(schema: TSchema & { properties: Record<string, TSchema> },
   }
 }
 
-function refused(text: string): OAuthError {
+function accessDenied(text: string): OAuthError {
   return new OAuthError('access_denied', text)
 }
 

@@ -2,17 +2,17 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import fp from 'fastify-plugin'
 import type { Store } from '../../../db/store.ts'
 
-/** How often the database is asked whether another process has written, in milliseconds. */
+/** How often the database is checked for writes of other processes, in milliseconds. */
 const LOOK_EVERY = 100
-/** How many of those who wait are woken, or looked after, in one turn of the event loop. */
+/** How many waiters are woken, or looked up, in one turn of the event loop. */
 const TOGETHER = 64
-/** By which part of it a wait is shortened at random: many that began together end one by one. */
+/** The largest part by which a wait is shortened at random, so that waits do not end all at once. */
 const SPREAD = 0.1
 
 /**
  * Wakes those who wait for an authorization request: at once when this process has changed it, and
- * by a short look at the database when another process has written. However many they are, others are
- * served in between.
+ * after the next check of the database when another process has. Waking is done in batches, so that
+ * other requests are served in between.
  */
 export class RequestWatch {
   readonly #store: Pick<Store, 'authorizationRequests' | 'foreignVersion'>
@@ -52,7 +52,7 @@ export class RequestWatch {
     })
   }
 
-  /** Wakes everybody; nobody waits any more. */
+  /** Wakes everybody, and lets nobody wait any more. */
   close(): void {
     this.#closed = true
     for (const wakers of this.#waiting.values()) this.#wake(wakers)
@@ -69,7 +69,7 @@ export class RequestWatch {
     if (this.#woken.length > 0) setImmediate(() => this.#wakeSome())
   }
 
-  /** Looks while anybody waits; the pause is as long as the look where that took longer. */
+  /** Checks while anybody waits, with pauses at least as long as the last check took. */
   async #keepLooking(): Promise<void> {
     this.#looking = true
     this.#seenVersion = undefined
@@ -94,7 +94,7 @@ export class RequestWatch {
       }
       this.#seenVersion = version
     } catch {
-      // A database that cannot answer now is asked again at the next look.
+      // A database that cannot answer now is asked again at the next check.
     }
   }
 }
