@@ -12,6 +12,7 @@ export {
   credentialsFromEnvironment,
   generateKey,
   type KeyCredentials,
+  readCredentials,
   readKey,
   type SecretCredentials,
 } from './credentials.ts'

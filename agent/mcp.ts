@@ -219,7 +219,8 @@ function describeError({ code, reason, message }: SignInError): string {
   if (code === 'navigation') {
     return `${message} (${code}). Start the sign-in again from the website.`
   }
-  return `Not signed in (${[code, reason].filter(Boolean).join(', ')}): ${message}.`
+  const why = code === 'refused' && reason !== undefined ? `${code}, ${reason}` : code
+  return `Not signed in (${why}): ${message}.`
 }
 
 /** The question that an approval is, and what the model does next. */

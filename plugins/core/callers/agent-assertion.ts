@@ -21,6 +21,11 @@ const JTI = /^[^\p{Cc}\p{Cs}]{8,255}$/u
 /** The explicit type (RFC 8725 section 3.11); a token made for another purpose is none. */
 const TYPES = [undefined, 'JWT', 'agent-assertion+jwt']
 
+/** `Ed25519` (RFC 9864) and `EdDSA` with such a key are one algorithm. */
+function familyOf(alg: string): string {
+  return alg === 'Ed25519' ? 'EdDSA' : alg
+}
+
 /**
  * Which agent an assertion says it is of; nothing is proved by that.
  * @throws {OAuthError} invalid_request when it is no assertion
@@ -96,7 +101,9 @@ export class AgentAssertions {
     request: AssertedRequest,
   ): Promise<AssertionClaims | undefined> {
     const { alg = '', kid } = decodeProtectedHeader(assertion)
-    const fitting = keys.filter((key) => key.alg === alg && (kid === undefined || key.kid === kid))
+    const fitting = keys.filter(
+      (key) => familyOf(key.alg) === familyOf(alg) && (kid === undefined || key.kid === kid),
+    )
     const publicKeys = fitting.map((key) => this.#app.agentKeys.import(key))
     const nobody = this.#nobody.get(alg)
     if (publicKeys.length === 0 && nobody !== undefined) publicKeys.push(nobody)
@@ -149,7 +156,9 @@ export class AgentAssertions {
     }
     if (claims.request_id !== request.request_id) throw refused('is for another request_id')
     if (claims.client_id !== request.client_id) {
-      throw new OAuthError('access_denied', 'The agent_assertion is for another client_id')
+      throw new OAuthError('access_denied', 'The agent_assertion is for another client_id', {
+        reason: 'site',
+      })
     }
   }
 }

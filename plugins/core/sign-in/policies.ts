@@ -138,5 +138,5 @@ function assertPolicy(schema: TSchema & { properties: Record<string, TSchema> },
 }
 
 function refused(text: string): OAuthError {
-  return new OAuthError('access_denied', text)
+  return new OAuthError('access_denied', text, { reason: 'policy' })
 }
