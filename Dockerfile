@@ -1,9 +1,9 @@
 FROM node:26-slim AS build
 WORKDIR /build
 COPY package.json package-lock.json ./
-RUN npm ci
+RUN npm ci --workspaces=false
 COPY . .
-RUN npm run prepack && npm prune --omit=dev
+RUN npm run prepack && npm prune --omit=dev --workspaces=false
 
 FROM node:26-slim
 ENV NODE_ENV=production \

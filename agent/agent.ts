@@ -1,5 +1,4 @@
 import { once } from 'node:events'
-import { html } from 'ghtml'
 import { signAssertion } from './assertion.ts'
 import { type Credentials, credentialsFromEnvironment } from './credentials.ts'
 import { quote, readDescription } from './description.ts'
@@ -10,26 +9,29 @@ import {
   type SignInErrorCode,
   toSignInError,
 } from './errors.ts'
-import { normalHost } from './host.ts'
+import { hostOf, normalHost } from './host.ts'
 import type { Page } from './page.ts'
 
-/** How long the issuer may take for an answer, in milliseconds. */
+/** How long the issuer may take to answer, in milliseconds. */
 const TIMEOUT = 30_000
 
-/** The site that the agent set out for: what its owner or its task named, never what a page says. */
+/**
+ * The site that the agent means to sign in to: its owner or its task named it, not a page. Null and an
+ * empty string are as if left out.
+ */
 export interface Site {
-  client_id?: string
-  /** The host, with its port unless that is the usual one, to which the sign-in returns. */
-  redirect_host?: string
+  client_id?: string | null
+  /** The host to which the sign-in returns, with its port unless that is the usual one, or a URL of it. */
+  redirect_host?: string | null
 }
 
 export interface AgentOptions {
   /**
-   * The one server that is ever sent a proof, exactly as its metadata names it. By default
+   * The only server that receives a proof, exactly as its metadata names it. By default
    * AUTH_AGENT_ISSUER of the environment.
    */
   issuer?: string
-  /** By default those that the environment names. */
+  /** By default from the environment. */
   credentials?: Credentials | (() => Credentials | Promise<Credentials>)
   /** The language model that acts, by its usual name. */
   model: string
@@ -38,10 +40,10 @@ export interface AgentOptions {
 export interface SignInOptions {
   site: Site
   /** Instead of the agent's. */
-  model?: string
+  model?: string | null
   /**
-   * Asks the owner for the six digits that approve the sign-in, which stay good for some seconds. It
-   * is not called where no digits were sent, and the issuer's operator answers.
+   * Asks the owner for the six digits that approve the sign-in, within `expires_in` seconds. It is not
+   * called if no digits were sent, because then the issuer's operator answers.
    */
   onApproval?: (approval: PendingApproval) => string | Promise<string>
   signal?: AbortSignal
@@ -49,8 +51,8 @@ export interface SignInOptions {
 
 export interface PageSignInOptions extends SignInOptions {
   /**
-   * The digits themselves, for a page whose sign-in said `approval_required` before. A number stands
-   * for its six digits; null and an empty string are as if left out.
+   * The six digits, after a sign-in that ended with `approval_required`. A number counts as six digits
+   * with leading zeros; null and an empty string are as if left out.
    */
   approval_code?: string | number | null
 }
@@ -61,9 +63,9 @@ export interface SignedInPage {
 }
 
 export interface SignedIn extends SignedInPage {
-  /** The callback URL, for a browser or HTTP client of the agent's own to open; it holds the code. */
+  /** The callback URL, which the agent's own browser or HTTP client opens. It contains the code. */
   redirect_to: string
-  /** With `response_mode=form_post`, the members of the form to post there. */
+  /** With `response_mode=form_post`, the members of the form to post to it. */
   form_post?: Record<string, string>
 }
 
@@ -76,9 +78,9 @@ interface Request {
 }
 
 /**
- * An agent that signs in to websites. It proves itself to its issuer alone, for the site that it set
- * out for alone, and the code comes back to it alone.
- * @throws {SignInError} configuration, for an issuer that is no https URL (or on this machine)
+ * Makes an agent that signs in to websites. It proves itself only to its issuer and only for the site
+ * that the caller names, and only it receives the code.
+ * @throws {SignInError} configuration, for an issuer that is neither an https URL nor on this machine
  */
 export function createAgent({
   issuer = process.env.AUTH_AGENT_ISSUER ?? '',
@@ -90,15 +92,15 @@ export function createAgent({
   return { signIn, openSignIn }
 
   /**
-   * Signs in on a page that shows the issuer's waiting page: the page goes on to the site, signed
-   * in. Nothing is sent when the page is not the issuer's own.
+   * Signs in on a page that shows the issuer's waiting page, and takes the page on to the site. Sends
+   * nothing if the page is not the issuer's.
    * @throws {SignInError}
    */
   async function signIn(page: Page, options: PageSignInOptions): Promise<SignedInPage> {
     const limits = limit(options.signal)
     assertHome(await limits(page.url()))
-    // A page that goes elsewhere while it is read shows nothing, or anything: it is asked again where
-    // it is, and what it showed is no more than what the issuer will check.
+    // The page can navigate away while it is read, so its address is checked again. The issuer checks
+    // the values that the page showed.
     const shown = await limits(page.evaluate('window.authRequest').catch(() => undefined))
     assertHome(await limits(page.url()))
     const request = asRequest(typeof shown === 'object' ? { ...shown } : {})
@@ -108,16 +110,16 @@ export function createAgent({
         page.goto(form_post === undefined ? redirect_to : formPage(redirect_to, form_post)),
       )
     } catch {
-      // What a browser says of it quotes the address, and so the code.
+      // The browser's own message quotes the address, and so the code.
       options.signal?.throwIfAborted()
-      const told = `The agent is signed in, but its browser could not go on to ${quote(facts.redirect_host)}`
-      throw new SignInError('navigation', told)
+      const message = `The sign-in was granted, but the browser did not reach ${quote(facts.redirect_host)}`
+      throw new SignInError('navigation', message)
     }
     return facts
   }
 
   /**
-   * Signs in without a browser: opens the issuer's `/authorize` URL that a site made, and gives the
+   * Signs in without a browser: opens the issuer's `/authorize` URL that a site made, and returns the
    * callback URL.
    * @throws {SignInError}
    */
@@ -140,11 +142,11 @@ export function createAgent({
     const send = async (approval_code?: PageSignInOptions['approval_code']) =>
       await post('/api/agent/authenticate', signal, {
         request_id,
-        model: options.model ?? model,
+        model: isGiven(options.model) ? options.model : model,
         ...(await prove(known, request)),
         deliver: 'agent',
-        // By a host alone, the issuer lets nobody in but a client that it knows to belong there.
-        ...(site.client_id !== undefined && { expected_client_id: client_id }),
+        // Without it, the issuer accepts only a client that it knows to belong to the host.
+        ...(isGiven(site.client_id) && { expected_client_id: client_id }),
         expected_redirect_host: redirect_host,
         ...(isGiven(approval_code) && { approval_code }),
       })
@@ -164,7 +166,7 @@ export function createAgent({
     return given ?? (await credentialsFromEnvironment())
   }
 
-  /** Anew for each call: an assertion is good once. */
+  /** Called for each attempt, as an assertion is valid once. */
   async function prove(
     known: Credentials,
     { request_id, client_id }: Request,
@@ -206,41 +208,44 @@ function parseIssuer(issuer: string): URL {
     throw new SignInError('configuration', `The issuer ${issuer} must be an https URL`)
   }
   if (issuer.endsWith('/') || url.search !== '' || url.hash !== '' || url.username !== '') {
-    throw new SignInError('configuration', `${issuer} is not an issuer, compare its metadata`)
+    throw new SignInError(
+      'configuration',
+      `The issuer ${issuer} must be exactly the issuer of the server's metadata`,
+    )
   }
   return url
 }
 
-/** As the issuer understands it: RFC 8252 section 7.3, and `localhost`. */
+/** RFC 8252 section 7.3, and `localhost`, as the issuer decides it. */
 function isLoopback(hostname: string): boolean {
   return hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d{1,3}){3}$/.test(hostname)
 }
 
-/** @throws {SignInError} wrong_site, configuration when no site is named */
+/** @throws {SignInError} wrong_site; configuration, if no site is named */
 function assertSite(
   { client_id, redirect_host, client_origin, client_host }: Request,
   site: Site,
 ): void {
-  if (site.client_id === undefined && site.redirect_host === undefined) {
-    throw new SignInError('configuration', 'Say which site is meant: client_id or redirect_host')
+  if (!isGiven(site.client_id) && !isGiven(site.redirect_host)) {
+    throw new SignInError('configuration', 'Name the site: client_id or redirect_host')
   }
-  if (site.client_id !== undefined && site.client_id !== client_id) {
+  if (isGiven(site.client_id) && site.client_id !== client_id) {
     throw new SignInError('wrong_site', `This sign-in is not for ${site.client_id}`)
   }
-  if (site.redirect_host === undefined) return
-  const host = normalHost(site.redirect_host)
+  if (!isGiven(site.redirect_host)) return
+  const host = hostOf(site.redirect_host)
   if (host === undefined) {
-    throw new SignInError('configuration', 'A redirect_host is a host, such as shop.example')
+    throw new SignInError('configuration', 'A site is named by its host, such as shop.example')
   }
   if (host !== normalHost(redirect_host)) {
-    const told = `This sign-in goes to ${quote(redirect_host)}, not to ${quote(host)}`
-    throw new SignInError('wrong_site', told)
+    const message = `This sign-in goes to ${quote(redirect_host)}, not to ${quote(host)}`
+    throw new SignInError('wrong_site', message)
   }
-  // The issuer checks this too. A client_id that was named stands for itself.
-  const known = client_origin === undefined || client_origin === 'operator'
-  if (site.client_id === undefined && !known && client_host !== redirect_host) {
-    const told = `Nobody has checked that the client that asks belongs to ${quote(host)}: name it by its client_id`
-    throw new SignInError('wrong_site', told)
+  // The issuer checks this too. A client that was named by its client_id needs no further check.
+  const isRegistered = client_origin === undefined || client_origin === 'operator'
+  if (!isGiven(site.client_id) && !isRegistered && client_host !== redirect_host) {
+    const message = `Nobody has checked that the client that asks belongs to ${quote(host)}: name it by its client_id`
+    throw new SignInError('wrong_site', message)
   }
 }
 
@@ -250,15 +255,15 @@ interface Answer {
   body: Record<string, unknown>
 }
 
-/** One request to the issuer, which is never followed to anywhere else. */
+/** Sends one request to the issuer. Redirects are not followed. */
 async function ask(url: string, init: RequestInit, signal?: AbortSignal): Promise<Answer> {
   try {
     const response = await fetch(url, { ...init, redirect: 'error', signal: boundedBy(signal) })
     return { ok: response.ok, status: response.status, body: asObject(await response.json()) }
   } catch (cause) {
     signal?.throwIfAborted()
-    const told = `${new URL(url).origin} did not answer as it should`
-    throw new SignInError('network', told, { cause })
+    const message = `${new URL(url).origin} did not answer as it should`
+    throw new SignInError('network', message, { cause })
   }
 }
 
@@ -289,7 +294,7 @@ function asRequest(shown: Record<string, unknown>): Request {
   return { request_id, client_id, redirect_host, client_origin, client_host }
 }
 
-/** @throws {SignInError} wrong_site, when the callback URL is at another host than was said */
+/** @throws {SignInError} wrong_site, if the callback URL is not at the request's host */
 function asSignedIn(answer: Record<string, unknown>, request: Request): SignedIn {
   const { redirect_to, form_post } = answer
   const { client_id, redirect_host } = request
@@ -297,10 +302,11 @@ function asSignedIn(answer: Record<string, unknown>, request: Request): SignedIn
     throw new SignInError('network', 'The issuer gave no callback URL')
   }
   const { host, origin } = new URL(redirect_to)
-  // The text has to begin with the origin as well: other parsers than this one read
-  // `https://shop.example\@evil.example/` as a URL of evil.example.
-  const plain = redirect_to.startsWith(origin) && /^([/?]|$)/.test(redirect_to.slice(origin.length))
-  if (host !== redirect_host || !plain) {
+  // The text must begin with the origin too: other parsers read `https://shop.example\@evil.example/`
+  // as a URL of evil.example.
+  const isPlain =
+    redirect_to.startsWith(origin) && /^([/?]|$)/.test(redirect_to.slice(origin.length))
+  if (host !== redirect_host || !isPlain) {
     throw new SignInError('wrong_site', `The callback URL is not at ${quote(redirect_host)}`)
   }
   return {
@@ -312,17 +318,17 @@ function asSignedIn(answer: Record<string, unknown>, request: Request): SignedIn
 }
 
 function asApproval({ expires_in, mailed_at, sign_in }: Record<string, unknown>): PendingApproval {
-  const mailed =
-    Number.isSafeInteger(mailed_at) && Number(mailed_at) < 1e11 ? Number(mailed_at) : null
+  const isTime = Number.isSafeInteger(mailed_at) && Number(mailed_at) < 1e11
+  const mailedAt = isTime ? Number(mailed_at) : null
   return {
     expires_in: Number(expires_in),
-    message: describeApproval(mailed),
-    mailed_at: mailed,
+    message: describeApproval(mailedAt),
+    mailed_at: mailedAt,
     sign_in: readDescription(sign_in),
   }
 }
 
-/** Models and adapters send null or an empty string for what they leave out. */
+/** Models and adapters send null or an empty string for an argument that they leave out. */
 function isGiven<T>(value: T | null | undefined): value is T {
   return value !== undefined && value !== null && value !== ''
 }
@@ -338,18 +344,24 @@ function isText(value: unknown): value is string {
 }
 
 /**
- * A page that posts the form at once. It is one navigation of the browser to a document of no origin,
- * so that whoever else holds the window has no moment to put himself in its place.
+ * A data URL of a page that posts the form at once. A data URL has an opaque origin, so no other page
+ * that holds a reference to the window can reach into it.
  */
 function formPage(action: string, members: Record<string, string>): string {
   const inputs = Object.entries(members).map(
-    ([name, value]) => html`<input type="hidden" name="${name}" value="${value}">`,
+    ([name, value]) =>
+      `<input type="hidden" name="${escapeAttribute(name)}" value="${escapeAttribute(value)}">`,
   )
-  const page = html`<!doctype html><meta charset="utf-8"><form method="post" action="${action}">!${inputs}</form><script>document.forms[0].submit()</script>`
+  const page = `<!doctype html><meta charset="utf-8"><form method="post" action="${escapeAttribute(action)}">${inputs.join('')}</form><script>document.forms[0].submit()</script>`
   return `data:text/html;base64,${Buffer.from(page).toString('base64')}`
 }
 
-/** Waits for a browser no longer than for the issuer. */
+/** Escapes text for an HTML attribute in quotation marks. */
+function escapeAttribute(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('"', '&quot;').replaceAll('<', '&lt;')
+}
+
+/** Limits how long a browser may take, as for the issuer. */
 function limit(signal: AbortSignal | undefined) {
   return async <T>(work: T | Promise<T>): Promise<T> => {
     signal?.throwIfAborted()
@@ -358,7 +370,7 @@ function limit(signal: AbortSignal | undefined) {
       work,
       once(ended, 'abort').then((): never => {
         signal?.throwIfAborted()
-        throw new SignInError('navigation', "The agent's browser does not answer")
+        throw new SignInError('browser')
       }),
     ])
   }

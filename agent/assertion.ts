@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto'
 import { importJWK, type JWK, SignJWT } from 'jose'
 import { SignInError } from './errors.ts'
 
-/** For how many seconds an assertion is good. */
+/** How long an assertion is valid, in seconds. */
 const LIFETIME = 30
 
-/** What an assertion is good for, and nothing else. */
+/** The one request at one client of one issuer that an assertion is for. */
 export interface AssertionFacts {
   issuer: string
   agent_id: string
@@ -14,14 +14,15 @@ export interface AssertionFacts {
 }
 
 /**
- * A JWT by which an agent proves itself for one request at one site, once, for 30 seconds.
+ * Signs the JWT by which an agent proves itself for one request at one site. It is valid once, for 30
+ * seconds.
  * @throws {SignInError} configuration, for a key that cannot sign
  */
 export async function signAssertion(
   { issuer, agent_id, request_id, client_id }: AssertionFacts,
   private_jwk: JWK,
 ): Promise<string> {
-  const alg = private_jwk.kty === 'EC' ? 'ES256' : 'EdDSA'
+  const alg = algorithmOf(private_jwk)
   const { kid } = private_jwk
   const iat = Math.floor(Date.now() / 1000)
   try {
@@ -37,4 +38,10 @@ export async function signAssertion(
   } catch (cause) {
     throw new SignInError('configuration', "The agent's key cannot sign", { cause })
   }
+}
+
+/** `Ed25519` (RFC 9864) for a key that asks for it: issuers of older versions know only `EdDSA`. */
+function algorithmOf({ kty, alg }: JWK): string {
+  if (kty === 'EC') return 'ES256'
+  return alg === 'Ed25519' ? alg : 'EdDSA'
 }

@@ -1,4 +1,5 @@
 import { open, writeFile } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK } from 'jose'
 import { SignInError } from './errors.ts'
 
@@ -8,7 +9,7 @@ export interface KeyCredentials {
   private_jwk: JWK
 }
 
-/** An agent that proves itself with a shared secret, which the issuer is sent. */
+/** An agent that proves itself with a shared secret, which it sends to the issuer. */
 export interface SecretCredentials {
   agent_id: string
   agent_secret: string
@@ -17,17 +18,27 @@ export interface SecretCredentials {
 export type Credentials = KeyCredentials | SecretCredentials
 
 /**
- * The credentials that the environment names: AUTH_AGENT_ID with AUTH_AGENT_KEY_FILE (a private JWK
- * in a file of mode 0600), AUTH_AGENT_KEY (the JWK itself) or AUTH_AGENT_SECRET, in this order.
+ * Reads the credentials that the environment names: AUTH_AGENT_ID with AUTH_AGENT_KEY_FILE (a private
+ * JWK in a file of mode 0600), AUTH_AGENT_KEY (the JWK itself) or AUTH_AGENT_SECRET, in this order; or
+ * else AUTH_AGENT_CREDENTIALS_FILE.
  * @throws {SignInError} configuration
  */
 export async function credentialsFromEnvironment(
   environment: NodeJS.ProcessEnv = process.env,
 ): Promise<Credentials> {
-  const { AUTH_AGENT_ID, AUTH_AGENT_KEY_FILE, AUTH_AGENT_KEY, AUTH_AGENT_SECRET } = environment
-  if (!AUTH_AGENT_ID) throw new SignInError('configuration', 'AUTH_AGENT_ID is not set')
-  const agent_id = AUTH_AGENT_ID
-  if (AUTH_AGENT_KEY_FILE) return { agent_id, private_jwk: await readKey(AUTH_AGENT_KEY_FILE) }
+  const { AUTH_AGENT_ID: agent_id, AUTH_AGENT_CREDENTIALS_FILE: file } = environment
+  const { AUTH_AGENT_KEY_FILE, AUTH_AGENT_KEY, AUTH_AGENT_SECRET } = environment
+  if (!agent_id && file) return await readCredentials(file)
+  if (!agent_id) {
+    throw new SignInError(
+      'configuration',
+      'AUTH_AGENT_ID is not set, and AUTH_AGENT_CREDENTIALS_FILE is not either',
+    )
+  }
+  if (AUTH_AGENT_KEY_FILE) {
+    const key_file = file ? resolve(dirname(file), AUTH_AGENT_KEY_FILE) : AUTH_AGENT_KEY_FILE
+    return { agent_id, private_jwk: await readKey(key_file) }
+  }
   if (AUTH_AGENT_KEY) return { agent_id, private_jwk: parseKey(AUTH_AGENT_KEY, 'AUTH_AGENT_KEY') }
   if (AUTH_AGENT_SECRET) return { agent_id, agent_secret: AUTH_AGENT_SECRET }
   throw new SignInError(
@@ -37,29 +48,40 @@ export async function credentialsFromEnvironment(
 }
 
 /**
- * The private JWK in a file that nobody else can read.
+ * Reads a credentials file: a JSON object of `agent_id` and either `key_file`, whose path may be
+ * relative to the file's own folder, or `agent_secret`.
+ * @throws {SignInError} configuration
+ */
+export async function readCredentials(file: string): Promise<Credentials> {
+  const { text, isPrivate } = await readText(file, 'credentials')
+  const { agent_id, key_file, agent_secret } = parseObject(text)
+  if (typeof agent_id !== 'string' || agent_id === '') {
+    throw new SignInError('configuration', `${file} is not a JSON object with an agent_id`)
+  }
+  if (typeof key_file === 'string' && key_file !== '') {
+    return { agent_id, private_jwk: await readKey(resolve(dirname(file), key_file)) }
+  }
+  if (typeof agent_secret !== 'string' || agent_secret === '') {
+    throw new SignInError('configuration', `${file} needs a key_file or an agent_secret`)
+  }
+  if (!isPrivate) throw readableByOthers(file)
+  return { agent_id, agent_secret }
+}
+
+/**
+ * Reads the private JWK in a file that only its owner can read.
  * @throws {SignInError} configuration
  */
 export async function readKey(file: string): Promise<JWK> {
-  let mode: number
-  let text: string
-  try {
-    await using handle = await open(file)
-    ;({ mode } = await handle.stat())
-    text = await handle.readFile('utf8')
-  } catch (cause) {
-    throw new SignInError('configuration', `The key file ${file} cannot be read`, { cause })
-  }
-  if (process.platform !== 'win32' && (mode & 0o077) !== 0) {
-    throw new SignInError('configuration', `Others can read ${file}: chmod 600 it`)
-  }
+  const { text, isPrivate } = await readText(file, 'key')
+  if (!isPrivate) throw readableByOthers(file)
   return parseKey(text, file)
 }
 
 /**
- * Makes a key, writes its private part to a new file of mode 0600 and gives its public part, which
+ * Makes a key, writes its private part to a new file of mode 0600 and returns its public part, which
  * `auth-agent agent add-key` registers.
- * @throws {SignInError} configuration, when the file exists already or cannot be written
+ * @throws {SignInError} configuration, if the file exists or cannot be written
  */
 export async function generateKey(file: string): Promise<JWK> {
   const { publicKey, privateKey } = await generateKeyPair('ES256', { extractable: true })
@@ -69,20 +91,40 @@ export async function generateKey(file: string): Promise<JWK> {
   try {
     await writeFile(file, `${JSON.stringify(private_jwk)}\n`, { mode: 0o600, flag: 'wx' })
   } catch (cause) {
-    throw new SignInError('configuration', `The key file ${file} cannot be made`, { cause })
+    throw new SignInError('configuration', `The key file ${file} cannot be written`, { cause })
   }
   return { ...public_jwk, ...names }
 }
 
-function parseKey(text: string, name: string): JWK {
-  let jwk: JWK | undefined
+async function readText(file: string, what: string): Promise<{ text: string; isPrivate: boolean }> {
   try {
-    jwk = JSON.parse(text)
-  } catch {
-    // Said below; a parser's message could quote the key.
+    await using handle = await open(file)
+    const { mode } = await handle.stat()
+    const isPrivate = process.platform === 'win32' || (mode & 0o077) === 0
+    return { text: await handle.readFile('utf8'), isPrivate }
+  } catch (cause) {
+    throw new SignInError('configuration', `The ${what} file ${file} cannot be read`, { cause })
   }
-  if (typeof jwk?.kty !== 'string' || typeof jwk.d !== 'string') {
+}
+
+function readableByOthers(file: string): SignInError {
+  return new SignInError('configuration', `Others can read ${file}: chmod 600 it`)
+}
+
+function parseKey(text: string, name: string): JWK {
+  const { kty, d, ...rest } = parseObject(text)
+  if (typeof kty !== 'string' || typeof d !== 'string') {
     throw new SignInError('configuration', `${name} is not a private JSON Web Key`)
   }
-  return jwk
+  return { kty, d, ...rest }
+}
+
+/** The members of a JSON object; none of any other text, as a parser's message could quote a secret. */
+function parseObject(text: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null ? { ...value } : {}
+  } catch {
+    return {}
+  }
 }

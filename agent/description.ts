@@ -1,13 +1,13 @@
 import { normalHost } from './host.ts'
 
 /**
- * A sign-in as the issuer describes it: what is certain first, what others say of themselves last.
- * A test compares it with the issuer's own schema.
+ * A sign-in as the issuer describes it: checked facts first, then the names that the client and the
+ * model chose for themselves. A test compares it with the issuer's own schema.
  */
 export interface SignInDescription {
-  /** Where the sign-in leads. */
+  /** The host that receives the sign-in. */
   redirect_host: string
-  /** Who vouches for the client: the operator of the issuer, or nobody. */
+  /** How the issuer knows the client; only the operator vouches for one. */
   client_origin: 'operator' | 'dynamic' | 'document'
   /** The host of the client's metadata document. */
   client_host?: string
@@ -30,7 +30,7 @@ export interface SignInDescription {
 
 type Facts = Record<string, unknown>
 
-/** How each fact is written, in this order; undefined for what is not known. */
+/** Writes each fact, in this order; undefined if it is not known. */
 const facts: Record<keyof SignInDescription, (given: Facts) => string | undefined> = {
   redirect_host: ({ redirect_host }) => `It leads to ${host(redirect_host)}`,
   client_origin: ({ client_origin }) =>
@@ -64,8 +64,8 @@ const facts: Record<keyof SignInDescription, (given: Facts) => string | undefine
 }
 
 /**
- * A description in one sentence, for a person or a model: what others chose is in quotation marks,
- * which it cannot leave.
+ * Writes a description as one sentence, for a person or a model. Text that others chose is quoted, and
+ * cannot contain a quotation mark.
  */
 export function writeDescription(description: SignInDescription): string {
   return Object.values(facts)
@@ -73,7 +73,7 @@ export function writeDescription(description: SignInDescription): string {
     .join('; ')
 }
 
-/** What an issuer answered, if it is a description; one of an older version answers none. */
+/** The description in an issuer's answer; undefined from an issuer of an older version. */
 export function readDescription(given: unknown): SignInDescription | undefined {
   const { redirect_host, client_origin, client_id, client_name, scope, apis, opened_at } = {
     ...(given as Facts | undefined),
@@ -84,7 +84,7 @@ export function readDescription(given: unknown): SignInDescription | undefined {
   return given as SignInDescription
 }
 
-/** Text of others, on one line, in quotation marks that it cannot end. */
+/** Quotes text that others chose: one line of at most 80 characters without quotation marks. */
 export function quote(text: unknown): string {
   const visible = String(text)
     .replace(/["\u201c-\u201f]/gu, "'")

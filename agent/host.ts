@@ -1,6 +1,6 @@
 /**
- * A host as URLs have it: lower case, IDN as punycode, without the root's dot; a port is kept, unless
- * it is that of https. Undefined for what is not a host, such as a URL.
+ * Normalises a host as URLs do: lower case, IDN as punycode, without the root's dot, without the port
+ * of https. Returns undefined for any other text, such as a URL.
  */
 export function normalHost(text: string): string | undefined {
   if (/[/\\?#@\s%]/.test(text) || text === '') return undefined
@@ -9,4 +9,15 @@ export function normalHost(text: string): string | undefined {
   const name = hostname.replace(/\.$/, '')
   if (!name.startsWith('[') && !/^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/.test(name)) return undefined
   return name + host.slice(hostname.length)
+}
+
+/**
+ * The normalised host of a site that was named by its host or by a URL of it. Returns undefined for
+ * any other text, and for a URL with a user, which is a common way to disguise another host.
+ */
+export function hostOf(site: string): string | undefined {
+  const [, scheme = '', authority = ''] = /^(https?:\/\/)?([^/?#]*)/i.exec(site.trim()) ?? []
+  if (authority.endsWith(':')) return undefined
+  const isHttp = scheme.toLowerCase() === 'http://'
+  return normalHost(isHttp ? authority.replace(/:80$/, '') : authority)
 }

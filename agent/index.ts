@@ -12,9 +12,15 @@ export {
   credentialsFromEnvironment,
   generateKey,
   type KeyCredentials,
+  readCredentials,
   readKey,
   type SecretCredentials,
 } from './credentials.ts'
 export { type SignInDescription, writeDescription } from './description.ts'
-export { type PendingApproval, SignInError, type SignInErrorCode } from './errors.ts'
+export {
+  type PendingApproval,
+  type RefusalReason,
+  SignInError,
+  type SignInErrorCode,
+} from './errors.ts'
 export { type CdpSession, cdpPage, type Page } from './page.ts'

@@ -1,6 +1,6 @@
 /**
- * A page of the agent's own browser, as Playwright and Puppeteer have it. Where it is must come from
- * the browser and not from the page's own scripts.
+ * A page of the agent's own browser, as Playwright and Puppeteer have it. `url` must ask the browser:
+ * the page's own scripts can lie.
  */
 export interface Page {
   url(): string | Promise<string>
@@ -8,12 +8,12 @@ export interface Page {
   goto(url: string): Promise<unknown>
 }
 
-/** A session with one page over the Chrome DevTools Protocol, as Playwright and Puppeteer have it. */
+/** A session of the Chrome DevTools Protocol with one page. */
 export interface CdpSession {
   send(method: string, parameters?: object): Promise<unknown>
 }
 
-/** The page of a DevTools session, for agents that speak to their browser without a library. */
+/** Makes a page of a DevTools session, for agents that use no browser library. */
 export function cdpPage(session: CdpSession): Page {
   return {
     async url() {

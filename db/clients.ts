@@ -46,7 +46,7 @@ export interface Client {
   disabled_at: number | null
 }
 
-interface Unused {
+export interface Unused {
   origin: 'dynamic' | 'document'
   before: number
   now: number

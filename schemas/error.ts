@@ -31,6 +31,25 @@ export const ErrorCode = Type.Union([
 ])
 export type ErrorCode = Static<typeof ErrorCode>
 
+/** What refused an agent's sign-in. */
+export const RefusalReason = Type.Union(
+  [
+    Type.Literal('site', {
+      description: 'The request is for another site than the agent expected',
+    }),
+    Type.Literal('agent', { description: 'The website expects another agent' }),
+    Type.Literal('policy', { description: 'A policy of the agent or of the site' }),
+    Type.Literal('owner', { description: "The agent's owner said no, or cannot be asked" }),
+    Type.Literal('attempts', { description: 'Too many approval codes were wrong' }),
+  ],
+  { description: 'With access_denied to an agent: what refused' },
+)
+export type RefusalReason = Static<typeof RefusalReason>
+
 /** RFC 6749 section 5.2. */
-export const ErrorBody = Type.Object({ error: ErrorCode, error_description: Type.String() })
+export const ErrorBody = Type.Object({
+  error: ErrorCode,
+  error_description: Type.String(),
+  reason: Type.Optional(RefusalReason),
+})
 export type ErrorBody = Static<typeof ErrorBody>

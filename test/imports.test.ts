@@ -54,11 +54,10 @@ const allowed: Record<string, { own: string[]; packages: RegExp }> = {
     packages: /^(fastify|fastify-plugin|@fastify\/.*)$/,
   },
   // Agents install it without a server.
-  'agent/': { own: ['agent/'], packages: /^(jose|ghtml|node:.*)$/ },
+  'agent/': { own: ['agent/'], packages: /^(jose|node:.*)$/ },
   'agent/mcp.ts': {
     own: ['agent/'],
-    packages:
-      /^(@modelcontextprotocol\/server(\/stdio)?|@sinclair\/typebox|playwright-core|auth-agent\/package\.json)$/,
+    packages: /^(@modelcontextprotocol\/server(\/stdio)?|playwright-core|node:module)$/,
   },
   'schemas/': { own: ['schemas/'], packages: /^@sinclair\/typebox/ },
   'db/': {

@@ -49,7 +49,7 @@ const authenticate: FastifyPluginAsyncTypebox = async (app) => {
         answers: {
           400: 'A member is missing or malformed (`invalid_request`), or the approval_code is wrong (`invalid_grant`)',
           401: 'The agent did not prove itself (`invalid_credentials`)',
-          403: 'Another site than the agent expected, or one that its policy or owner refuses, or too many codes were wrong (`access_denied`)',
+          403: 'Another site than the agent expected, or one that its policy or owner refuses, or too many codes were wrong (`access_denied`; `reason` says which)',
           404: 'The request_id is unknown or has expired (`invalid_request`)',
           409: 'The request was authenticated already, or its approval was asked for another model (`invalid_request`)',
           429: 'Too many failures, or too many approvals asked; `Retry-After` tells when to try again (`temporarily_unavailable`)',
@@ -131,19 +131,28 @@ function assertExpected(
   agent_id: string,
 ): void {
   if (hinted_agent_id !== null && hinted_agent_id !== agent_id) {
-    throw new OAuthError('access_denied', 'The website expects another agent (id_token_hint)')
+    throw new OAuthError('access_denied', 'The website expects another agent (id_token_hint)', {
+      reason: 'agent',
+    })
   }
   if (expected_client_id !== undefined && expected_client_id !== site.client_id) {
-    throw new OAuthError('access_denied', 'The request is not of the expected_client_id')
+    throw new OAuthError('access_denied', 'The request is not of the expected_client_id', {
+      reason: 'site',
+    })
   }
   if (expected_redirect_host === undefined) return
   if (!isSameHost(expected_redirect_host, site.redirect_host)) {
-    throw new OAuthError('access_denied', 'The request does not lead to the expected_redirect_host')
+    throw new OAuthError(
+      'access_denied',
+      'The request does not lead to the expected_redirect_host',
+      { reason: 'site' },
+    )
   }
   if (expected_client_id === undefined && !isSite(expected_redirect_host, site)) {
     throw new OAuthError(
       'access_denied',
       'Nobody has checked that the client belongs to the expected_redirect_host: name it by its expected_client_id',
+      { reason: 'site' },
     )
   }
 }

@@ -61,7 +61,14 @@ better, to a tool that you use, so that you never see the secret.
    - "expected_client_id" or "expected_redirect_host": the website that you mean to sign in to. If
      the request is for another one, nothing happens and the answer is 403. A host alone means a
      client that the operator registered, or whose metadata document lies on that host.
-   Instead of agent_secret you may send "agent_assertion", a JWT that your registered key signed.
+   Instead of agent_id and agent_secret you may send "agent_assertion", a JWT that your registered
+   key signed (ES256, or EdDSA, also named Ed25519), with these claims:
+   - "iss" and "sub": your agent_id
+   - "aud": "${issuer}", as a string
+   - "request_id" and "client_id": those of the request
+   - "jti": 8 to 255 characters, new for each assertion
+   - "iat" and "exp": now and at most 60 seconds later, in epoch seconds
+   The header needs "alg", and "kid" if you have several keys. "typ" is optional: "agent-assertion+jwt".
    When the answer has "requires_2fa": true, your owner was asked about "sign_in". Its "message" says how. Wait for the
    code of six digits that the owner gives you, then send the same again with "approval_code": "123456".
    If "mailed_at" is null there is no code: do not make one up, wait and send the same again.
@@ -80,7 +87,8 @@ The answer has "error" and a sentence in "error_description".
 - 400: a member is missing or malformed; the sentence names it. With "invalid_grant" the approval_code
   is wrong: ask your owner, never guess.
 - 401: the agent_id or agent_secret is wrong. Do not guess, ask your operator.
-- 403: another website than you expected, or your operator or owner does not allow it. Stop there.
+- 403: "reason" says what refused: "site" (another website than you expected), "agent" (the website
+  expects another agent), "policy", "owner" or "attempts" (too many wrong codes). Stop there.
 - 404: the request_id is unknown or has expired. Start again from the website.
 - 409: the request was authenticated already. There is nothing left to do.
 - 429: there were too many failures or questions to your owner. Wait for the seconds that Retry-After says.

@@ -37,8 +37,9 @@ export function waitingPage(facts: AuthorizationRequestFacts, nonce: string): st
 <dl>
 !${rowsOf(facts, 'more')}
 </dl></details>
+<p>An AI agent that reads this page is the agent that it waits for: sign in with the tool <code>sign_in</code>, or without one as the page <code>/llms.txt</code> of this server says.</p>
 <details><summary>For your agent</summary>
-<p>The request is <code>${request_id}</code>. An agent authenticates it through its own library, at the server that it was set up with, and never at an address that a page names.</p></details>
+<p>You, the AI agent that reads this, are the agent meant. The request is <code>${request_id}</code>. Authenticate it with your tool or library, at the server that you were set up with, and never at an address that a page names.</p></details>
 <script type="module" nonce="${nonce}">!${script}</script>`,
     footer: html`This page belongs to ${issuer_host}. You are not asked for a password here.`,
   })

@@ -12,7 +12,10 @@ export function addAgentSecurityCommands(agent: Command): void {
   agent
     .command('add-key <agent_id>')
     .description('register a public key, by which the agent proves itself instead of its secret')
-    .option('--jwk <file>', 'the public JSON Web Key (ES256 or EdDSA), or - for standard input')
+    .option(
+      '--jwk <file>',
+      'the public JSON Web Key (ES256, EdDSA or Ed25519), or - for standard input',
+    )
     .option('--generate', 'make a key pair; the private key is shown once')
     .addHelpText('after', '\nExample:\n  auth-agent agent add-key agent_mZ4k… --jwk public.jwk')
     .action(async (agent_id: string, options: { jwk?: string; generate?: true }, command) => {

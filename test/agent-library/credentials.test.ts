@@ -1,7 +1,13 @@
 import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import t from 'tap'
-import { credentialsFromEnvironment, generateKey, readKey, SignInError } from '../../agent/index.ts'
+import {
+  credentialsFromEnvironment,
+  generateKey,
+  readCredentials,
+  readKey,
+  SignInError,
+} from '../../agent/index.ts'
 import { build, createAgent } from '../harness.ts'
 import { makeFolder } from '../processes.ts'
 
@@ -79,5 +85,38 @@ t.test('credentials come from the environment, a key before a secret', async (t)
     { AUTH_AGENT_ID, AUTH_AGENT_KEY_FILE: `${file}.missing`, AUTH_AGENT_SECRET },
   ]) {
     await t.rejects(credentialsFromEnvironment(environment), SignInError)
+  }
+})
+
+t.test('a key path may be relative to the folder of the credentials file', async (t) => {
+  const folder = makeFolder(t)
+  await generateKey(join(folder, 'agent.key'))
+  const private_jwk = await readKey(join(folder, 'agent.key'))
+  const file = join(folder, 'agent.json')
+  const agent_id = 'agent_a'
+  writeFileSync(file, JSON.stringify({ agent_id, key_file: 'agent.key', agent_secret: '' }))
+  for (const path of [file, relative(process.cwd(), file)]) {
+    const environment = { AUTH_AGENT_CREDENTIALS_FILE: path }
+    t.same(await credentialsFromEnvironment(environment), { agent_id, private_jwk })
+    const both = { ...environment, AUTH_AGENT_ID: 'agent_b', AUTH_AGENT_KEY_FILE: 'agent.key' }
+    t.same(await credentialsFromEnvironment(both), { agent_id: 'agent_b', private_jwk })
+  }
+})
+
+t.test('a credentials file may hold a secret, as long as nobody else can read it', async (t) => {
+  const file = join(makeFolder(t), 'agent.json')
+  const secret = { agent_id: 'agent_a', agent_secret: 'ags_geheim' }
+  writeFileSync(file, JSON.stringify(secret), { mode: 0o644 })
+  await t.rejects(readCredentials(file), {
+    code: 'configuration',
+    message: `Others can read ${file}: chmod 600 it`,
+  })
+  chmodSync(file, 0o600)
+  t.same(await readCredentials(file), secret)
+  for (const text of ['', 'null', '[]', '{"agent_secret":"geheim"}', '{"agent_id":"agent_a"}']) {
+    writeFileSync(file, text)
+    const error = await readCredentials(file).catch((error) => error)
+    t.match(error, { code: 'configuration' }, text)
+    t.notMatch(`${error.stack}${error.cause}`, /geheim/)
   }
 })

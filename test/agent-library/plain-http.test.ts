@@ -91,6 +91,62 @@ t.test('an agent signs in by its secret when that is what it was given', async (
   t.match(redirect_to, /code=ac_/)
 })
 
+t.test(
+  'a site may be named by a URL, and null and an empty string are as if left out',
+  async (t) => {
+    const agent = createAgent({ issuer, credentials: await makeCredentials(t), model })
+    for (const redirect_host of [
+      'https://site.example',
+      'https://Site.Example/login?next=/#top',
+      'HTTPS://site.example:443/',
+      ' site.example ',
+      'site.example/login',
+    ]) {
+      for (const empty of [null, '']) {
+        const meant = { client_id: empty, redirect_host }
+        await t.resolves(
+          agent.openSignIn(makeSignIn().url, { site: meant, model: empty }),
+          redirect_host,
+        )
+      }
+    }
+    for (const [redirect_host, code] of [
+      ['https://site.example.evil.example/', 'wrong_site'],
+      ['https://evil.example/https://site.example', 'wrong_site'],
+      ['http://site.example:8080', 'wrong_site'],
+      ['https://site.example@evil.example/', 'configuration'],
+      ['https://evil.example\\@site.example/', 'configuration'],
+      ['ftp://site.example', 'configuration'],
+      ['https://', 'configuration'],
+      ['', 'configuration'],
+    ] as const) {
+      const refused = agent.openSignIn(makeSignIn().url, { site: { redirect_host } })
+      await t.rejects(refused, { code }, redirect_host)
+    }
+  },
+)
+
+t.test('a refusal says whether the policy or the owner refused', async (t) => {
+  const credentials = await makeCredentials(t)
+  const agent = createAgent({ issuer, credentials, model })
+  await app.policies.changeAgent(credentials.agent_id, { sites: 'list' })
+  const refused = agent.openSignIn(makeSignIn().url, { site: { client_id } })
+  await t.rejects(refused, { code: 'refused', reason: 'policy' })
+
+  await app.policies.changeAgent(credentials.agent_id, { sites: 'ask' })
+  const { url } = makeSignIn()
+  const facts = await app.inject({ url, headers: { accept: 'application/json' } })
+  const page: Page = {
+    url: () => url,
+    evaluate: async () => facts.json(),
+    goto: async () => t.fail('the page was navigated'),
+  }
+  await t.rejects(agent.signIn(page, { site: { client_id } }), { code: 'approval_required' })
+  await app.approvals.deny(facts.json().request_id)
+  const denied = agent.signIn(page, { site: { client_id } })
+  await t.rejects(denied, { code: 'refused', reason: 'owner' })
+})
+
 t.test('response_mode=form_post gives the form that the agent posts', async (t) => {
   const agent = createAgent({ issuer, credentials: await makeCredentials(t), model })
   const { url } = makeSignIn({ response_mode: 'form_post' })
@@ -204,7 +260,8 @@ t.test('a sign-in for another site than was meant is refused and stays pending',
     { client_id, redirect_host: 'another.example' },
   ]) {
     const refused = agent.openSignIn(makeSignIn().url, { site: meant })
-    await t.rejects(refused, { code: 'wrong_site' }, JSON.stringify(meant))
+    const error = { code: 'wrong_site', reason: 'site' }
+    await t.rejects(refused, error, JSON.stringify(meant))
   }
   const none = agent.openSignIn(makeSignIn().url, { site: {} })
   await t.rejects(none, { code: 'configuration' }, 'a site has to be named')
@@ -224,7 +281,8 @@ t.test('a sign-in for another site than was meant is refused and stays pending',
       goto: async () => t.fail('the page was navigated'),
     }
     const refused = agent.signIn(page, { site: lie })
-    await t.rejects(refused, { code: 'refused' }, 'the issuer knows better than the page')
+    const error = { code: 'refused', reason: 'site' }
+    await t.rejects(refused, error, 'the issuer knows better than the page')
     t.equal(await statusOf(app, request_id), 'pending')
   }
 })

@@ -352,7 +352,11 @@ t.test('without a mail server there are no digits, and the operator answers', as
   await app.approvals.deny(no)
   const denied = await authenticate(app, no, agent)
   t.equal(denied.statusCode, 403)
-  t.match(denied.json(), { error: 'access_denied', error_description: /denied/ })
+  t.match(denied.json(), {
+    error: 'access_denied',
+    error_description: /denied/,
+    reason: 'owner',
+  })
 
   const always = await ask()
   await app.approvals.approve(always, true)

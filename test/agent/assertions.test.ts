@@ -17,7 +17,7 @@ import {
   TestClock,
 } from '../harness.ts'
 
-for (const alg of ['ES256', 'EdDSA']) {
+for (const alg of ['ES256', 'EdDSA', 'Ed25519']) {
   t.test(`an agent signs in by its ${alg} key instead of its secret`, async (t) => {
     const app = await build(t)
     const site = await createSite(app)
@@ -31,11 +31,32 @@ for (const alg of ['ES256', 'EdDSA']) {
   })
 }
 
+t.test('Ed25519 (RFC 9864) and EdDSA name one algorithm of a key and its assertions', async (t) => {
+  const app = await build(t)
+  const site = await createSite(app)
+  for (const [registered, signed] of [
+    ['Ed25519', 'Ed25519'],
+    ['Ed25519', 'EdDSA'],
+    ['EdDSA', 'Ed25519'],
+    [undefined, 'Ed25519'],
+  ] as const) {
+    const { agent_id } = await createAgent(app)
+    const { publicKey, privateKey } = await generateKeyPair('Ed25519')
+    const jwk = { ...(await exportJWK(publicKey)), ...(registered && { alg: registered }) }
+    const { kid } = await app.agentKeys.add(agent_id, jwk)
+    const { request_id } = await open(app, site)
+    const agent = { agent_id, kid, alg: signed, privateKey }
+    const assertion = await signAssertion(app, agent, { request_id, ...site })
+    const answer = (await authenticateByKey(app, request_id, assertion)).json()
+    t.match(answer, { status: 'authenticated' }, `${registered}, ${signed}`)
+  }
+})
+
 t.test('the metadata names the ways of an agent to prove itself', async (t) => {
   const app = await build(t)
   t.match((await app.inject('/.well-known/oauth-authorization-server')).json(), {
     agent_authentication_methods_supported: ['agent_secret', 'agent_assertion'],
-    agent_assertion_signing_alg_values_supported: ['ES256', 'EdDSA'],
+    agent_assertion_signing_alg_values_supported: ['ES256', 'EdDSA', 'Ed25519'],
   })
 })
 

@@ -34,7 +34,8 @@ t.test(
     for (const [name, expected, description] of refusals) {
       const refused = await authenticate(app, request_id, agent, expected)
       t.equal(refused.statusCode, 403, name)
-      t.match(refused.json(), { error: 'access_denied', error_description: description }, name)
+      const body = { error: 'access_denied', error_description: description, reason: 'site' }
+      t.match(refused.json(), body, name)
       const status = await app.inject({
         url: `/api/check-status?request_id=${request_id}`,
         headers: { cookie },

@@ -98,7 +98,8 @@ t.test(
         continue
       }
       t.equal(answer.statusCode, 403, name)
-      t.match(answer.json(), { error: 'access_denied', error_description: refusal }, name)
+      const told = { error: 'access_denied', error_description: refusal, reason: 'policy' }
+      t.match(answer.json(), told, name)
       t.equal(await statusOf(app, request_id), 'pending', `${name}: the request stays pending`)
       t.same(await app.store.grants.list({ client_id: site.client_id }), [], `${name}: no grant`)
     }

@@ -92,7 +92,7 @@ t.test('What the page for agents shows', { skip }, async (t) => {
     )
     for (const name of Object.keys(env)) t.ok(source.join().includes(name), name)
     const { bin } = JSON.parse(
-      readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8'),
+      readFileSync(join(import.meta.dirname, '../../agent/package.json'), 'utf8'),
     )
     t.ok(command in bin)
   })

@@ -52,6 +52,10 @@ t.test('a wrong encryption key is one sentence', async (t) => {
   const environment = fresh(t)
   await run(environment, 'key', 'list')
   const wrong = await run({ ...environment, ENCRYPTION_KEY: 'ab'.repeat(32) }, 'key', 'list')
-  t.match(wrong, { code: 1, out: '', err: /ENCRYPTION_KEY: is not the key that the database .* was made with/ })
+  t.match(wrong, {
+    code: 1,
+    out: '',
+    err: /ENCRYPTION_KEY: is not the key that the database .* was made with/,
+  })
   t.notMatch(wrong.err, /^ +at /m)
 })

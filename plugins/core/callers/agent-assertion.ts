@@ -21,6 +21,11 @@ const JTI = /^[^\p{Cc}\p{Cs}]{8,255}$/u
 /** The explicit type (RFC 8725 section 3.11); a token with another type is refused. */
 const TYPES = [undefined, 'JWT', 'agent-assertion+jwt']
 
+/** `Ed25519` (RFC 9864) and `EdDSA` with such a key are one algorithm. */
+function familyOf(alg: string): string {
+  return alg === 'Ed25519' ? 'EdDSA' : alg
+}
+
 /**
  * The agent that an assertion names, before its signature is checked.
  * @throws {OAuthError} invalid_request when it is not an assertion
@@ -97,7 +102,9 @@ export class AgentAssertions {
     request: AssertedRequest,
   ): Promise<AssertionClaims | undefined> {
     const { alg = '', kid } = decodeProtectedHeader(assertion)
-    const fitting = keys.filter((key) => key.alg === alg && (kid === undefined || key.kid === kid))
+    const fitting = keys.filter(
+      (key) => familyOf(key.alg) === familyOf(alg) && (kid === undefined || key.kid === kid),
+    )
     const publicKeys = fitting.map((key) => this.#parts.agentKeys.import(key))
     const unusedKey = this.#unusedKeys.get(alg)
     if (publicKeys.length === 0 && unusedKey !== undefined) publicKeys.push(unusedKey)
@@ -153,7 +160,9 @@ export class AgentAssertions {
     if (claims.request_id !== request.request_id)
       throw invalidAssertion('is for another request_id')
     if (claims.client_id !== request.client_id) {
-      throw new OAuthError('access_denied', 'The agent_assertion is for another client_id')
+      throw new OAuthError('access_denied', 'The agent_assertion is for another client_id', {
+        reason: 'site',
+      })
     }
   }
 }

@@ -2,7 +2,7 @@ import { type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { DatabaseUnavailableError } from '../../../db/store.ts'
-import type { ErrorBody, ErrorCode } from '../../../schemas/error.ts'
+import type { ErrorBody, ErrorCode, RefusalReason } from '../../../schemas/error.ts'
 
 /** The HTTP status of each error code: RFC 6749 section 5.2, RFC 6750 section 3.1, and our own. */
 const statusOf: Record<ErrorCode, number> = {
@@ -35,6 +35,8 @@ export interface OAuthErrorOptions {
   /** Where the code's usual status does not fit. */
   status?: number
   headers?: Record<string, string>
+  /** What refused an agent's sign-in, with access_denied. */
+  reason?: RefusalReason
   /** For the log alone. */
   cause?: unknown
 }
@@ -45,16 +47,19 @@ export class OAuthError extends Error {
   readonly code: ErrorCode
   readonly status: number
   readonly headers: Record<string, string>
+  readonly reason: RefusalReason | undefined
 
   constructor(code: ErrorCode, description: string, options: OAuthErrorOptions = {}) {
     super(describable(description), { cause: options.cause })
     this.code = code
     this.status = options.status ?? statusOf[code]
     this.headers = options.headers ?? {}
+    this.reason = options.reason
   }
 
   toBody(): ErrorBody {
-    return { error: this.code, error_description: this.message }
+    const { code: error, message: error_description, reason } = this
+    return { error, error_description, ...(reason !== undefined && { reason }) }
   }
 }
 

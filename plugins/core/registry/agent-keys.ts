@@ -12,8 +12,8 @@ import { LRUCache } from 'lru-cache'
 import type { AgentKey } from '../../../db/store.ts'
 import { OAuthError } from '../http/errors.ts'
 
-/** The algorithms of an agent's keys (RFC 7518 section 3.4, RFC 8037 section 3.1). */
-export const AGENT_KEY_ALGS = ['ES256', 'EdDSA']
+/** RFC 7518 section 3.4, RFC 8037 section 3.1, RFC 9864 section 2.2. */
+export const AGENT_KEY_ALGS = ['ES256', 'EdDSA', 'Ed25519']
 /** How many keys an agent may have: enough to replace them one by one. */
 const KEYS_PER_AGENT = 10
 /** How many imported keys a process keeps. */
@@ -90,7 +90,9 @@ export class AgentKeys {
     }
     const alg = kty === 'EC' && crv === 'P-256' ? 'ES256' : crv === 'Ed25519' ? 'EdDSA' : undefined
     if (alg === undefined) throw invalidKey('must be an EC key on P-256 or an OKP key on Ed25519')
-    if (jwk.alg !== undefined && jwk.alg !== alg) throw invalidKey(`must be for ${alg}`)
+    const isEd25519 = alg === 'EdDSA' && jwk.alg === 'Ed25519'
+    if (jwk.alg !== undefined && jwk.alg !== alg && !isEd25519)
+      throw invalidKey(`must be for ${alg}`)
     if (jwk.use !== undefined && jwk.use !== 'sig') throw invalidKey('must be for signatures')
     const members: JWK = alg === 'ES256' ? { kty, crv, x, y } : { kty, crv, x }
     try {

@@ -416,17 +416,20 @@ function whyNotOpen(approval: Approval | undefined, proved: boolean): OAuthError
 }
 
 function denied(): OAuthError {
-  return new OAuthError('access_denied', 'The owner denied this sign-in')
+  return new OAuthError('access_denied', 'The owner denied this sign-in', { reason: 'owner' })
 }
 
 function exhausted(): OAuthError {
-  return new OAuthError('access_denied', 'Too many wrong codes, start the sign-in again')
+  return new OAuthError('access_denied', 'Too many wrong codes, start the sign-in again', {
+    reason: 'attempts',
+  })
 }
 
 function proofNeeded(): OAuthError {
   return new OAuthError(
     'access_denied',
     "Too many wrong codes without proof: send the code with the agent's proof, as approval_code",
+    { reason: 'attempts' },
   )
 }
 
@@ -434,6 +437,7 @@ function blocked(until: number): OAuthError {
   return new OAuthError(
     'access_denied',
     `Too many wrong codes for this agent: until ${describeTime(until)} only the operator of this server can approve`,
+    { reason: 'attempts' },
   )
 }
 

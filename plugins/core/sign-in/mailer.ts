@@ -51,6 +51,7 @@ export class Mailer {
       throw new OAuthError(
         'access_denied',
         'The owner cannot be asked: the e-mail address that is registered for this agent is not valid, the operator has to correct it',
+        { reason: 'owner' },
       )
     }
     try {

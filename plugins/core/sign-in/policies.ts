@@ -139,7 +139,7 @@ function assertPolicy(schema: TSchema & { properties: Record<string, TSchema> },
 }
 
 function accessDenied(text: string): OAuthError {
-  return new OAuthError('access_denied', text)
+  return new OAuthError('access_denied', text, { reason: 'policy' })
 }
 
 declare module 'fastify' {
