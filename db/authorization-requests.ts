@@ -19,6 +19,35 @@ export type AuthorizationRequestState = AuthorizationRequest & {
   grant_revoked_at: number | null
 }
 
+/** Where a sign-in can stand. */
+export type Standing =
+  /** No agent has authenticated the request, and it can still do so. */
+  | 'pending'
+  /** No agent authenticated the request in time. */
+  | 'expired'
+  /** An agent authenticated the request. The browser that opened it has not received the code. */
+  | 'authenticated'
+  /** The browser, or a polling library, has received the code. */
+  | 'handed over'
+  /** The code was not redeemed in time. */
+  | 'code expired'
+  /** The code was redeemed, whatever became of the grant afterwards. */
+  | 'redeemed'
+  /** The grant was revoked, or deleted with its agent, before the code was redeemed. */
+  | 'revoked'
+
+/** Where the sign-in of an authorization request stands. No other code derives this from the columns. */
+export function standing(request: AuthorizationRequestState, now: number): Standing {
+  const { grant_id, code_expires_at } = request
+  if (grant_id === null || code_expires_at === null) {
+    return request.expires_at <= now ? 'expired' : 'pending'
+  }
+  if (request.redeemed_at !== null) return 'redeemed'
+  if (request.grant_revoked_at !== null) return 'revoked'
+  if (code_expires_at <= now) return 'code expired'
+  return request.completed_at === null ? 'authenticated' : 'handed over'
+}
+
 export interface Authentication {
   request_id: string
   agent_id: string
@@ -174,7 +203,7 @@ export function* authenticate(authentication: Authentication): Act<Authenticatio
   if (request === undefined) {
     const found = yield* findRequest(request_id)
     if (found === undefined) return { outcome: 'unknown' }
-    return { outcome: found.grant_id === null ? 'expired' : 'authenticated_before' }
+    return { outcome: standing(found, now) === 'expired' ? 'expired' : 'authenticated_before' }
   }
   const { client_id, scope, resource } = request
   const facts = { grant_id, client_id, agent_id, model, scope, resource, amr }

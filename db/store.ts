@@ -21,11 +21,13 @@ import { DatabaseUnavailableError, type UnavailableReason } from './unavailable.
 export type { AgentKey } from './agent-keys.ts'
 export type { Agent, AgentChange } from './agents.ts'
 export type { Approval, OpenApproval } from './approvals.ts'
-export type {
-  Authentication,
-  AuthenticationOutcome,
-  AuthorizationRequest,
-  AuthorizationRequestState,
+export {
+  type Authentication,
+  type AuthenticationOutcome,
+  type AuthorizationRequest,
+  type AuthorizationRequestState,
+  type Standing,
+  standing,
 } from './authorization-requests.ts'
 export type { Client, ClientChange } from './clients.ts'
 export type { Event } from './events.ts'
