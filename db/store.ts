@@ -42,6 +42,28 @@ export type { SigningKey } from './signing-keys.ts'
 export type { SecretRow } from './tables.ts'
 export { DatabaseUnavailableError, type UnavailableReason } from './unavailable.ts'
 
+const nouns = {
+  agentKeys,
+  agents,
+  approvals,
+  authorizationRequests,
+  clientAssertions,
+  clients,
+  events,
+  grants,
+  initialAccessTokens,
+  maintenance,
+  policies,
+  remoteDocuments,
+  resources,
+  signingKeys,
+}
+
+/** The names of all acts that write, by noun. */
+export type Writes = {
+  [Noun in keyof typeof nouns]: Extract<keyof (typeof nouns)[Noun]['writes'], string>
+}
+
 // biome-ignore lint/suspicious/noExplicitAny: any arguments, each act names its own
 type Acts = Record<string, (...parameters: any[]) => Act<unknown>>
 type Bound<A extends Acts> = {
