@@ -14,6 +14,7 @@ import * as accessTokenAlg from './0013-access-token-alg.ts'
 import * as orderOfEvents from './0014-order-of-events.ts'
 import * as heartbeat from './0015-heartbeat.ts'
 import * as refreshHistory from './0016-refresh-history.ts'
+import * as holderOfSecret from './0017-holder-of-secret.ts'
 
 /** Every migration there ever was, in order. One that has been released never changes. */
 export const migrations: Record<string, Migration> = {
@@ -32,4 +33,5 @@ export const migrations: Record<string, Migration> = {
   '0014-order-of-events': orderOfEvents,
   '0015-heartbeat': heartbeat,
   '0016-refresh-history': refreshHistory,
+  '0017-holder-of-secret': holderOfSecret,
 }
