@@ -135,26 +135,26 @@ function pathOf(databaseUrl: string): string {
 export async function openStore(databaseUrl: string, options?: OpenOptions) {
   const engine = await SqliteEngine.open(pathOf(databaseUrl), options)
   return {
-    agentKeys: bind(engine, agentKeys, ['remove']),
-    agents: bind(engine, agents, ['update', 'delete', 'replaceSecret']),
-    approvals: bind(engine, approvals, ['answer']),
-    authorizationRequests: bind(engine, authorizationRequests, ['removeUnproved']),
-    clientAssertions: bind(engine, clientAssertions),
-    clients: bind(engine, clients, [
+    agentKeys: bind(engine, nouns.agentKeys, ['remove']),
+    agents: bind(engine, nouns.agents, ['update', 'delete', 'replaceSecret']),
+    approvals: bind(engine, nouns.approvals, ['answer']),
+    authorizationRequests: bind(engine, nouns.authorizationRequests, ['removeUnproved']),
+    clientAssertions: bind(engine, nouns.clientAssertions),
+    clients: bind(engine, nouns.clients, [
       'update',
       'delete',
       'removeUnused',
       'removeUnproved',
       'replaceSecret',
     ]),
-    events: bind(engine, events),
-    grants: bind(engine, grants, ['revoke', 'revokeAccessToken']),
-    initialAccessTokens: bind(engine, initialAccessTokens, ['delete']),
-    maintenance: bind(engine, maintenance, keysOf(maintenance.writes)),
-    policies: bind(engine, policies, ['changeOfAgent', 'changeOfClient']),
-    remoteDocuments: bind(engine, remoteDocuments, ['removeUnproved']),
-    resources: bind(engine, resources, ['update', 'delete', 'replaceSecret']),
-    signingKeys: bind(engine, signingKeys, ['succeed']),
+    events: bind(engine, nouns.events),
+    grants: bind(engine, nouns.grants, ['revoke', 'revokeAccessToken']),
+    initialAccessTokens: bind(engine, nouns.initialAccessTokens, ['delete']),
+    maintenance: bind(engine, nouns.maintenance, keysOf(nouns.maintenance.writes)),
+    policies: bind(engine, nouns.policies, ['changeOfAgent', 'changeOfClient']),
+    remoteDocuments: bind(engine, nouns.remoteDocuments, ['removeUnproved']),
+    resources: bind(engine, nouns.resources, ['update', 'delete', 'replaceSecret']),
+    signingKeys: bind(engine, nouns.signingKeys, ['succeed']),
     /** Changes whenever another process has written to the database. */
     foreignVersion: () => engine.foreignVersion(),
     /** Changes whenever anybody has written to the database. */

@@ -49,7 +49,7 @@ const event: Event = {
 }
 
 const secret = (holder: string, hint = '00000000', created_at = now): SecretRow => ({
-  owner_id: holder,
+  holder_id: holder,
   hint,
   bcrypt_hash: 'hash',
   created_at,
@@ -193,18 +193,17 @@ async function fill(store: Store): Promise<void> {
   await store.approvals.recordMail(approval('req_asked'), now)
   await store.authorizationRequests.authenticate(authentication('req_granted', 'grant_code'))
   await store.authorizationRequests.authenticate(authentication('req_redeemed', 'grant_1'))
-  await redeemCode(store, 'req_redeemed')
+  await redeemCode(store, 'req_redeemed', 'grant_1')
 }
 
-function redeemCode(store: Store, request_id: string) {
+function redeemCode(store: Store, request_id: string, grant_id: string) {
   return store.grants.redeemCode({
     request_id,
-    client_id: 'client_1',
+    grant_id,
     now,
-    expiresAt: () => now + 6000,
+    expires_at: now + 6000,
     refresh_generation: 0,
-    reuse: () => ({ grace: 0 }),
-    check: () => undefined,
+    reuse: { grace: 0 },
   })
 }
 
@@ -214,9 +213,8 @@ function rotate(store: Store, generation: number) {
     client_id: 'client_1',
     generation,
     now: later,
-    expiresAt: () => later + 6000,
+    expires_at: later + 6000,
     reuse: { grace: 0 },
-    check: () => undefined,
   })
 }
 
@@ -375,7 +373,7 @@ const scenarios: Scenarios = {
     verify: [
       {
         act: (store) =>
-          store.approvals.verify(authentication('req_asked', 'grant_2'), bounds, () => true, event),
+          store.approvals.verify(authentication('req_asked', 'grant_2'), bounds, 'right', event),
         writes: {
           approvals: 'changed',
           approval_askings: 'deleted',
@@ -388,12 +386,7 @@ const scenarios: Scenarios = {
       },
       {
         act: (store) =>
-          store.approvals.verify(
-            authentication('req_asked', 'grant_2'),
-            bounds,
-            () => false,
-            event,
-          ),
+          store.approvals.verify(authentication('req_asked', 'grant_2'), bounds, 'wrong', event),
         writes: { approvals: 'changed', approval_guesses: 'inserted', events: 'inserted' },
       },
     ],
@@ -574,10 +567,13 @@ const scenarios: Scenarios = {
   grants: {
     redeemCode: [
       {
-        act: (store) => redeemCode(store, 'req_granted'),
+        act: (store) => redeemCode(store, 'req_granted', 'grant_code'),
         writes: { authorization_requests: 'changed', grants: 'changed' },
       },
-      { act: (store) => redeemCode(store, 'req_redeemed'), writes: { grants: 'changed' } },
+      {
+        act: (store) => redeemCode(store, 'req_redeemed', 'grant_1'),
+        writes: { grants: 'changed' },
+      },
     ],
     rotate: [
       { act: (store) => rotate(store, 0), writes: { grants: 'changed' } },
