@@ -130,3 +130,11 @@ t.test('an API from before that could be said is open to registered clients alon
   t.match(await store.resources.list(), [{ resource_id: 'rs_1', open_to: 'registered' }])
   store.close()
 })
+
+t.test('the migrations are numbered without a gap', async (t) => {
+  const numbers = Object.keys(migrations).map((name) => Number(name.slice(0, 4)))
+  t.same(
+    numbers,
+    numbers.map((_, index) => index + 1),
+  )
+})
