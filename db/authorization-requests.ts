@@ -1,14 +1,29 @@
 import { repeatBriefly } from './bounded.ts'
 import { proveClient } from './clients.ts'
 import { recordEvent } from './events.ts'
-import { type Act, all, db, one, statement } from './statement.ts'
-import type { AuthorizationRequestRow, EventRow } from './tables.ts'
+import { type Act, all, db, one, pick, statement } from './statement.ts'
+import type { AuthorizationRequestRow, EventRow, GrantRow } from './tables.ts'
 
 export type AuthorizationRequest = AuthorizationRequestRow
-export type NewAuthorizationRequest = Omit<
-  AuthorizationRequest,
-  'grant_id' | 'code_expires_at' | 'completed_at' | 'redeemed_at' | 'deliver' | 'resource'
-> & {
+const openedColumns = [
+  'request_id',
+  'client_id',
+  'redirect_uri',
+  'scope',
+  'resource',
+  'state',
+  'nonce',
+  'response_mode',
+  'hinted_agent_id',
+  'code_challenge',
+  'browser_hash',
+  'opened_from',
+  'created_at',
+  'expires_at',
+] as const satisfies (keyof AuthorizationRequestRow)[]
+
+type OpenedRow = Pick<AuthorizationRequestRow, (typeof openedColumns)[number]>
+export type NewAuthorizationRequest = Omit<OpenedRow, 'resource'> & {
   /** The normal URIs of the resources asked for. */
   resource: string[]
 }
@@ -67,25 +82,8 @@ export type AuthenticationOutcome =
   | { outcome: 'authenticated'; request: AuthorizationRequest }
   | { outcome: 'unknown' | 'expired' | 'authenticated_before' | 'agent_disabled' }
 
-const insertRequest = statement<
-  Omit<NewAuthorizationRequest, 'resource'> & { resource: string | null }
->()((p) =>
-  db.insertInto('authorization_requests').values({
-    request_id: p.request_id,
-    client_id: p.client_id,
-    redirect_uri: p.redirect_uri,
-    scope: p.scope,
-    resource: p.resource,
-    state: p.state,
-    nonce: p.nonce,
-    response_mode: p.response_mode,
-    hinted_agent_id: p.hinted_agent_id,
-    code_challenge: p.code_challenge,
-    browser_hash: p.browser_hash,
-    opened_from: p.opened_from,
-    created_at: p.created_at,
-    expires_at: p.expires_at,
-  }),
+const insertRequest = statement<OpenedRow>()((p) =>
+  db.insertInto('authorization_requests').values(pick(p, openedColumns)),
 )
 
 /** Subqueries: on SQLite the driver needs ten times as long for a join that finds one row. */
@@ -113,29 +111,29 @@ const bindGrant = statement<Omit<Authentication, 'agent_id' | 'model' | 'amr' | 
     .returningAll(),
 )
 
-const insertGrant = statement<{
-  grant_id: string
-  client_id: string
-  agent_id: string
-  model: string
-  scope: string
-  resource: string | null
-  amr: string
-  created_at: number
-  expires_at: number
-}>()((p) =>
-  db.insertInto('grants').values({
-    grant_id: p.grant_id,
-    client_id: p.client_id,
-    agent_id: p.agent_id,
-    model: p.model,
-    scope: p.scope,
-    resource: p.resource,
-    amr: p.amr,
-    created_at: p.created_at,
-    expires_at: p.expires_at,
-    expiry_check_at: p.expires_at,
-  }),
+const newGrantColumns = [
+  'grant_id',
+  'client_id',
+  'agent_id',
+  'model',
+  'scope',
+  'resource',
+  'amr',
+  'created_at',
+  'expires_at',
+] as const satisfies (keyof GrantRow)[]
+
+const insertGrant = statement<Pick<GrantRow, (typeof newGrantColumns)[number]>>()((p) =>
+  db.insertInto('grants').values({ ...pick(p, newGrantColumns), expiry_check_at: p.expires_at }),
+)
+
+/** One statement for each identifier: a list of any length would be a new text for each length. */
+const settledRequest = statement<{ request_id: string }>()((p) =>
+  db
+    .selectFrom('authorization_requests')
+    .select('request_id')
+    .where('request_id', '=', p.request_id)
+    .where('grant_id', 'is not', null),
 )
 
 const liveAgent = statement<{ agent_id: string }>()((p) =>
@@ -222,9 +220,6 @@ export function* authenticate(authentication: Authentication): Act<Authenticatio
   return { outcome: 'authenticated', request }
 }
 
-/** How many identifiers one statement takes. */
-const BATCH = 500
-
 export const reads = {
   find: findRequest,
 
@@ -236,16 +231,8 @@ export const reads = {
   /** Which of these requests are no longer pending. */
   *findSettled(request_ids: string[]): Act<string[]> {
     const settled: string[] = []
-    for (let start = 0; start < request_ids.length; start += BATCH) {
-      const rows = yield* all(
-        db
-          .selectFrom('authorization_requests')
-          .select('request_id')
-          .where('request_id', 'in', request_ids.slice(start, start + BATCH))
-          .where('grant_id', 'is not', null)
-          .compile(),
-      )
-      for (const { request_id } of rows) settled.push(request_id)
+    for (const request_id of request_ids) {
+      if ((yield* one(settledRequest({ request_id }))) !== undefined) settled.push(request_id)
     }
     return settled
   },

@@ -1,14 +1,16 @@
-import { type Act, all, db, statement } from './statement.ts'
+import { type Act, all, db, pick, statement } from './statement.ts'
 import type { SecretRow } from './tables.ts'
 
+const columns = [
+  'holder_id',
+  'hint',
+  'bcrypt_hash',
+  'created_at',
+  'expires_at',
+] as const satisfies (keyof SecretRow)[]
+
 const insertSecret = statement<SecretRow>()((p) =>
-  db.insertInto('secrets').values({
-    holder_id: p.holder_id,
-    hint: p.hint,
-    bcrypt_hash: p.bcrypt_hash,
-    created_at: p.created_at,
-    expires_at: p.expires_at,
-  }),
+  db.insertInto('secrets').values(pick(p, columns)),
 )
 
 /** By the primary key's first column. */
