@@ -93,7 +93,7 @@ export const writes = {
    * `compromised`, every grant and what was remembered end too.
    */
   *replaceSecret(secret: SecretRow, endOld: number, compromised: boolean): Act<void> {
-    const { owner_id: agent_id, created_at: now } = secret
+    const { holder_id: agent_id, created_at: now } = secret
     yield* replaceSecret(secret, endOld)
     if (compromised) yield* endCompromised(agent_id, now)
     else if (endOld <= now) yield* endApprovalsOfAgent(agent_id)

@@ -1,3 +1,4 @@
+import { timingSafeEqual } from 'node:crypto'
 import {
   type Authentication,
   type AuthenticationOutcome,
@@ -209,6 +210,12 @@ function takesCode(approval: Approval, proved: boolean, now: number): boolean {
     approval.mailed_at !== null &&
     approval.expires_at > now
   )
+}
+
+function isCode(approval: Approval, code_hash: string): boolean {
+  const right = Buffer.from(approval.code_hash ?? '')
+  const given = Buffer.from(code_hash)
+  return right.length === given.length && timingSafeEqual(right, given)
 }
 
 /** Takes one of the tries of an approval that takes a code, in one statement. */
@@ -432,7 +439,7 @@ export const writes = {
   *verify(
     authentication: Authentication,
     { proved, guesses, unprovedGuesses }: { proved: boolean } & GuessBounds,
-    isRight: (approval: Approval) => boolean,
+    code_hash: string,
     event: EventRow,
   ): Act<VerifyOutcome> {
     const { request_id, agent_id, now } = authentication
@@ -460,7 +467,7 @@ export const writes = {
       yield uncountGuess(guess)
       return { outcome: 'not_open', approval: yield* findApproval({ request_id, agent_id }) }
     }
-    if (!isRight(approval)) {
+    if (!isCode(approval, code_hash)) {
       yield* recordEvent(event)
       return { outcome: 'wrong', tries_left: approval[triesOf(proved)] }
     }

@@ -1,14 +1,29 @@
 import { repeatBriefly } from './bounded.ts'
 import { proveClient } from './clients.ts'
 import { recordEvent } from './events.ts'
-import { type Act, all, db, one, statement } from './statement.ts'
-import type { AuthorizationRequestRow, EventRow } from './tables.ts'
+import { type Act, all, db, one, pick, statement } from './statement.ts'
+import type { AuthorizationRequestRow, EventRow, GrantRow } from './tables.ts'
 
 export type AuthorizationRequest = AuthorizationRequestRow
-export type NewAuthorizationRequest = Omit<
-  AuthorizationRequest,
-  'grant_id' | 'code_expires_at' | 'completed_at' | 'redeemed_at' | 'deliver' | 'resource'
-> & {
+const openedColumns = [
+  'request_id',
+  'client_id',
+  'redirect_uri',
+  'scope',
+  'resource',
+  'state',
+  'nonce',
+  'response_mode',
+  'hinted_agent_id',
+  'code_challenge',
+  'browser_hash',
+  'opened_from',
+  'created_at',
+  'expires_at',
+] as const satisfies (keyof AuthorizationRequestRow)[]
+
+type OpenedRow = Pick<AuthorizationRequestRow, (typeof openedColumns)[number]>
+export type NewAuthorizationRequest = Omit<OpenedRow, 'resource'> & {
   /** The normal URIs of the resources asked for. */
   resource: string[]
 }
@@ -17,6 +32,35 @@ export type AuthorizationRequestState = AuthorizationRequest & {
   granted_at: number | null
   /** Is also set, to 0, when the grant is gone with its agent. */
   grant_revoked_at: number | null
+}
+
+/** Where a sign-in can stand. */
+export type Standing =
+  /** No agent has authenticated the request, and it can still do so. */
+  | 'pending'
+  /** No agent authenticated the request in time. */
+  | 'expired'
+  /** An agent authenticated the request. The browser that opened it has not received the code. */
+  | 'authenticated'
+  /** The browser, or a polling library, has received the code. */
+  | 'handed over'
+  /** The code was not redeemed in time. */
+  | 'code expired'
+  /** The code was redeemed, whatever became of the grant afterwards. */
+  | 'redeemed'
+  /** The grant was revoked, or deleted with its agent, before the code was redeemed. */
+  | 'revoked'
+
+/** Where the sign-in of an authorization request stands. No other code derives this from the columns. */
+export function standing(request: AuthorizationRequestState, now: number): Standing {
+  const { grant_id, code_expires_at } = request
+  if (grant_id === null || code_expires_at === null) {
+    return request.expires_at <= now ? 'expired' : 'pending'
+  }
+  if (request.redeemed_at !== null) return 'redeemed'
+  if (request.grant_revoked_at !== null) return 'revoked'
+  if (code_expires_at <= now) return 'code expired'
+  return request.completed_at === null ? 'authenticated' : 'handed over'
 }
 
 export interface Authentication {
@@ -38,25 +82,8 @@ export type AuthenticationOutcome =
   | { outcome: 'authenticated'; request: AuthorizationRequest }
   | { outcome: 'unknown' | 'expired' | 'authenticated_before' | 'agent_disabled' }
 
-const insertRequest = statement<
-  Omit<NewAuthorizationRequest, 'resource'> & { resource: string | null }
->()((p) =>
-  db.insertInto('authorization_requests').values({
-    request_id: p.request_id,
-    client_id: p.client_id,
-    redirect_uri: p.redirect_uri,
-    scope: p.scope,
-    resource: p.resource,
-    state: p.state,
-    nonce: p.nonce,
-    response_mode: p.response_mode,
-    hinted_agent_id: p.hinted_agent_id,
-    code_challenge: p.code_challenge,
-    browser_hash: p.browser_hash,
-    opened_from: p.opened_from,
-    created_at: p.created_at,
-    expires_at: p.expires_at,
-  }),
+const insertRequest = statement<OpenedRow>()((p) =>
+  db.insertInto('authorization_requests').values(pick(p, openedColumns)),
 )
 
 /** Subqueries: on SQLite the driver needs ten times as long for a join that finds one row. */
@@ -84,29 +111,29 @@ const bindGrant = statement<Omit<Authentication, 'agent_id' | 'model' | 'amr' | 
     .returningAll(),
 )
 
-const insertGrant = statement<{
-  grant_id: string
-  client_id: string
-  agent_id: string
-  model: string
-  scope: string
-  resource: string | null
-  amr: string
-  created_at: number
-  expires_at: number
-}>()((p) =>
-  db.insertInto('grants').values({
-    grant_id: p.grant_id,
-    client_id: p.client_id,
-    agent_id: p.agent_id,
-    model: p.model,
-    scope: p.scope,
-    resource: p.resource,
-    amr: p.amr,
-    created_at: p.created_at,
-    expires_at: p.expires_at,
-    expiry_check_at: p.expires_at,
-  }),
+const newGrantColumns = [
+  'grant_id',
+  'client_id',
+  'agent_id',
+  'model',
+  'scope',
+  'resource',
+  'amr',
+  'created_at',
+  'expires_at',
+] as const satisfies (keyof GrantRow)[]
+
+const insertGrant = statement<Pick<GrantRow, (typeof newGrantColumns)[number]>>()((p) =>
+  db.insertInto('grants').values({ ...pick(p, newGrantColumns), expiry_check_at: p.expires_at }),
+)
+
+/** One statement for each identifier: a list of any length would be a new text for each length. */
+const settledRequest = statement<{ request_id: string }>()((p) =>
+  db
+    .selectFrom('authorization_requests')
+    .select('request_id')
+    .where('request_id', '=', p.request_id)
+    .where('grant_id', 'is not', null),
 )
 
 const liveAgent = statement<{ agent_id: string }>()((p) =>
@@ -174,7 +201,7 @@ export function* authenticate(authentication: Authentication): Act<Authenticatio
   if (request === undefined) {
     const found = yield* findRequest(request_id)
     if (found === undefined) return { outcome: 'unknown' }
-    return { outcome: found.grant_id === null ? 'expired' : 'authenticated_before' }
+    return { outcome: standing(found, now) === 'expired' ? 'expired' : 'authenticated_before' }
   }
   const { client_id, scope, resource } = request
   const facts = { grant_id, client_id, agent_id, model, scope, resource, amr }
@@ -193,9 +220,6 @@ export function* authenticate(authentication: Authentication): Act<Authenticatio
   return { outcome: 'authenticated', request }
 }
 
-/** How many identifiers one statement takes. */
-const BATCH = 500
-
 export const reads = {
   find: findRequest,
 
@@ -207,16 +231,8 @@ export const reads = {
   /** Which of these requests are no longer pending. */
   *findSettled(request_ids: string[]): Act<string[]> {
     const settled: string[] = []
-    for (let start = 0; start < request_ids.length; start += BATCH) {
-      const rows = yield* all(
-        db
-          .selectFrom('authorization_requests')
-          .select('request_id')
-          .where('request_id', 'in', request_ids.slice(start, start + BATCH))
-          .where('grant_id', 'is not', null)
-          .compile(),
-      )
-      for (const { request_id } of rows) settled.push(request_id)
+    for (const request_id of request_ids) {
+      if ((yield* one(settledRequest({ request_id }))) !== undefined) settled.push(request_id)
     }
     return settled
   },

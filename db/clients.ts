@@ -494,7 +494,7 @@ export const writes = {
 
   /** Where the old secret is `compromised`, every request, code and token ends with it. */
   *replaceSecret(secret: SecretRow, endOld: number, compromised: boolean): Act<void> {
-    const { owner_id: client_id, created_at: now } = secret
+    const { holder_id: client_id, created_at: now } = secret
     yield* replaceSecret(secret, endOld)
     yield* proveClient(client_id)
     if (!compromised) return

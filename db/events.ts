@@ -1,4 +1,4 @@
-import { type Act, all, db, statement } from './statement.ts'
+import { type Act, all, db, pick, statement } from './statement.ts'
 import type { EventRow } from './tables.ts'
 
 export type Event = EventRow
@@ -18,8 +18,7 @@ const columns = [
 
 const insertEvent = statement<Event>()((p) =>
   db.insertInto('events').values(({ fn, lit, eb, selectFrom }) => ({
-    event_id: p.event_id,
-    at: p.at,
+    ...pick(p, columns),
     // By the index on both.
     position: eb(
       fn.coalesce(
@@ -33,14 +32,6 @@ const insertEvent = statement<Event>()((p) =>
       '+',
       lit(1),
     ),
-    event: p.event,
-    outcome: p.outcome,
-    agent_id: p.agent_id,
-    client_id: p.client_id,
-    model: p.model,
-    method: p.method,
-    address: p.address,
-    detail: p.detail,
   })),
 )
 

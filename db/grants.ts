@@ -1,6 +1,9 @@
 import { scopeWords } from '../schemas/scope.ts'
-import type { AuthorizationRequest } from './authorization-requests.ts'
-import { reads as requests } from './authorization-requests.ts'
+import {
+  type AuthorizationRequestState,
+  reads as requests,
+  standing,
+} from './authorization-requests.ts'
 import {
   mayComeAgain,
   parseHistory,
@@ -15,30 +18,42 @@ import type { GrantRow } from './tables.ts'
 
 export type Grant = Omit<GrantRow, 'expiry_check_at'>
 
+/** What the tokens of a grant can be for. It is read before the grant is changed. */
+interface Extent {
+  /** Those that the grant names and that are still registered. */
+  resources: Resource[]
+  /** The e-mail address of the agent's owner, where the scope gives an ID Token with it. */
+  email: string | undefined
+}
+
+/** An authorization code that its client can present. It may have been redeemed before. */
+export interface PresentedCode extends Extent {
+  request: AuthorizationRequestState
+  grant_id: string
+  /** When the agent authenticated the request. */
+  granted_at: number
+}
+
+/** A refresh token's grant, which can be refreshed. The token may have been used before. */
+export interface RefreshableGrant extends Extent {
+  grant: Grant
+}
+
 export interface Redemption {
   request_id: string
-  client_id: string
+  /** The grant of the request, which `findCode` has found. */
+  grant_id: string
   now: number
-  /** When a grant of this age (`created_at`, epoch seconds) ends unless it is refreshed. */
-  expiresAt: (created_at: number) => number
+  /** When the grant ends unless it is refreshed. */
+  expires_at: number
   /** The number of the first refresh token; null for a client that gets none. */
   refresh_generation: number | null
   /** Which of the grant's refresh tokens may come again. */
-  reuse: (grant_id: string) => ReusePolicy
-  /** Throws for a parameter that does not fit the request; then nothing happens. */
-  check: (request: AuthorizationRequest, resources: Resource[]) => void
+  reuse: ReusePolicy
 }
 
 export type RedemptionOutcome =
-  | {
-      outcome: 'redeemed'
-      request: AuthorizationRequest
-      grant: Grant
-      /** Those that the grant names and that are still registered. */
-      resources: Resource[]
-      /** Of the agent's owner, where the scope gives an ID Token with it. */
-      email: string | undefined
-    }
+  | { outcome: 'redeemed'; grant: Grant }
   | { outcome: 'replayed'; grant_id: string }
   | { outcome: 'invalid' }
 
@@ -48,11 +63,9 @@ export interface Rotation {
   /** The number that the presented refresh token carries. */
   generation: number
   now: number
-  /** When a grant of this age (`created_at`, epoch seconds) ends unless it is refreshed again. */
-  expiresAt: (created_at: number) => number
+  /** When the grant ends unless it is refreshed again. */
+  expires_at: number
   reuse: ReusePolicy
-  /** Throws for a scope or resource that the grant does not have; then nothing happens. */
-  check: (grant: Grant, resources: Resource[]) => void
 }
 
 export type RotationOutcome =
@@ -63,10 +76,6 @@ export type RotationOutcome =
       generation: number
       /** Whether it is to be recorded that several copies of one client share the sign-in. */
       hasCopies: boolean
-      /** Those that the grant names and that are still registered. */
-      resources: Resource[]
-      /** Of the agent's owner, where the scope gives an ID Token with it. */
-      email: string | undefined
     }
   | { outcome: 'replayed'; grant_id: string }
   | { outcome: 'invalid' }
@@ -108,7 +117,8 @@ const ownerEmail = statement<{ grant_id: string }>()((p) =>
     ),
 )
 
-const redeem = statement<{ request_id: string; now: number }>()((p) =>
+/** A request whose grant has ended is not marked. */
+const redeem = statement<{ request_id: string; grant_id: string; now: number }>()((p) =>
   db
     .updateTable('authorization_requests')
     .set((eb) => ({
@@ -117,6 +127,13 @@ const redeem = statement<{ request_id: string; now: number }>()((p) =>
     }))
     .where('request_id', '=', p.request_id)
     .where('redeemed_at', 'is', null)
+    .where('grant_id', '=', (eb) =>
+      eb
+        .selectFrom('grants')
+        .select('grant_id')
+        .where('grant_id', '=', p.grant_id)
+        .where('revoked_at', 'is', null),
+    )
     .returning('request_id'),
 )
 
@@ -210,11 +227,7 @@ const revokeToken = statement<{ jti: string; expires_at: number }>()((p) =>
 )
 
 /** What becomes of a refresh token that was used already: the newest one, or the grant's end. */
-function* reuseToken(
-  { grant_id, generation, now, reuse }: Rotation,
-  resources: Resource[],
-  email: string | undefined,
-): Act<RotationOutcome> {
+function* reuseToken({ grant_id, generation, now, reuse }: Rotation): Act<RotationOutcome> {
   const grant = yield* one(grantById({ grant_id }))
   const newest = grant?.refresh_generation ?? null
   if (grant === undefined || grant.revoked_at !== null || newest === null) {
@@ -229,19 +242,51 @@ function* reuseToken(
   const refresh_history = recordCopies(grant.refresh_history, now)
   if (refresh_history !== undefined) yield saveHistory({ grant_id, refresh_history })
   const hasCopies = refresh_history !== undefined
-  return { outcome: 'rotated', grant, generation: newest, hasCopies, resources, email }
+  return { outcome: 'rotated', grant, generation: newest, hasCopies }
 }
 
-/** What an ID Token tells of the agent beside its sign-in. */
-function* findOwnerEmail(grant_id: string, scope: string): Act<string | undefined> {
+function* findExtent({
+  grant_id,
+  scope,
+  resource,
+}: Pick<Grant, 'grant_id' | 'scope' | 'resource'>): Act<Extent> {
   const words = scopeWords(scope)
-  if (!words.includes('openid') || !words.includes('email')) return undefined
-  return (yield* one(ownerEmail({ grant_id })))?.email
+  const tellsEmail = words.includes('openid') && words.includes('email')
+  const owner = tellsEmail ? yield* one(ownerEmail({ grant_id })) : undefined
+  return { resources: yield* findGranted(resource), email: owner?.email }
 }
 
 export const reads = {
   *find(grant_id: string): Act<Grant | undefined> {
     return yield* one(grantById({ grant_id }))
+  },
+
+  /**
+   * What an authorization code stands for, if it is this client's. Undefined for a code that is
+   * unknown or expired, or whose grant has ended. Nothing of it changes later except `redeemCode`'s
+   * part, so that the parameters of a token request can be checked before anything is written.
+   */
+  *findCode(request_id: string, client_id: string, now: number): Act<PresentedCode | undefined> {
+    const request = yield* requests.find(request_id)
+    if (request === undefined || request.client_id !== client_id) return undefined
+    const { grant_id, granted_at, grant_revoked_at, scope, resource } = request
+    if (grant_id === null || granted_at === null || grant_revoked_at !== null) return undefined
+    if (standing(request, now) === 'code expired') return undefined
+    const extent = yield* findExtent({ grant_id, scope, resource })
+    return { request, grant_id, granted_at, ...extent }
+  },
+
+  /** The grant of a refresh token, if it is this client's and can be refreshed. */
+  *findRefreshable(
+    grant_id: string,
+    client_id: string,
+    now: number,
+  ): Act<RefreshableGrant | undefined> {
+    const grant = yield* one(grantById({ grant_id }))
+    if (grant === undefined || grant.client_id !== client_id) return undefined
+    if (grant.revoked_at !== null || grant.refresh_generation === null) return undefined
+    if (grant.expires_at <= now) return undefined
+    return { grant, ...(yield* findExtent(grant)) }
   },
 
   /**
@@ -270,35 +315,21 @@ export const reads = {
 
 export const writes = {
   /**
-   * Redeems the code of a request. Of callers that race, one succeeds; a later use, otherwise valid,
-   * revokes the grant (RFC 6749 section 4.1.2).
+   * Redeems a code that `findCode` has found. Of callers that race, one succeeds; a later use revokes
+   * the grant (RFC 6749 section 4.1.2).
    */
   *redeemCode(redemption: Redemption): Act<RedemptionOutcome> {
-    const { request_id, client_id, now, expiresAt, refresh_generation, reuse, check } = redemption
-    const request = yield* requests.find(request_id)
-    if (request === undefined || request.client_id !== client_id) return { outcome: 'invalid' }
-    const { grant_id, code_expires_at, granted_at, grant_revoked_at } = request
-    if (grant_id === null || code_expires_at === null || granted_at === null) {
-      return { outcome: 'invalid' }
+    const { request_id, grant_id, now, expires_at, refresh_generation, reuse } = redemption
+    const redeemed = yield* one(redeem({ request_id, grant_id, now }))
+    if (redeemed === undefined) {
+      const revoked = yield* one(revoke({ grant_id, now }))
+      return revoked === undefined ? { outcome: 'invalid' } : { outcome: 'replayed', grant_id }
     }
-    if (grant_revoked_at !== null) return { outcome: 'invalid' }
-    const resources = yield* findGranted(request.resource)
-    check(request, resources)
-    const expires_at = expiresAt(granted_at)
-    const expired = code_expires_at <= now || expires_at <= now
-    if (request.redeemed_at === null && expired) return { outcome: 'invalid' }
-    const email = yield* findOwnerEmail(grant_id, request.scope)
-    const won = yield* one(redeem({ request_id, now }))
-    if (won === undefined) {
-      yield revoke({ grant_id, now })
-      return { outcome: 'replayed', grant_id }
-    }
-    const refresh_history = startHistory(reuse(grant_id))
+    const refresh_history = startHistory(reuse)
     const grant = yield* one(
       startTokens({ grant_id, expires_at, refresh_generation, refresh_history }),
     )
-    if (grant === undefined) return { outcome: 'invalid' }
-    return { outcome: 'redeemed', request, grant, resources, email }
+    return grant === undefined ? { outcome: 'invalid' } : { outcome: 'redeemed', grant }
   },
 
   /**
@@ -307,32 +338,17 @@ export const writes = {
    * again and gets the newest one.
    */
   *rotate(rotation: Rotation): Act<RotationOutcome> {
-    const { grant_id, client_id, generation, now, expiresAt, reuse, check } = rotation
+    const { grant_id, client_id, generation, now, expires_at, reuse } = rotation
     const grant = yield* one(grantById({ grant_id }))
     if (grant === undefined || grant.client_id !== client_id) return { outcome: 'invalid' }
-    if (grant.revoked_at !== null || grant.refresh_generation === null)
-      return { outcome: 'invalid' }
-    const expires_at = expiresAt(grant.created_at)
-    if (grant.expires_at <= now || expires_at <= now) return { outcome: 'invalid' }
-    const resources = yield* findGranted(grant.resource)
-    check(grant, resources)
-    const email = yield* findOwnerEmail(grant_id, grant.scope)
     const next = generation + 1
     const refresh_history = recordUse(grant.refresh_history, { generation, now, reuse })
     const rotated = yield* one(
       rotate({ grant_id, generation, next, now, expires_at, refresh_history }),
     )
-    if (rotated !== undefined) {
-      return {
-        outcome: 'rotated',
-        grant: { ...grant, expires_at },
-        generation: next,
-        hasCopies: false,
-        resources,
-        email,
-      }
-    }
-    return yield* reuseToken(rotation, resources, email)
+    if (rotated === undefined) return yield* reuseToken(rotation)
+    const changed = { ...grant, expires_at }
+    return { outcome: 'rotated', grant: changed, generation: next, hasCopies: false }
   },
 
   /** Ends a grant and everything that hangs from it. Tells whether it was alive. */

@@ -102,13 +102,13 @@ const expiredSecrets = statement<Batch>()((p) =>
     .deleteFrom('secrets')
     .where(({ eb, refTuple, selectFrom }) =>
       eb(
-        refTuple('owner_id', 'hint'),
+        refTuple('holder_id', 'hint'),
         'in',
         selectFrom('secrets')
-          .select(['owner_id', 'hint'])
+          .select(['holder_id', 'hint'])
           .where('expires_at', '<', p.before)
           .limit(p.limit)
-          .$asTuple('owner_id', 'hint'),
+          .$asTuple('holder_id', 'hint'),
       ),
     )
     .returning('hint'),

@@ -1,5 +1,5 @@
 import { repeatBriefly } from './bounded.ts'
-import { type Act, all, db, one, statement } from './statement.ts'
+import { type Act, all, db, one, pick, statement } from './statement.ts'
 import type { RemoteDocumentRow } from './tables.ts'
 
 /** A copy of what somebody published at a URL. */
@@ -10,35 +10,27 @@ export const MOST_UNPROVED = 2000
 /** For how many seconds such a document is kept. */
 const UNPROVED_KEPT = 3600
 
+/** What a new copy of a document replaces. */
+const copied = [
+  'body',
+  'fetched_at',
+  'fresh_until',
+  'expires_at',
+] as const satisfies (keyof RemoteDocument)[]
+
 const documentByUrl = statement<{ url: string }>()((p) =>
   db
     .selectFrom('remote_documents')
-    .select(['url', 'body', 'fetched_at', 'fresh_until', 'expires_at'])
+    .select(['url', ...copied])
     .where('url', '=', p.url),
 )
 
 const updateDocument = statement<RemoteDocument>()((p) =>
-  db
-    .updateTable('remote_documents')
-    .set({
-      body: p.body,
-      fetched_at: p.fetched_at,
-      fresh_until: p.fresh_until,
-      expires_at: p.expires_at,
-    })
-    .where('url', '=', p.url)
-    .returning('url'),
+  db.updateTable('remote_documents').set(pick(p, copied)).where('url', '=', p.url).returning('url'),
 )
 
 const insertDocument = statement<RemoteDocumentRow>()((p) =>
-  db.insertInto('remote_documents').values({
-    url: p.url,
-    body: p.body,
-    fetched_at: p.fetched_at,
-    fresh_until: p.fresh_until,
-    expires_at: p.expires_at,
-    unproved_until: p.unproved_until,
-  }),
+  db.insertInto('remote_documents').values(pick(p, ['url', ...copied, 'unproved_until'])),
 )
 
 const unprovedDocuments = statement<object>()(() =>

@@ -62,6 +62,14 @@ export function statement<P extends object>() {
   }
 }
 
+/** The named columns alone: for statements whose columns are listed once, as a constant. */
+export function pick<Row, const Name extends keyof Row>(
+  row: Row,
+  names: readonly Name[],
+): Pick<Row, Name> {
+  return Object.fromEntries(names.map((name) => [name, row[name]])) as Pick<Row, Name>
+}
+
 /** The rows of a query. */
 export function* all<R>(query: CompiledQuery<R>): Act<R[]> {
   return (yield query) as R[]

@@ -21,11 +21,13 @@ import { DatabaseUnavailableError, type UnavailableReason } from './unavailable.
 export type { AgentKey } from './agent-keys.ts'
 export type { Agent, AgentChange } from './agents.ts'
 export type { Approval, OpenApproval } from './approvals.ts'
-export type {
-  Authentication,
-  AuthenticationOutcome,
-  AuthorizationRequest,
-  AuthorizationRequestState,
+export {
+  type Authentication,
+  type AuthenticationOutcome,
+  type AuthorizationRequest,
+  type AuthorizationRequestState,
+  type Standing,
+  standing,
 } from './authorization-requests.ts'
 export type { Client, ClientChange } from './clients.ts'
 export type { Event } from './events.ts'
@@ -39,6 +41,28 @@ export type { LiveSecret } from './secrets.ts'
 export type { SigningKey } from './signing-keys.ts'
 export type { SecretRow } from './tables.ts'
 export { DatabaseUnavailableError, type UnavailableReason } from './unavailable.ts'
+
+const nouns = {
+  agentKeys,
+  agents,
+  approvals,
+  authorizationRequests,
+  clientAssertions,
+  clients,
+  events,
+  grants,
+  initialAccessTokens,
+  maintenance,
+  policies,
+  remoteDocuments,
+  resources,
+  signingKeys,
+}
+
+/** The names of all acts that write, by noun. */
+export type Writes = {
+  [Noun in keyof typeof nouns]: Extract<keyof (typeof nouns)[Noun]['writes'], string>
+}
 
 // biome-ignore lint/suspicious/noExplicitAny: any arguments, each act names its own
 type Acts = Record<string, (...parameters: any[]) => Act<unknown>>
@@ -111,26 +135,26 @@ function pathOf(databaseUrl: string): string {
 export async function openStore(databaseUrl: string, options?: OpenOptions) {
   const engine = await SqliteEngine.open(pathOf(databaseUrl), options)
   return {
-    agentKeys: bind(engine, agentKeys, ['remove']),
-    agents: bind(engine, agents, ['update', 'delete', 'replaceSecret']),
-    approvals: bind(engine, approvals, ['answer']),
-    authorizationRequests: bind(engine, authorizationRequests, ['removeUnproved']),
-    clientAssertions: bind(engine, clientAssertions),
-    clients: bind(engine, clients, [
+    agentKeys: bind(engine, nouns.agentKeys, ['remove']),
+    agents: bind(engine, nouns.agents, ['update', 'delete', 'replaceSecret']),
+    approvals: bind(engine, nouns.approvals, ['answer']),
+    authorizationRequests: bind(engine, nouns.authorizationRequests, ['removeUnproved']),
+    clientAssertions: bind(engine, nouns.clientAssertions),
+    clients: bind(engine, nouns.clients, [
       'update',
       'delete',
       'removeUnused',
       'removeUnproved',
       'replaceSecret',
     ]),
-    events: bind(engine, events),
-    grants: bind(engine, grants, ['revoke', 'revokeAccessToken']),
-    initialAccessTokens: bind(engine, initialAccessTokens, ['delete']),
-    maintenance: bind(engine, maintenance, keysOf(maintenance.writes)),
-    policies: bind(engine, policies, ['changeOfAgent', 'changeOfClient']),
-    remoteDocuments: bind(engine, remoteDocuments, ['removeUnproved']),
-    resources: bind(engine, resources, ['update', 'delete', 'replaceSecret']),
-    signingKeys: bind(engine, signingKeys, ['succeed']),
+    events: bind(engine, nouns.events),
+    grants: bind(engine, nouns.grants, ['revoke', 'revokeAccessToken']),
+    initialAccessTokens: bind(engine, nouns.initialAccessTokens, ['delete']),
+    maintenance: bind(engine, nouns.maintenance, keysOf(nouns.maintenance.writes)),
+    policies: bind(engine, nouns.policies, ['changeOfAgent', 'changeOfClient']),
+    remoteDocuments: bind(engine, nouns.remoteDocuments, ['removeUnproved']),
+    resources: bind(engine, nouns.resources, ['update', 'delete', 'replaceSecret']),
+    signingKeys: bind(engine, nouns.signingKeys, ['succeed']),
     /** Changes whenever another process has written to the database. */
     foreignVersion: () => engine.foreignVersion(),
     /** Changes whenever anybody has written to the database. */

@@ -94,8 +94,8 @@ export interface AgentRow {
 
 /** A secret of a client, an agent or a resource. Two may live while one replaces the other. */
 export interface SecretRow {
-  /** The `client_id`, `agent_id` or `resource_id`. */
-  owner_id: string
+  /** The `client_id`, `agent_id` or `resource_id` that authenticates with it. */
+  holder_id: string
   /** Eight hexadecimal digits of the secret's SHA-256: tells which of two rows to compare with. */
   hint: string
   bcrypt_hash: string

@@ -9,11 +9,12 @@ import * as signInFacts from './0007-sign-in-facts.ts'
 import * as rememberedApprovals from './0008-remembered-approvals.ts'
 import * as legacyPolling from './0009-legacy-polling.ts'
 import * as unprovedRows from './0010-unproved-rows.ts'
-import * as operatorChange from './0012-operator-change.ts'
-import * as accessTokenAlg from './0013-access-token-alg.ts'
-import * as orderOfEvents from './0014-order-of-events.ts'
-import * as heartbeat from './0015-heartbeat.ts'
-import * as refreshHistory from './0016-refresh-history.ts'
+import * as operatorChange from './0011-operator-change.ts'
+import * as accessTokenAlg from './0012-access-token-alg.ts'
+import * as orderOfEvents from './0013-order-of-events.ts'
+import * as heartbeat from './0014-heartbeat.ts'
+import * as refreshHistory from './0015-refresh-history.ts'
+import * as holderOfSecret from './0016-holder-of-secret.ts'
 
 /** Every migration there ever was, in order. One that has been released never changes. */
 export const migrations: Record<string, Migration> = {
@@ -27,9 +28,10 @@ export const migrations: Record<string, Migration> = {
   '0008-remembered-approvals': rememberedApprovals,
   '0009-legacy-polling': legacyPolling,
   '0010-unproved-rows': unprovedRows,
-  '0012-operator-change': operatorChange,
-  '0013-access-token-alg': accessTokenAlg,
-  '0014-order-of-events': orderOfEvents,
-  '0015-heartbeat': heartbeat,
-  '0016-refresh-history': refreshHistory,
+  '0011-operator-change': operatorChange,
+  '0012-access-token-alg': accessTokenAlg,
+  '0013-order-of-events': orderOfEvents,
+  '0014-heartbeat': heartbeat,
+  '0015-refresh-history': refreshHistory,
+  '0016-holder-of-secret': holderOfSecret,
 }

@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { CheckStatusQuery, CheckStatusResponse } from '../../schemas/check-status.ts'
-import type { AuthorizationRequestState } from '../core/core.ts'
+import { type AuthorizationRequestState, standing } from '../core/core.ts'
 import { OAuthError } from '../core/http/errors.ts'
 import { authorizationResponse } from '../core/sign-in/authorization-response.ts'
 
@@ -41,7 +41,7 @@ const checkStatus: FastifyPluginAsyncTypebox = async (app) => {
       let found = await find(request_id)
       const now = app.clock.now()
       const seconds = Math.min(Number(wait), MAX_WAIT, found.expires_at - now)
-      if (found.grant_id === null && seconds > 0) {
+      if (standing(found, now) === 'pending' && seconds > 0) {
         await app.requestWatch.changed(request_id, seconds * 1000)
         found = await find(request_id)
       }
@@ -60,25 +60,25 @@ const checkStatus: FastifyPluginAsyncTypebox = async (app) => {
     request: FastifyRequest,
   ): Promise<CheckStatusResponse> {
     const now = app.clock.now()
-    const { request_id, grant_id, code_expires_at, redirect_uri, state } = found
-    if (grant_id === null || code_expires_at === null) {
-      return found.expires_at <= now ? expired : { status: 'pending' }
-    }
-    if (found.redeemed_at === null && found.grant_revoked_at !== null) return denied
+    const { request_id, redirect_uri, state } = found
+    const stands = standing(found, now)
+    if (stands === 'pending') return { status: 'pending' }
+    if (stands === 'expired') return expired
+    if (stands === 'revoked') return denied
     if (found.deliver === 'agent') return { status: 'completed', deliver: 'agent' }
-    if (found.redeemed_at !== null) return { status: 'completed' }
-    if (code_expires_at <= now) return expired
+    if (stands === 'redeemed') return { status: 'completed' }
+    if (stands === 'code expired') return expired
     const { browser_hash, client_id } = found
     if (browser_hash === null) {
       const client = await app.store.clients.find(client_id)
       if (client?.legacy_polling !== true) return notPolled
     } else if (!app.browserCookie.matches(request, browser_hash)) {
-      return { status: found.completed_at === null ? 'authenticated' : 'completed' }
+      return { status: stands === 'authenticated' ? 'authenticated' : 'completed' }
     }
     const code = app.tokens.sealCode(request_id)
     const iss = app.settings.ISSUER
     const response = authorizationResponse(found, { code, state, iss })
-    if (found.completed_at === null) await app.store.authorizationRequests.complete(request_id, now)
+    if (stands === 'authenticated') await app.store.authorizationRequests.complete(request_id, now)
     if (browser_hash !== null) return { status: 'completed', ...response }
     return { status: 'completed', ...response, code, state: state ?? undefined, redirect_uri }
   }

@@ -38,15 +38,16 @@ import requestWatch from './sign-in/request-watch.ts'
 import store from './store.ts'
 
 /** What the endpoints receive from the store, which they reach through `app.store` alone. */
-export type {
-  Agent,
-  Approval,
-  AuthorizationRequest,
-  AuthorizationRequestState,
-  Client,
-  Grant,
-  Resource,
-  ReusePolicy,
+export {
+  type Agent,
+  type Approval,
+  type AuthorizationRequest,
+  type AuthorizationRequestState,
+  type Client,
+  type Grant,
+  type Resource,
+  type ReusePolicy,
+  standing,
 } from '../../db/store.ts'
 
 declare module 'fastify' {

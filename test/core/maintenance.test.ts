@@ -73,7 +73,7 @@ function expire(file: string, rows: number): void {
     "INSERT INTO events (event_id, at, event, outcome) VALUES (@id, 1, 'agent', 'x')",
     'INSERT INTO revoked_access_tokens (jti, expires_at) VALUES (@id, 1)',
     "INSERT INTO client_assertions (client_id, jti, expires_at) VALUES ('c', @id, 1)",
-    "INSERT INTO secrets (owner_id, hint, bcrypt_hash, created_at, expires_at) VALUES (@id, 'h', 'x', 1, 1)",
+    "INSERT INTO secrets (holder_id, hint, bcrypt_hash, created_at, expires_at) VALUES (@id, 'h', 'x', 1, 1)",
     "INSERT INTO remote_documents (url, body, fetched_at, fresh_until, expires_at) VALUES (@id, '', 1, 1, 1)",
     'INSERT INTO initial_access_tokens (token_id, token_hash, created_at, expires_at) VALUES (@id, @id, 1, 1)',
     `INSERT INTO authorization_requests (request_id, client_id, redirect_uri, scope, response_mode,
@@ -124,7 +124,7 @@ t.test(
       ['client_assertions', 'jti'],
       ['used_assertions', 'jti'],
       ['remote_documents', 'url'],
-      ['secrets', 'owner_id'],
+      ['secrets', 'holder_id'],
       ['initial_access_tokens', 'token_id'],
       ['signing_keys', 'kid'],
     ] as const) {

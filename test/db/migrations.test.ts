@@ -41,7 +41,8 @@ t.test('a database of the first version, filled, is brought up to date without l
     const store = await openStore(`sqlite:${file}`)
     store.close()
     const now = new Database(file)
-    for (const [table, row] of Object.entries(rows)) {
+    const { owner_id: holder_id, ...secret } = rows.secrets ?? {}
+    for (const [table, row] of Object.entries({ ...rows, secrets: { ...secret, holder_id } })) {
       t.match(now.prepare(`SELECT * FROM ${table}`).get(), row, `${table}, ${time}`)
     }
     t.same(now.pragma('foreign_key_check'), [], time)
@@ -128,4 +129,12 @@ t.test('an API from before that could be said is open to registered clients alon
   const store = await openStore(`sqlite:${file}`)
   t.match(await store.resources.list(), [{ resource_id: 'rs_1', open_to: 'registered' }])
   store.close()
+})
+
+t.test('the migrations are numbered without a gap', async (t) => {
+  const numbers = Object.keys(migrations).map((name) => Number(name.slice(0, 4)))
+  t.same(
+    numbers,
+    numbers.map((_, index) => index + 1),
+  )
 })

@@ -74,12 +74,12 @@ export class Secrets {
    * The row that stores a new secret.
    * @throws {OAuthError} temporarily_unavailable when too many wait already
    */
-  async toRow(owner_id: string, secret: string): Promise<SecretRow> {
+  async toRow(holder_id: string, secret: string): Promise<SecretRow> {
     if (this.#queue.newSecrets >= NEW_SECRETS_QUEUED) throw busy('Too many secrets are being made')
     const task = { secret, [queueOptionsSymbol]: NEW_SECRET }
     const { value } = await this.#worker.run(task)
     return {
-      owner_id,
+      holder_id,
       hint: hintOf(secret),
       bcrypt_hash: String(value),
       created_at: this.#clock.now(),

@@ -1,9 +1,10 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import type {
-  Authentication,
-  AuthenticationOutcome,
-  AuthorizationRequestState,
+import {
+  type Authentication,
+  type AuthenticationOutcome,
+  type AuthorizationRequestState,
+  standing,
 } from '../../../db/store.ts'
 import type { AuthenticateResponse } from '../../../schemas/authenticate.ts'
 import { PREFIXES } from '../../../schemas/identifier.ts'
@@ -32,8 +33,9 @@ export function createAgentSignIn(
     async findPending(request_id: string): Promise<AuthorizationRequestState> {
       const found = await parts.store.authorizationRequests.find(request_id)
       if (found === undefined) throw unknownRequest()
-      if (found.grant_id !== null) throw authenticatedBefore()
-      if (found.expires_at <= parts.clock.now()) throw unknownRequest()
+      const state = standing(found, parts.clock.now())
+      if (state === 'expired') throw unknownRequest()
+      if (state !== 'pending') throw authenticatedBefore()
       assertRedirectUri(found.redirect_uri)
       return found
     },

@@ -1,4 +1,4 @@
-import { randomInt, timingSafeEqual } from 'node:crypto'
+import { randomInt } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type {
@@ -214,11 +214,10 @@ export class Approvals {
   ): Promise<AuthenticationOutcome> {
     const { agent_id, model, event } = authentication
     const { address } = event
-    const given = Buffer.from(this.#hash(authentication, code))
     const verified = await this.#parts.store.approvals.verify(
       authentication,
       { proved, guesses: GUESSES, unprovedGuesses: UNPROVED_GUESSES },
-      ({ code_hash }) => code_hash !== null && timingSafeEqual(given, Buffer.from(code_hash)),
+      this.#hash(authentication, code),
       this.#parts.audit.toRow({
         event: 'approval',
         outcome: 'invalid_grant',

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import type { AuthorizationCodeRequest, TokenResponse } from '../../../schemas/token.ts'
-import type { AuthorizationRequest, Client, Resource } from '../../core/core.ts'
+import { type Client, standing } from '../../core/core.ts'
 import { OAuthError } from '../../core/http/errors.ts'
 import { accessTokenAlg, narrowTarget } from '../../core/registry/resources.ts'
 import { reusePolicy } from './refresh-reuse.ts'
@@ -30,45 +30,47 @@ export async function redeemAuthorizationCode(
   const idle = refreshable ? REFRESH_TOKEN_TTL : ACCESS_TOKEN_TTL
   const signers = await app.tokens.loadSigners(client)
   const now = app.clock.now()
+  const { client_id } = client
+  const presented = await app.store.grants.findCode(request_id, client_id, now)
+  if (presented === undefined) throw unusable()
+  const { request, grant_id, granted_at, resources, email } = presented
+  if (redirect_uri !== undefined && redirect_uri !== request.redirect_uri) {
+    throw new OAuthError(
+      'invalid_grant',
+      'redirect_uri is not the one of the authorization request',
+    )
+  }
+  if (!app.verifyPkce(code_verifier, request.code_challenge)) {
+    throw new OAuthError('invalid_grant', 'code_verifier does not match the code_challenge')
+  }
+  const by = { client, settings: app.settings }
+  const target = narrowTarget({ ...request, resources }, { resource }, by)
+  accessTokenAlg(target.resources, app.settings)
+  const expires_at = expiry(app.settings, now, idle, granted_at)
+  if (standing(request, now) !== 'redeemed' && expires_at <= now) throw unusable()
+
   const redemption = await app.store.grants.redeemCode({
     request_id,
-    client_id: client.client_id,
+    grant_id,
     now,
-    expiresAt: (created_at) => expiry(app.settings, now, idle, created_at),
+    expires_at,
     refresh_generation: refreshable ? 0 : null,
-    reuse: (grant_id) => reusePolicy(app, client, grant_id, address),
-    check,
+    reuse: reusePolicy(app, client, grant_id, address),
   })
   if (redemption.outcome === 'replayed') {
-    const { grant_id } = redemption
-    app.log.warn({ client_id: client.client_id, grant_id }, 'code replayed, grant revoked')
+    app.log.warn({ client_id, grant_id }, 'code replayed, grant revoked')
     await app.audit.recordRevocation(grant_id, 'Its code was used twice')
   }
   if (redemption.outcome !== 'redeemed') throw unusable()
 
-  const { grant, request, email } = redemption
+  const { grant } = redemption
   return await tokenResponse(app, client, grant, {
-    ...narrowTarget({ ...grant, ...redemption }, { resource }, { client, settings: app.settings }),
+    ...target,
     generation: grant.refresh_generation,
     email,
     signers,
     nonce: request.nonce ?? undefined,
   })
-
-  function check(request: AuthorizationRequest, resources: Resource[]): void {
-    if (redirect_uri !== undefined && redirect_uri !== request.redirect_uri) {
-      throw new OAuthError(
-        'invalid_grant',
-        'redirect_uri is not the one of the authorization request',
-      )
-    }
-    if (!app.verifyPkce(code_verifier ?? '', request.code_challenge)) {
-      throw new OAuthError('invalid_grant', 'code_verifier does not match the code_challenge')
-    }
-    const by = { client, settings: app.settings }
-    const target = narrowTarget({ ...request, resources }, { resource }, by)
-    accessTokenAlg(target.resources, app.settings)
-  }
 }
 
 function unusable(): OAuthError {

@@ -28,29 +28,32 @@ export async function refresh(
   const { REFRESH_TOKEN_TTL } = app.settings
   const signers = await app.tokens.loadSigners(client)
   const now = app.clock.now()
+  const { grant_id } = presented
+  const { client_id } = client
+  const refreshable = await app.store.grants.findRefreshable(grant_id, client_id, now)
+  if (refreshable === undefined) throw unusable()
+  const { resources, email, grant: found } = refreshable
+  const expires_at = expiry(app.settings, now, REFRESH_TOKEN_TTL, found.created_at)
+  if (expires_at <= now) throw unusable()
+  const by = { client, settings: app.settings }
+  const target = narrowTarget({ ...found, resources }, request, by, isKnown)
+  accessTokenAlg(target.resources, app.settings)
+
   const rotation = await app.store.grants.rotate({
     ...presented,
-    client_id: client.client_id,
+    client_id,
     now,
-    expiresAt: (created_at) => expiry(app.settings, now, REFRESH_TOKEN_TTL, created_at),
-    reuse: reusePolicy(app, client, presented.grant_id, address),
-    check: (grant, resources) => {
-      const by = { client, settings: app.settings }
-      const target = narrowTarget({ ...grant, resources }, request, by, isKnown)
-      accessTokenAlg(target.resources, app.settings)
-    },
+    expires_at,
+    reuse: reusePolicy(app, client, grant_id, address),
   })
   if (rotation.outcome === 'replayed') {
-    const { grant_id } = rotation
-    app.log.warn({ client_id: client.client_id, grant_id }, 'refresh token reused, grant revoked')
+    app.log.warn({ client_id, grant_id }, 'refresh token reused, grant revoked')
     await app.audit.recordRevocation(grant_id, 'A refresh token was used twice')
   }
   if (rotation.outcome !== 'rotated') throw unusable()
 
-  const { grant, generation, email } = rotation
+  const { grant, generation } = rotation
   if (rotation.hasCopies) await app.audit.recordCopies(grant, address)
-  const by = { client, settings: app.settings }
-  const target = narrowTarget({ ...grant, ...rotation }, request, by, isKnown)
   return await tokenResponse(app, client, grant, { ...target, generation, email, signers })
 }
 

@@ -1,0 +1,763 @@
+import { copyFileSync } from 'node:fs'
+import { join } from 'node:path'
+import Database from 'better-sqlite3'
+import t from 'tap'
+import {
+  type Approval,
+  type Authentication,
+  type Client,
+  type Event,
+  type Expiring,
+  openStore,
+  type RemoteDocument,
+  type SecretRow,
+  type SigningKey,
+  type Store,
+  type Writes,
+} from '../../db/store.ts'
+import { makeFolder } from '../processes.ts'
+
+/*
+ * A query that an act does not yield does not run, and nothing else fails. So every act that writes
+ * has a row here (the compiler refuses a missing one) with every table that it writes.
+ */
+
+const now = 1_000_000
+const later = now + 60
+
+/** How a table has changed: rows were inserted, changed or deleted. */
+type Change = 'inserted' | 'changed' | 'deleted'
+
+interface Scenario {
+  /** SQL, run on the world below before the act. */
+  given?: string
+  act: (store: Store) => Promise<unknown>
+  writes: Record<string, Change | Change[]>
+}
+
+const event: Event = {
+  event_id: 'event_1',
+  at: later,
+  event: 'agent',
+  outcome: 'changed',
+  agent_id: 'agent_1',
+  client_id: null,
+  model: null,
+  method: null,
+  address: null,
+  detail: null,
+}
+
+const secret = (holder: string, hint = '00000000', created_at = now): SecretRow => ({
+  holder_id: holder,
+  hint,
+  bcrypt_hash: 'hash',
+  created_at,
+  expires_at: null,
+})
+
+const client: Client = {
+  client_id: 'client_1',
+  client_name: 'Site',
+  redirect_uris: ['https://site.example/'],
+  grant_types: ['authorization_code', 'refresh_token'],
+  token_endpoint_auth_method: 'client_secret_basic',
+  id_token_signed_response_alg: 'RS256',
+  refresh_reuse_grace: null,
+  refresh_reuse: null,
+  scope: null,
+  jwks: null,
+  jwks_uri: null,
+  application_type: null,
+  legacy_polling: false,
+  origin: 'operator',
+  operator_change: null,
+  created_at: now,
+  disabled_at: null,
+}
+
+const stranger: Client = { ...client, client_id: 'client_2', origin: 'dynamic' }
+
+const agent = (agent_id: string) => ({
+  agent_id,
+  email: 'owner@example.com',
+  name: null,
+  created_at: now,
+  disabled_at: null,
+})
+
+const key = (kid: string) => ({
+  agent_id: 'agent_1',
+  kid,
+  alg: 'ES256',
+  public_jwk: '{}',
+  created_at: now,
+})
+
+const resource = (resource_id: string) => ({
+  resource_id,
+  uri: `https://${resource_id}.example`,
+  normal_uri: `https://${resource_id}.example/`,
+  name: null,
+  scopes: ['read'],
+  open_to: 'anyone' as const,
+  access_token_alg: null,
+  created_at: now,
+})
+
+const signingKey = (kid: string, alg: string): SigningKey => ({
+  kid,
+  alg,
+  public_jwk: '{}',
+  private_jwk_encrypted: 'x',
+  created_at: now,
+  active_from: now,
+  remove_at: null,
+})
+
+const request = (request_id: string, client_id = 'client_1') => ({
+  request_id,
+  client_id,
+  redirect_uri: 'https://site.example/',
+  scope: 'openid',
+  resource: [],
+  state: null,
+  nonce: null,
+  response_mode: 'query',
+  hinted_agent_id: null,
+  code_challenge: 'x',
+  browser_hash: null,
+  opened_from: null,
+  created_at: now,
+  expires_at: now + 600,
+})
+
+const authentication = (request_id: string, grant_id: string): Authentication => ({
+  request_id,
+  agent_id: 'agent_1',
+  model: 'model',
+  deliver: null,
+  amr: 'agent_secret',
+  grant_id,
+  now,
+  code_expires_at: now + 600,
+  event: { event_id: `event of ${grant_id}`, address: null, detail: null },
+})
+
+const approval = (request_id: string): Approval => ({
+  request_id,
+  agent_id: 'agent_1',
+  model: 'model',
+  deliver: null,
+  method: 'agent_secret',
+  address: null,
+  code_hash: 'right',
+  tries_left: 5,
+  unproved_tries_left: 5,
+  status: 'pending',
+  remember: 1,
+  mailed_at: null,
+  mailing_until: later,
+  mails_left: 2,
+  created_at: now,
+  expires_at: now + 600,
+})
+
+const document = (url: string): RemoteDocument => ({
+  url,
+  body: '{}',
+  fetched_at: now,
+  fresh_until: later,
+  expires_at: later,
+})
+
+const bound = { limit: 3, within: 3600 }
+const bounds = { proved: true, guesses: bound, unprovedGuesses: bound }
+
+/** Two clients, an agent, a pending request, one that waits for its owner, and a sign-in. */
+async function fill(store: Store): Promise<void> {
+  await store.clients.create(client, secret('client_1'))
+  await store.clients.create(stranger, undefined)
+  await store.agents.create(agent('agent_1'), secret('agent_1'))
+  await store.agentKeys.add(key('kid_1'), 5, { ...event, event_id: 'event of kid_1' })
+  await store.resources.create(resource('rs_1'), secret('rs_1'))
+  await store.signingKeys.createFirst(signingKey('kid_1', 'ES256'))
+  for (const id of ['req_pending', 'req_asked', 'req_granted', 'req_redeemed']) {
+    await store.authorizationRequests.open(request(id))
+  }
+  await store.approvals.ask(
+    approval('req_asked'),
+    { askings: bound, guesses: bound },
+    { ...event, event_id: 'event of req_asked' },
+  )
+  await store.approvals.recordMail(approval('req_asked'), now)
+  await store.authorizationRequests.authenticate(authentication('req_granted', 'grant_code'))
+  await store.authorizationRequests.authenticate(authentication('req_redeemed', 'grant_1'))
+  await redeemCode(store, 'req_redeemed', 'grant_1')
+}
+
+function redeemCode(store: Store, request_id: string, grant_id: string) {
+  return store.grants.redeemCode({
+    request_id,
+    grant_id,
+    now,
+    expires_at: now + 6000,
+    refresh_generation: 0,
+    reuse: { grace: 0 },
+  })
+}
+
+function rotate(store: Store, generation: number) {
+  return store.grants.rotate({
+    grant_id: 'grant_1',
+    client_id: 'client_1',
+    generation,
+    now: later,
+    expires_at: later + 6000,
+    reuse: { grace: 0 },
+  })
+}
+
+/** A slow machine needs several acts to remove everything. */
+async function repeat(removeSome: () => Promise<boolean>): Promise<void> {
+  while (await removeSome());
+}
+
+const remembered = `INSERT INTO remembered_approvals VALUES
+  ('grant_old', 'agent_1', 'client_1', 'site.example', 'openid', NULL, 1)`
+
+const expired: Record<Expiring, { given: string; writes: Scenario['writes'] }> = {
+  events: {
+    given: "INSERT INTO events (event_id, at, event, outcome) VALUES ('old', 1, 'agent', 'x')",
+    writes: { events: 'deleted' },
+  },
+  authorizationRequests: {
+    given: "UPDATE authorization_requests SET expires_at = 1 WHERE request_id = 'req_pending'",
+    writes: { authorization_requests: 'deleted' },
+  },
+  grants: {
+    given: `UPDATE grants SET expiry_check_at = 1;
+      UPDATE grants SET expires_at = 1 WHERE grant_id = 'grant_code'`,
+    writes: { grants: ['changed', 'deleted'] },
+  },
+  revokedAccessTokens: {
+    given: "INSERT INTO revoked_access_tokens VALUES ('jti', 1)",
+    writes: { revoked_access_tokens: 'deleted' },
+  },
+  clientAssertions: {
+    given: "INSERT INTO client_assertions VALUES ('client_1', 'jti', 1)",
+    writes: { client_assertions: 'deleted' },
+  },
+  agentAssertions: {
+    given: "INSERT INTO used_assertions VALUES ('agent_1', 'jti', 1)",
+    writes: { used_assertions: 'deleted' },
+  },
+  remoteDocuments: {
+    given: "INSERT INTO remote_documents VALUES ('https://x.example/', '', 1, 1, 1, NULL)",
+    writes: { remote_documents: 'deleted' },
+  },
+  secrets: { given: 'UPDATE secrets SET expires_at = 1', writes: { secrets: 'deleted' } },
+  initialAccessTokens: {
+    given: "INSERT INTO initial_access_tokens VALUES ('id', 'hash', NULL, 1, 1)",
+    writes: { initial_access_tokens: 'deleted' },
+  },
+  signingKeys: {
+    given: 'UPDATE signing_keys SET remove_at = 1',
+    writes: { signing_keys: 'deleted' },
+  },
+}
+
+type Scenarios = {
+  [Noun in keyof Writes]: Record<Writes[Noun], Scenario | Scenario[]>
+}
+
+const scenarios: Scenarios = {
+  agentKeys: {
+    add: {
+      act: (store) => store.agentKeys.add(key('kid_2'), 5, event),
+      writes: { agent_keys: 'inserted', events: 'inserted' },
+    },
+    remove: [
+      {
+        act: (store) => store.agentKeys.remove('agent_1', 'kid_1', false, event),
+        writes: { agent_keys: 'deleted', approvals: 'changed', events: 'inserted' },
+      },
+      {
+        given: remembered,
+        act: (store) => store.agentKeys.remove('agent_1', 'kid_1', true, event),
+        writes: {
+          agent_keys: 'deleted',
+          approvals: 'changed',
+          grants: 'changed',
+          remembered_approvals: 'deleted',
+          events: 'inserted',
+        },
+      },
+    ],
+    useAssertion: {
+      act: (store) => store.agentKeys.useAssertion('agent_1', 'jti', later),
+      writes: { used_assertions: 'inserted' },
+    },
+  },
+  agents: {
+    create: {
+      act: (store) => store.agents.create(agent('agent_2'), secret('agent_2')),
+      writes: { agents: 'inserted', secrets: 'inserted' },
+    },
+    update: [
+      {
+        act: (store) => store.agents.update('agent_1', { disabled_at: later }, later),
+        writes: { agents: 'changed', grants: 'changed', approvals: 'changed' },
+      },
+      {
+        given: remembered,
+        act: (store) => store.agents.update('agent_1', { email: 'other@example.com' }, later),
+        writes: { agents: 'changed', approvals: 'changed', remembered_approvals: 'deleted' },
+      },
+    ],
+    delete: {
+      act: (store) => store.agents.delete('agent_1'),
+      writes: {
+        agents: 'deleted',
+        secrets: 'deleted',
+        agent_keys: 'deleted',
+        approvals: 'deleted',
+        approval_askings: 'deleted',
+        grants: 'deleted',
+      },
+    },
+    replaceSecret: [
+      {
+        act: (store) => store.agents.replaceSecret(secret('agent_1', '1', later), now, false),
+        writes: { secrets: ['deleted', 'inserted'], approvals: 'changed' },
+      },
+      {
+        act: (store) => store.agents.replaceSecret(secret('agent_1', '1'), later, false),
+        writes: { secrets: ['changed', 'inserted'] },
+      },
+      {
+        given: remembered,
+        act: (store) => store.agents.replaceSecret(secret('agent_1', '1', later), now, true),
+        writes: {
+          secrets: ['deleted', 'inserted'],
+          approvals: 'changed',
+          grants: 'changed',
+          remembered_approvals: 'deleted',
+        },
+      },
+    ],
+  },
+  approvals: {
+    ask: [
+      {
+        act: (store) =>
+          store.approvals.ask(approval('req_pending'), { askings: bound, guesses: bound }, event),
+        writes: { approvals: 'inserted', approval_askings: 'inserted', events: 'inserted' },
+      },
+      {
+        given: 'UPDATE approvals SET mailed_at = NULL, mailing_until = NULL',
+        act: (store) =>
+          store.approvals.ask(approval('req_asked'), { askings: bound, guesses: bound }, event),
+        writes: { approvals: 'changed' },
+      },
+    ],
+    recordMail: {
+      act: (store) => store.approvals.recordMail(approval('req_asked'), later),
+      writes: { approvals: 'changed' },
+    },
+    answer: {
+      act: (store) =>
+        store.approvals.answer(approval('req_asked'), { status: 'approved' }, now, event),
+      writes: { approvals: 'changed', approval_askings: 'deleted', events: 'inserted' },
+    },
+    verify: [
+      {
+        act: (store) =>
+          store.approvals.verify(authentication('req_asked', 'grant_2'), bounds, 'right', event),
+        writes: {
+          approvals: 'changed',
+          approval_askings: 'deleted',
+          approval_guesses: 'inserted',
+          authorization_requests: 'changed',
+          grants: 'inserted',
+          remembered_approvals: 'inserted',
+          events: 'inserted',
+        },
+      },
+      {
+        act: (store) =>
+          store.approvals.verify(authentication('req_asked', 'grant_2'), bounds, 'wrong', event),
+        writes: { approvals: 'changed', approval_guesses: 'inserted', events: 'inserted' },
+      },
+    ],
+    authenticateApproved: {
+      given: `UPDATE approvals SET status = 'approved'; ${remembered}`,
+      act: (store) => store.approvals.authenticateApproved(authentication('req_asked', 'grant_2')),
+      writes: {
+        approvals: 'changed',
+        approval_askings: 'deleted',
+        authorization_requests: 'changed',
+        grants: 'inserted',
+        remembered_approvals: ['deleted', 'inserted'],
+        events: 'inserted',
+      },
+    },
+  },
+  authorizationRequests: {
+    open: {
+      act: (store) => store.authorizationRequests.open(request('req_new')),
+      writes: { authorization_requests: 'inserted' },
+    },
+    authenticate: {
+      given: `UPDATE authorization_requests SET client_id = 'client_2'
+        WHERE request_id = 'req_pending'`,
+      act: (store) =>
+        store.authorizationRequests.authenticate(authentication('req_pending', 'grant_2')),
+      writes: {
+        authorization_requests: 'changed',
+        clients: 'changed',
+        grants: 'inserted',
+        events: 'inserted',
+      },
+    },
+    removeUnproved: {
+      given: "UPDATE authorization_requests SET expires_at = 1 WHERE request_id = 'req_pending'",
+      act: (store) => repeat(() => store.authorizationRequests.removeUnproved(now)),
+      writes: { authorization_requests: 'deleted' },
+    },
+    complete: {
+      act: (store) => store.authorizationRequests.complete('req_granted', later),
+      writes: { authorization_requests: 'changed' },
+    },
+  },
+  clientAssertions: {
+    use: {
+      act: (store) => store.clientAssertions.use('client_1', 'jti', later),
+      writes: { client_assertions: 'inserted' },
+    },
+  },
+  clients: {
+    create: {
+      act: (store) =>
+        store.clients.create({ ...client, client_id: 'client_3' }, secret('client_3')),
+      writes: { clients: 'inserted', secrets: 'inserted' },
+    },
+    saveDocument: [
+      {
+        act: (store) => store.clients.saveDocument({ ...stranger, client_id: 'https://c.example' }),
+        writes: { clients: 'inserted' },
+      },
+      {
+        given: `UPDATE remembered_approvals SET client_id = 'client_2';
+          UPDATE authorization_requests SET client_id = 'client_2'`,
+        act: (store) => store.clients.saveDocument({ ...stranger, client_name: 'Other' }),
+        writes: { clients: 'changed', approvals: 'changed' },
+      },
+    ],
+    update: [
+      {
+        act: (store) => store.clients.update('client_1', { disabled_at: later }, later),
+        writes: {
+          clients: 'changed',
+          grants: 'changed',
+          authorization_requests: 'deleted',
+          approvals: 'deleted',
+        },
+      },
+      {
+        given: `${remembered};
+          UPDATE remembered_approvals SET client_id = 'client_2';
+          UPDATE authorization_requests SET client_id = 'client_2'`,
+        act: (store) => store.clients.update('client_2', { client_name: 'Other' }, later),
+        writes: { clients: 'changed', approvals: 'changed', remembered_approvals: 'deleted' },
+      },
+    ],
+    editRedirectUris: {
+      act: (store) =>
+        store.clients.editRedirectUris(
+          'client_1',
+          { add: ['https://new.example/'], remove: [], limit: 10 },
+          {},
+          later,
+        ),
+      writes: { clients: 'changed' },
+    },
+    delete: {
+      act: (store) => store.clients.delete('client_1'),
+      writes: {
+        clients: 'deleted',
+        secrets: 'deleted',
+        grants: 'deleted',
+        authorization_requests: 'deleted',
+        approvals: 'deleted',
+      },
+    },
+    removeUnused: [
+      {
+        given: `UPDATE authorization_requests SET client_id = 'client_2', expires_at = 1;
+          UPDATE grants SET client_id = 'client_2', expires_at = 1;
+          INSERT INTO secrets VALUES ('client_2', '1', 'hash', 1, NULL)`,
+        act: (store) =>
+          repeat(() =>
+            store.clients.removeUnused({ origin: 'dynamic', before: later, now: later }),
+          ),
+        writes: {
+          clients: 'deleted',
+          grants: 'deleted',
+          authorization_requests: 'deleted',
+          approvals: 'deleted',
+          secrets: 'deleted',
+        },
+      },
+      {
+        given: "UPDATE grants SET client_id = 'client_2'",
+        act: (store) =>
+          repeat(() =>
+            store.clients.removeUnused({ origin: 'dynamic', before: later, now: later }),
+          ),
+        writes: { clients: 'changed' },
+      },
+    ],
+    removeUnproved: [
+      {
+        given: 'UPDATE clients SET unproved_until = 1 WHERE unproved_until IS NOT NULL',
+        act: (store) => repeat(() => store.clients.removeUnproved(later)),
+        writes: { clients: 'deleted' },
+      },
+      {
+        given: `UPDATE clients SET unproved_until = 1 WHERE unproved_until IS NOT NULL;
+          UPDATE grants SET client_id = 'client_2'`,
+        act: (store) => repeat(() => store.clients.removeUnproved(later)),
+        writes: { clients: 'changed' },
+      },
+      {
+        given: `UPDATE clients SET unproved_until = 1 WHERE unproved_until IS NOT NULL;
+          UPDATE authorization_requests SET client_id = 'client_2' WHERE grant_id IS NULL`,
+        act: (store) => repeat(() => store.clients.removeUnproved(later)),
+        writes: { clients: 'changed' },
+      },
+    ],
+    replaceSecret: [
+      {
+        act: (store) => store.clients.replaceSecret(secret('client_1', '1', later), now, false),
+        writes: { secrets: ['deleted', 'inserted'] },
+      },
+      {
+        act: (store) => store.clients.replaceSecret(secret('client_2', '1', later), now, false),
+        writes: { clients: 'changed', secrets: 'inserted' },
+      },
+      {
+        act: (store) => store.clients.replaceSecret(secret('client_1', '1', later), now, true),
+        writes: {
+          clients: 'changed',
+          secrets: ['deleted', 'inserted'],
+          grants: 'changed',
+          authorization_requests: 'deleted',
+          approvals: 'deleted',
+        },
+      },
+    ],
+  },
+  events: {
+    record: {
+      act: (store) => store.events.record(event),
+      writes: { events: 'inserted' },
+    },
+  },
+  grants: {
+    redeemCode: [
+      {
+        act: (store) => redeemCode(store, 'req_granted', 'grant_code'),
+        writes: { authorization_requests: 'changed', grants: 'changed' },
+      },
+      {
+        act: (store) => redeemCode(store, 'req_redeemed', 'grant_1'),
+        writes: { grants: 'changed' },
+      },
+    ],
+    rotate: [
+      { act: (store) => rotate(store, 0), writes: { grants: 'changed' } },
+      {
+        given: "UPDATE grants SET refresh_generation = 5 WHERE grant_id = 'grant_1'",
+        act: (store) => rotate(store, 0),
+        writes: { grants: 'changed' },
+      },
+    ],
+    revoke: {
+      act: (store) => store.grants.revoke('grant_1', later),
+      writes: { grants: 'changed' },
+    },
+    revokeAccessToken: {
+      act: (store) => store.grants.revokeAccessToken('jti', later),
+      writes: { revoked_access_tokens: 'inserted' },
+    },
+  },
+  initialAccessTokens: {
+    create: {
+      act: (store) =>
+        store.initialAccessTokens.create({
+          token_id: 'iat_1',
+          token_hash: 'hash',
+          name: null,
+          created_at: now,
+          expires_at: null,
+        }),
+      writes: { initial_access_tokens: 'inserted' },
+    },
+    delete: {
+      given: "INSERT INTO initial_access_tokens VALUES ('iat_1', 'hash', NULL, 1, NULL)",
+      act: (store) => store.initialAccessTokens.delete('iat_1'),
+      writes: { initial_access_tokens: 'deleted' },
+    },
+  },
+  maintenance: {
+    sweep: Object.entries(expired).map(([kind, scenario]) => ({
+      ...scenario,
+      act: (store: Store) => repeat(() => store.maintenance.sweep(kind as Expiring, now)),
+    })),
+  },
+  policies: {
+    changeOfAgent: [
+      {
+        act: (store) => store.policies.changeOfAgent('agent_1', { allowed_sites: ['x'] }, event),
+        writes: { agent_policies: 'inserted', agent_sites: 'inserted', events: 'inserted' },
+      },
+      {
+        given: "INSERT INTO agent_sites VALUES ('agent_1', 'old', 1)",
+        act: (store) => store.policies.changeOfAgent('agent_1', { allowed_sites: ['x'] }, event),
+        writes: {
+          agent_policies: 'inserted',
+          agent_sites: ['deleted', 'inserted'],
+          events: 'inserted',
+        },
+      },
+    ],
+    forget: {
+      given: remembered,
+      act: (store) => store.policies.forget('agent_1', 'client_1', event),
+      writes: { remembered_approvals: 'deleted', events: 'inserted' },
+    },
+    changeOfClient: {
+      act: (store) => store.policies.changeOfClient('client_1', {}, event),
+      writes: { client_policies: 'inserted', events: 'inserted' },
+    },
+  },
+  remoteDocuments: {
+    save: [
+      {
+        act: (store) => store.remoteDocuments.save(document('https://x.example/')),
+        writes: { remote_documents: 'inserted' },
+      },
+      {
+        act: (store) => store.remoteDocuments.save(document('client_1')),
+        writes: { remote_documents: 'inserted' },
+      },
+      {
+        given: "INSERT INTO remote_documents VALUES ('https://x.example/', '', 1, 1, 1, NULL)",
+        act: (store) => store.remoteDocuments.save(document('https://x.example/')),
+        writes: { remote_documents: 'changed' },
+      },
+    ],
+    removeUnproved: {
+      given: `INSERT INTO remote_documents VALUES ('https://x.example/', '', 1, 1, 1, 1);
+        INSERT INTO remote_documents VALUES ('client_1', '', 1, 1, 1, 1)`,
+      act: (store) => repeat(() => store.remoteDocuments.removeUnproved(now)),
+      writes: { remote_documents: ['changed', 'deleted'] },
+    },
+  },
+  resources: {
+    create: {
+      act: (store) => store.resources.create(resource('rs_2'), secret('rs_2')),
+      writes: { resources: 'inserted', secrets: 'inserted' },
+    },
+    update: {
+      act: (store) => store.resources.update('rs_1', { scopes: [] }),
+      writes: { resources: 'changed' },
+    },
+    delete: {
+      act: (store) => store.resources.delete('rs_1'),
+      writes: { resources: 'deleted', secrets: 'deleted' },
+    },
+    replaceSecret: {
+      act: (store) => store.resources.replaceSecret(secret('rs_1', '1'), later),
+      writes: { secrets: ['changed', 'inserted'] },
+    },
+  },
+  signingKeys: {
+    createFirst: {
+      act: (store) => store.signingKeys.createFirst(signingKey('kid_2', 'RS256')),
+      writes: { signing_keys: 'inserted' },
+    },
+    succeed: {
+      act: (store) =>
+        store.signingKeys.succeed(signingKey('kid_2', 'ES256'), { kid: 'kid_1', remove_at: later }),
+      writes: { signing_keys: ['changed', 'inserted'] },
+    },
+  },
+}
+
+type Rows = Map<string, string>
+
+/** Every row of every table, by its primary key. */
+function readAll(database: Database.Database): Map<string, Rows> {
+  const tables = database
+    .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT GLOB 'kysely*'")
+    .pluck()
+    .all() as string[]
+  return new Map(
+    tables.map((table) => {
+      const columns = database.pragma(`table_info(${table})`) as { name: string; pk: number }[]
+      const keys = columns.filter(({ pk }) => pk > 0).map(({ name }) => name)
+      const rows = database.prepare(`SELECT * FROM ${table}`).all() as Record<string, unknown>[]
+      const entries = rows.map((row): [string, string] => [
+        JSON.stringify(keys.map((name) => row[name])),
+        JSON.stringify(row),
+      ])
+      return [table, new Map(entries)]
+    }),
+  )
+}
+
+function compare(before: Map<string, Rows>, after: Map<string, Rows>): Record<string, Change[]> {
+  const changes: Record<string, Change[]> = {}
+  for (const [table, rows] of after) {
+    const old = before.get(table) ?? new Map()
+    const kinds = new Set<Change>()
+    for (const [key, row] of rows) {
+      if (!old.has(key)) kinds.add('inserted')
+      else if (old.get(key) !== row) kinds.add('changed')
+    }
+    for (const key of old.keys()) if (!rows.has(key)) kinds.add('deleted')
+    if (kinds.size > 0) changes[table] = [...kinds].sort()
+  }
+  return changes
+}
+
+t.test('every act that writes has written', async (t) => {
+  const folder = makeFolder(t)
+  const filled = join(folder, 'filled.db')
+  const store = await openStore(`sqlite:${filled}`)
+  await fill(store)
+  store.close()
+
+  for (const [noun, acts] of Object.entries(scenarios)) {
+    for (const [name, rows] of Object.entries<Scenario | Scenario[]>(acts)) {
+      for (const [index, { given, act, writes }] of [rows].flat().entries()) {
+        const title = `${noun}.${name}, ${index + 1}`
+        const file = join(folder, `${title}.db`)
+        copyFileSync(filled, file)
+        const database = new Database(file)
+        database.exec(given ?? '')
+        const before = readAll(database)
+        const store = await openStore(`sqlite:${file}`)
+        await act(store)
+        store.close()
+        const expected = Object.fromEntries(
+          Object.entries(writes).map(([table, kinds]) => [table, [kinds].flat().sort()]),
+        )
+        t.same(compare(before, readAll(database)), expected, title)
+        database.close()
+      }
+    }
+  }
+})
