@@ -15,15 +15,16 @@ import { assertHost } from './core/http/host.ts'
 import { issuerPath } from './core/http/issuer-path.ts'
 import { LogStream } from './core/http/log-stream.ts'
 import { parseParameters } from './core/http/parameters.ts'
+import { buildSerializer } from './core/http/serializers.ts'
 import { normalAddress } from './core/limits/network.ts'
 import type { Network } from './core/registry/fetch-document.ts'
 import { completeSettings, type Settings } from './core/settings.ts'
 import jwks from './discovery/jwks.ts'
 import llms from './discovery/llms.ts'
-import oauthAuthorizationServer from './discovery/oauth-authorization-server.ts'
+import metadata from './discovery/metadata.ts'
 import openapi from './discovery/openapi.ts'
-import openidConfiguration from './discovery/openid-configuration.ts'
 import reference from './discovery/reference.ts'
+import websiteErrors from './discovery/website-errors.ts'
 import health from './health/health.ts'
 import authorize from './oauth/authorize.ts'
 import introspect from './oauth/introspect.ts'
@@ -43,11 +44,11 @@ export const endpoints: FastifyPluginAsync[] = [
   authenticate,
   verify2fa,
   checkStatus,
-  oauthAuthorizationServer,
-  openidConfiguration,
+  metadata,
   jwks,
   openapi,
   reference,
+  websiteErrors,
   llms,
   health,
 ]
@@ -96,6 +97,7 @@ export async function buildApp(
     ...(path && { rewriteUrl: withoutIssuerPath }),
     // A client_id that is too long to be one is unknown, and not a path that leads nowhere.
     routerOptions: { querystringParser: parseParameters, maxParamLength: MAX_HEADER_BYTES },
+    schemaController: { compilersFactory: { buildSerializer } },
     ajv: {
       customOptions: {
         coerceTypes: false,

@@ -59,20 +59,23 @@ export const AuthenticateBody = Type.Object({
 })
 export type AuthenticateBody = Static<typeof AuthenticateBody>
 
-export const AuthenticateResponse = Type.Object({
-  status: Type.Literal('authenticated'),
-  success: Type.Literal(true),
-  message: Type.String(),
-  redirect_to: Type.String({ description: 'The callback URL, for an agent without a browser' }),
-  form_post: Type.Optional(FormPost),
-})
+export const AuthenticateResponse = Type.Object(
+  {
+    status: Type.Literal('authenticated'),
+    success: Type.Boolean({ description: 'True' }),
+    message: Type.String(),
+    redirect_to: Type.String({ description: 'The callback URL, for an agent without a browser' }),
+    form_post: Type.Optional(FormPost),
+  },
+  { description: 'The agent is signed in' },
+)
 export type AuthenticateResponse = Static<typeof AuthenticateResponse>
 
 /** The agent has proved itself, and its owner is asked. */
 export const ApprovalRequired = Type.Object({
   status: Type.Literal('requires_2fa'),
-  success: Type.Literal(false),
-  requires_2fa: Type.Literal(true),
+  success: Type.Boolean({ description: 'False' }),
+  requires_2fa: Type.Boolean({ description: 'True' }),
   expires_in: Type.Integer({ description: 'Seconds that the owner has to answer' }),
   mailed_at: Type.Union([Type.Integer(), Type.Null()], {
     description:
@@ -82,3 +85,8 @@ export const ApprovalRequired = Type.Object({
   sign_in: SignInDescription,
 })
 export type ApprovalRequired = Static<typeof ApprovalRequired>
+
+export const AuthenticateOutcome = Type.Union([AuthenticateResponse, ApprovalRequired], {
+  description: 'The agent is signed in, or its owner was asked first',
+})
+export type AuthenticateOutcome = Static<typeof AuthenticateOutcome>

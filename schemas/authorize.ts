@@ -41,6 +41,9 @@ export const AuthorizeQuery = Type.Composite([
 ])
 export type AuthorizeQuery = Static<typeof AuthorizeQuery>
 
+/** The same in a form; without a body, every parameter is missing. */
+export const AuthorizeForm = Type.Composite([AuthorizeQuery], { default: {} })
+
 /** What an agent without a browser needs to know of a request it opened. */
 export const AuthorizationRequestFacts = Type.Composite([
   SignInDescription,

@@ -17,32 +17,35 @@ export const FormPost = Type.Record(Type.String(), Type.String(), {
 })
 
 /** The members from `redirect_to` on are for whoever opened the request. */
-export const CheckStatusResponse = Type.Object({
-  status: Type.Union([
-    Type.Literal('pending'),
-    Type.Literal('authenticated'),
-    Type.Literal('completed'),
-    Type.Literal('error'),
-  ]),
-  error: Type.Optional(
-    Type.Union([
-      Type.Literal('request_expired'),
-      Type.Literal('access_denied'),
-      Type.Literal('unauthorized_client', {
-        description: 'Signed in, but the code goes to the agent in its own answer alone',
-      }),
+export const CheckStatusResponse = Type.Object(
+  {
+    status: Type.Union([
+      Type.Literal('pending'),
+      Type.Literal('authenticated'),
+      Type.Literal('completed'),
+      Type.Literal('error'),
     ]),
-  ),
-  error_description: Type.Optional(Type.String()),
-  deliver: Type.Optional(
-    Type.Literal('agent', {
-      description: 'The agent went on by itself: nobody else gets a redirect_to',
-    }),
-  ),
-  redirect_to: Type.Optional(Type.String()),
-  form_post: Type.Optional(FormPost),
-  code: Type.Optional(Type.String()),
-  state: Type.Optional(Type.String()),
-  redirect_uri: Type.Optional(Type.String()),
-})
+    error: Type.Optional(
+      Type.Union([
+        Type.Literal('request_expired'),
+        Type.Literal('access_denied'),
+        Type.Literal('unauthorized_client', {
+          description: 'Signed in, but the code goes to the agent in its own answer alone',
+        }),
+      ]),
+    ),
+    error_description: Type.Optional(Type.String()),
+    deliver: Type.Optional(
+      Type.Literal('agent', {
+        description: 'The agent went on by itself: nobody else gets a redirect_to',
+      }),
+    ),
+    redirect_to: Type.Optional(Type.String()),
+    form_post: Type.Optional(FormPost),
+    code: Type.Optional(Type.String()),
+    state: Type.Optional(Type.String()),
+    redirect_uri: Type.Optional(Type.String()),
+  },
+  { description: 'Where the request stands' },
+)
 export type CheckStatusResponse = Static<typeof CheckStatusResponse>

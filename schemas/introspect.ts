@@ -12,17 +12,20 @@ export const TokenQuery = Type.Composite([
 export type TokenQuery = Static<typeof TokenQuery>
 
 /** RFC 7662 section 2.2. */
-export const IntrospectionResponse = Type.Object({
-  active: Type.Boolean(),
-  scope: Type.Optional(Type.String()),
-  client_id: Type.Optional(Type.String()),
-  sub: Type.Optional(Type.String()),
-  model: Type.Optional(Type.String()),
-  exp: Type.Optional(Type.Integer()),
-  iat: Type.Optional(Type.Integer()),
-  iss: Type.Optional(Type.String()),
-  aud: Type.Optional(Type.Union([Type.String(), Type.Array(Type.String())])),
-  jti: Type.Optional(Type.String()),
-  token_type: Type.Optional(Type.String()),
-})
+export const IntrospectionResponse = Type.Object(
+  {
+    active: Type.Boolean(),
+    scope: Type.Optional(Type.String()),
+    client_id: Type.Optional(Type.String()),
+    sub: Type.Optional(Type.String()),
+    model: Type.Optional(Type.String()),
+    exp: Type.Optional(Type.Integer()),
+    iat: Type.Optional(Type.Integer()),
+    iss: Type.Optional(Type.String()),
+    aud: Type.Optional(Type.Union([Type.String(), Type.Array(Type.String())])),
+    jti: Type.Optional(Type.String()),
+    token_type: Type.Optional(Type.String()),
+  },
+  { description: 'What the token is worth now' },
+)
 export type IntrospectionResponse = Static<typeof IntrospectionResponse>

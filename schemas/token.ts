@@ -71,18 +71,25 @@ export const TokenRequest = Type.Unsafe<TokenRequest>({
  * RFC 6749 section 5.1, OpenID Connect Core section 3.1.3.3, and for the lifetimes
  * draft-ietf-oauth-refresh-token-expiration-03.
  */
-export const TokenResponse = Type.Object({
-  access_token: Type.String(),
-  token_type: Type.Literal('Bearer'),
-  expires_in: Type.Integer({ description: 'Seconds' }),
-  refresh_token: Type.Optional(Type.String()),
-  refresh_token_timeout: Type.Optional(
-    Type.Integer({ description: 'Seconds for which the refresh token lives while it is not used' }),
-  ),
-  authorization_expires_in: Type.Optional(
-    Type.Integer({ description: 'Seconds until the sign-in ends, however often it is refreshed' }),
-  ),
-  id_token: Type.Optional(Type.String({ description: 'With the scope openid' })),
-  scope: Type.String(),
-})
+export const TokenResponse = Type.Object(
+  {
+    access_token: Type.String(),
+    token_type: Type.Literal('Bearer'),
+    expires_in: Type.Integer({ description: 'Seconds' }),
+    refresh_token: Type.Optional(Type.String()),
+    refresh_token_timeout: Type.Optional(
+      Type.Integer({
+        description: 'Seconds for which the refresh token lives while it is not used',
+      }),
+    ),
+    authorization_expires_in: Type.Optional(
+      Type.Integer({
+        description: 'Seconds until the sign-in ends, however often it is refreshed',
+      }),
+    ),
+    id_token: Type.Optional(Type.String({ description: 'With the scope openid' })),
+    scope: Type.String(),
+  },
+  { description: 'The tokens' },
+)
 export type TokenResponse = Static<typeof TokenResponse>

@@ -1,5 +1,15 @@
 import { type Static, Type } from '@sinclair/typebox'
 
 /** OpenID Connect Core section 5.3.2: the owner's e-mail address and nothing else of a person. */
-export const UserinfoResponse = Type.Object({ sub: Type.String(), email: Type.String() })
+export const UserinfoResponse = Type.Object(
+  { sub: Type.String(), email: Type.String() },
+  { description: "The agent and its owner's e-mail address" },
+)
 export type UserinfoResponse = Static<typeof UserinfoResponse>
+
+/** RFC 6750 section 2.2; without the token where it is in the Authorization header. */
+export const UserinfoForm = Type.Object(
+  { access_token: Type.Optional(Type.String()) },
+  { default: {} },
+)
+export type UserinfoForm = Static<typeof UserinfoForm>

@@ -49,6 +49,14 @@ const allowed: Record<string, { own: string[]; packages: RegExp }> = {
     own: ['plugins/core/', 'plugins/pages/', 'schemas/'],
     packages: /^(?!jose|bcryptjs|kysely|better-sqlite3|pg)/,
   },
+  'plugins/oauth/authorization/': {
+    own: ['plugins/oauth/authorization/', 'plugins/core/', 'plugins/pages/', 'schemas/'],
+    packages: /^(fastify|node:.*)$/,
+  },
+  'plugins/oauth/authorize.ts': {
+    own: ['plugins/oauth/authorization/', 'plugins/core/', 'plugins/pages/', 'schemas/'],
+    packages: /^(fastify|fastify-plugin|@fastify\/.*|@sinclair\/typebox|node:.*)$/,
+  },
   'plugins/oauth/token.ts': {
     own: ['plugins/core/', 'plugins/oauth/grants/', 'schemas/'],
     packages: /^(fastify|fastify-plugin|@fastify\/.*)$/,

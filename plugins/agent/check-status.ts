@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { errors } from '../../schemas/answers.ts'
 import { CheckStatusQuery, CheckStatusResponse } from '../../schemas/check-status.ts'
 import { type AuthorizationRequestState, standing } from '../core/core.ts'
 import { OAuthError } from '../core/http/errors.ts'
@@ -21,20 +22,22 @@ const checkStatus: FastifyPluginAsyncTypebox = async (app) => {
     '/api/check-status',
     {
       schema: {
+        operationId: 'checkStatus',
         summary: 'Ask where an authorization request stands',
         description:
           'The code goes to nobody but the browser that opened the request. Where none did, the agent has it in its own answer, unless the operator allows polling for the client.',
         tags: ['Agents'],
+        security: [],
         querystring: CheckStatusQuery,
-        response: { 200: CheckStatusResponse },
-      },
-      config: {
-        crossOrigin: true,
-        answers: {
-          400: 'The request_id is missing (`invalid_request`)',
-          404: 'There is no such request (`not_found`)',
+        response: {
+          200: CheckStatusResponse,
+          ...errors({
+            400: 'The request_id is missing (`invalid_request`)',
+            404: 'There is no such request (`not_found`)',
+          }),
         },
       },
+      config: { crossOrigin: true },
     },
     async (request) => {
       const { request_id, wait = '0' } = request.query

@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import fp from 'fastify-plugin'
+import { BODY_ERRORS, errors } from '../../schemas/answers.ts'
 import { AuthenticateResponse } from '../../schemas/authenticate.ts'
 import { VerifyBody } from '../../schemas/verify-2fa.ts'
 import { invalidCredentials, readAgentCredentials } from '../core/callers/agent-authentication.ts'
@@ -20,24 +21,27 @@ const verify2fa: FastifyPluginAsyncTypebox = async (app) => {
     '/api/agent/verify-2fa',
     {
       schema: {
+        operationId: 'verifyApproval',
         summary: "Bring the owner's approval",
         description:
           "The code that the owner was sent signs the agent in that waits for it. Send the agent's proof with it; it is required of an agent that has a key or asked with `deliver`.",
         tags: ['Agents'],
+        security: [],
         body: VerifyBody,
-        response: { 200: AuthenticateResponse },
-      },
-      config: {
-        errorMembers: { success: false },
-        answers: {
-          400: 'The code is wrong or was used (`invalid_grant`), or no approval was asked (`invalid_request`)',
-          401: 'The agent did not prove itself (`invalid_credentials`)',
-          403: 'The owner denied it, or too many codes were wrong (`access_denied`)',
-          404: 'The request_id is unknown or has expired (`invalid_request`)',
-          409: 'The request was authenticated already (`invalid_request`)',
-          429: 'Too many failures; `Retry-After` tells when to try again (`temporarily_unavailable`)',
+        response: {
+          200: AuthenticateResponse,
+          ...errors({
+            ...BODY_ERRORS,
+            400: 'The code is wrong or was used (`invalid_grant`), or no approval was asked (`invalid_request`)',
+            401: 'The agent did not prove itself (`invalid_credentials`)',
+            403: 'The owner denied it, or too many codes were wrong (`access_denied`)',
+            404: 'The request_id is unknown or has expired (`invalid_request`)',
+            409: 'The request was authenticated already (`invalid_request`)',
+            429: 'Too many failures; `Retry-After` tells when to try again (`temporarily_unavailable`)',
+          }),
         },
       },
+      config: { errorMembers: { success: false } },
     },
     async (request): Promise<AuthenticateResponse> => {
       const { request_id } = request.body

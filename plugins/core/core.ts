@@ -58,8 +58,6 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Further members of the route's error bodies. */
     errorMembers?: Record<string, unknown>
-    /** Answers of the route that its schema does not describe, by status, for the API document. */
-    answers?: Record<number, string>
   }
 }
 

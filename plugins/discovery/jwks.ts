@@ -1,6 +1,7 @@
 import etag from '@fastify/etag'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import fp from 'fastify-plugin'
+import { cachedDocument, errors } from '../../schemas/answers.ts'
 import { KEY_SET_MAX_AGE } from '../core/crypto/keys.ts'
 import { SharedDocument } from '../core/documents/shared-document.ts'
 
@@ -22,7 +23,13 @@ const jwks: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/.well-known/jwks.json',
     {
-      schema: { summary: 'The public keys that verify tokens (RFC 7517)', tags: ['Discovery'] },
+      schema: {
+        operationId: 'readKeySet',
+        summary: 'The public keys that verify tokens (RFC 7517)',
+        tags: ['Discovery'],
+        security: [],
+        response: { ...cachedDocument('The key set'), ...errors() },
+      },
       config: { crossOrigin: true },
     },
     async (_request, reply) => {

@@ -1,17 +1,21 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import fp from 'fastify-plugin'
+import { errors, text } from '../../schemas/answers.ts'
 
 /** GET /llms.txt: how to sign in, in plain words for agents. */
 const llms: FastifyPluginAsyncTypebox = async (app) => {
-  const text = instructions(app.settings.ISSUER)
+  const page = instructions(app.settings.ISSUER)
 
   app.get(
     '/llms.txt',
     {
       schema: {
+        operationId: 'readInstructions',
         summary: 'How to sign in, in plain words for agents',
         tags: ['Discovery'],
+        security: [],
         produces: ['text/plain'],
+        response: { 200: text('text/plain', 'The instructions'), ...errors() },
       },
     },
     async (_request, reply) =>
@@ -20,7 +24,7 @@ const llms: FastifyPluginAsyncTypebox = async (app) => {
           'content-type': 'text/plain; charset=utf-8',
           'cache-control': 'public, max-age=300',
         })
-        .send(text),
+        .send(page),
   )
 }
 

@@ -1,12 +1,27 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import fp from 'fastify-plugin'
+import { errors } from '../../schemas/answers.ts'
 
 /** GET /openapi.json: every endpoint in OpenAPI 3.1, made from the schemas that requests are held to. */
 const openapi: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/openapi.json',
     {
-      schema: { summary: 'This document', tags: ['Discovery'] },
+      schema: {
+        operationId: 'readApiDocument',
+        summary: 'This document',
+        tags: ['Discovery'],
+        security: [],
+        response: {
+          200: {
+            description: 'The endpoints in OpenAPI 3.1',
+            content: {
+              'application/json': { schema: { type: 'object', additionalProperties: true } },
+            },
+          },
+          ...errors(),
+        },
+      },
       config: { crossOrigin: true },
     },
     async (_request, reply) => {

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import fp from 'fastify-plugin'
+import { errors, text } from '../../schemas/answers.ts'
 import { pageHeaders } from '../pages/layout.ts'
 import { referencePage } from '../pages/reference.ts'
 
@@ -10,9 +11,12 @@ const reference: FastifyPluginAsyncTypebox = async (app) => {
     '/docs',
     {
       schema: {
+        operationId: 'readReference',
         summary: 'Every endpoint on one page',
         tags: ['Discovery'],
+        security: [],
         produces: ['text/html'],
+        response: { 200: text('text/html', 'The page'), ...errors() },
       },
     },
     async (_request, reply) => {

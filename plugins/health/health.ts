@@ -1,5 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import fp from 'fastify-plugin'
+import { errors } from '../../schemas/answers.ts'
+import { Health, Readiness } from '../../schemas/health.ts'
 import { OAuthError } from '../core/http/errors.ts'
 
 /**
@@ -9,12 +11,27 @@ import { OAuthError } from '../core/http/errors.ts'
 const health: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/healthz',
-    { logLevel: 'warn', schema: { summary: 'Whether the process answers', tags: ['Health'] } },
-    async () => ({ status: 'ok' }),
+    {
+      logLevel: 'warn',
+      schema: {
+        operationId: 'checkHealth',
+        summary: 'Whether the process answers',
+        tags: ['Health'],
+        security: [],
+        response: { 200: Health, ...errors() },
+      },
+    },
+    async (): Promise<Health> => ({ status: 'ok' }),
   )
 
-  const ready = { summary: 'Whether the server can sign agents in', tags: ['Health'] }
-  app.get('/readyz', { logLevel: 'warn', schema: ready }, async () => {
+  const ready = {
+    operationId: 'checkReadiness',
+    summary: 'Whether the server can sign agents in',
+    tags: ['Health'],
+    security: [],
+    response: { 200: Readiness, ...errors() },
+  }
+  app.get('/readyz', { logLevel: 'warn', schema: ready }, async (): Promise<Readiness> => {
     const readiness = await app.store.readiness(app.clock.now())
     if (readiness.outcome === 'unavailable') {
       throw new OAuthError(

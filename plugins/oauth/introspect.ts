@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import fp from 'fastify-plugin'
+import { BODY_ERRORS, errors } from '../../schemas/answers.ts'
 import { IntrospectionResponse, TokenQuery } from '../../schemas/introspect.ts'
 import { CLIENT_ASSERTION_ALGORITHMS } from '../core/callers/client-assertion.ts'
 import { invalidClient } from '../core/callers/client-authentication.ts'
@@ -25,23 +26,28 @@ const introspect: FastifyPluginAsyncTypebox = async (app) => {
     '/introspect',
     {
       schema: {
+        operationId: 'introspectToken',
         summary: 'Ask what a token is worth now',
         description:
           'RFC 7662. What is not active, or not for the caller to know, is `{"active":false}`.',
         tags: ['Tokens'],
         security: [{ client: [] }, {}],
-        consumes: ['application/x-www-form-urlencoded', 'application/json'],
+        // JSON is taken as well, for libraries that send it (`installJsonBodies`).
+        consumes: ['application/x-www-form-urlencoded'],
         body: TokenQuery,
-        response: { 200: IntrospectionResponse },
-      },
-      config: {
-        crossOrigin: true,
-        answers: {
-          400: 'The request is malformed (`invalid_request`)',
-          401: 'The caller did not authenticate (`invalid_client`)',
-          429: 'Too many failures; `Retry-After` tells when to try again (`temporarily_unavailable`)',
+        response: {
+          200: IntrospectionResponse,
+          ...errors(
+            {
+              ...BODY_ERRORS,
+              401: 'The caller did not authenticate (`invalid_client`)',
+              429: 'Too many failures; `Retry-After` tells when to try again (`temporarily_unavailable`)',
+            },
+            { challenge: true },
+          ),
         },
       },
+      config: { crossOrigin: true },
     },
     async (request) => {
       const { token } = request.body

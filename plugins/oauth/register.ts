@@ -3,19 +3,38 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { BODY_ERRORS, errors, noBody } from '../../schemas/answers.ts'
 import { ClientMetadata } from '../../schemas/client.ts'
+import { ID_TOKEN_SIGNING_ALGS } from '../../schemas/openid.ts'
 import { ClientInformation, ClientUpdate } from '../../schemas/register.ts'
 import { bearerTokenOf } from '../core/callers/bearer.ts'
 import type { Client } from '../core/core.ts'
 import { hashToken, newSecret } from '../core/crypto/secrets.ts'
 import { bearerChallenge } from '../core/http/challenges.ts'
 import { OAuthError } from '../core/http/errors.ts'
-import { checkStrangersMetadata } from '../core/registry/client-metadata.ts'
+import {
+  CLIENT_AUTHENTICATION_METHODS,
+  checkStrangersMetadata,
+} from '../core/registry/client-metadata.ts'
 
+const BAD_METADATA = 'The metadata is not good: `invalid_redirect_uri`, `invalid_client_metadata`'
 const WRONG_TOKEN =
   'The registration access token is wrong, or the client is gone (`invalid_token`)'
+const LONG_PATH = 'The client_id is too long (`invalid_request`)'
 
 const ClientPath = Type.Object({ client_id: Type.String() })
+
+/** The words that a registration may have, of which the metadata of other servers' clients has more. */
+const words = Type.Object({
+  token_endpoint_auth_method: Type.Optional(oneOf(CLIENT_AUTHENTICATION_METHODS)),
+  id_token_signed_response_alg: Type.Optional(oneOf(ID_TOKEN_SIGNING_ALGS)),
+})
+const Registration = Type.Composite([Type.Omit(ClientMetadata, Type.KeyOf(words)), words])
+const Update = Type.Composite([Type.Omit(ClientUpdate, Type.KeyOf(words)), words])
+
+function oneOf(values: string[]) {
+  return Type.Unsafe<string>({ type: 'string', enum: values })
+}
 
 /**
  * POST /register: a client registers itself (RFC 7591), with an initial access token or without, as
@@ -33,23 +52,28 @@ const register: FastifyPluginAsyncTypebox = async (app) => {
     '/register',
     {
       schema: {
+        operationId: 'registerClient',
         summary: 'Register a client',
         description: 'RFC 7591. An initial access token may be needed.',
         tags: ['Registration'],
         security: [{ accessToken: [] }, {}],
-        body: ClientMetadata,
-        response: { 201: ClientInformation },
-      },
-      attachValidation: true,
-      config: {
-        crossOrigin: true,
-        answers: {
-          400: 'The metadata is not good: `invalid_redirect_uri`, `invalid_client_metadata`',
-          401: 'The initial access token is missing, unknown or expired (`invalid_token`)',
-          429: 'This network has registered too many clients (`temporarily_unavailable`)',
-          503: 'Too many clients are unused (`temporarily_unavailable`)',
+        body: Registration,
+        response: {
+          201: ClientInformation,
+          ...errors(
+            {
+              ...BODY_ERRORS,
+              400: BAD_METADATA,
+              401: 'The initial access token is missing, unknown or expired (`invalid_token`)',
+              429: 'This network has registered too many clients (`temporarily_unavailable`)',
+              503: 'Too many clients are unused, or the server is busy (`temporarily_unavailable`)',
+            },
+            { challenge: true },
+          ),
         },
       },
+      attachValidation: true,
+      config: { crossOrigin: true },
     },
     async (request, reply) => {
       if (vouched) await assertInitialAccessToken(request)
@@ -76,13 +100,16 @@ const register: FastifyPluginAsyncTypebox = async (app) => {
     '/register/:client_id',
     {
       schema: {
+        operationId: 'readClient',
         summary: 'Read the registration of a client (RFC 7592)',
         tags: ['Registration'],
         security: [{ accessToken: [] }],
         params: ClientPath,
-        response: { 200: ClientInformation },
+        response: {
+          200: ClientInformation,
+          ...errors({ 401: WRONG_TOKEN, 414: LONG_PATH }, { challenge: true }),
+        },
       },
-      config: { answers: { 401: WRONG_TOKEN } },
     },
     async (request) => {
       const { client, token } = await authenticateRegistration(request)
@@ -94,20 +121,21 @@ const register: FastifyPluginAsyncTypebox = async (app) => {
     '/register/:client_id',
     {
       schema: {
+        operationId: 'updateClient',
         summary: 'Change the registration of a client (RFC 7592)',
         tags: ['Registration'],
         security: [{ accessToken: [] }],
         params: ClientPath,
-        body: ClientUpdate,
-        response: { 200: ClientInformation },
-      },
-      attachValidation: true,
-      config: {
-        answers: {
-          400: 'The metadata is not good: `invalid_redirect_uri`, `invalid_client_metadata`',
-          401: WRONG_TOKEN,
+        body: Update,
+        response: {
+          200: ClientInformation,
+          ...errors(
+            { ...BODY_ERRORS, 400: BAD_METADATA, 401: WRONG_TOKEN, 414: LONG_PATH },
+            { challenge: true },
+          ),
         },
       },
+      attachValidation: true,
     },
     async (request) => {
       const { client, token } = await authenticateRegistration(request)
@@ -127,12 +155,16 @@ const register: FastifyPluginAsyncTypebox = async (app) => {
 
   const removal = {
     schema: {
+      operationId: 'deleteClient',
       summary: 'Remove a client (RFC 7592)',
       tags: ['Registration'],
       security: [{ accessToken: [] }],
       params: ClientPath,
+      response: {
+        204: noBody('The client and its tokens are deleted'),
+        ...errors({ ...BODY_ERRORS, 401: WRONG_TOKEN, 414: LONG_PATH }, { challenge: true }),
+      },
     },
-    config: { answers: { 204: 'The client and its tokens are gone', 401: WRONG_TOKEN } },
   }
   app.delete('/register/:client_id', removal, async (request, reply) => {
     const { client } = await authenticateRegistration(request)
@@ -201,7 +233,11 @@ function assertMetadata({ validationError }: FastifyRequest): void {
   if (problem === undefined) return
   const name = problem.instancePath.slice(1) || 'The metadata'
   const code = name.startsWith('redirect_uris') ? 'invalid_redirect_uri' : 'invalid_client_metadata'
-  throw new OAuthError(code, `${name} ${problem.message}`)
+  const { allowedValues } = problem.params
+  const message = Array.isArray(allowedValues)
+    ? `must be one of ${allowedValues.join(', ')}`
+    : problem.message
+  throw new OAuthError(code, `${name} ${message}`)
 }
 
 function invalidMetadata(description: string): OAuthError {

@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import fp from 'fastify-plugin'
+import { BODY_ERRORS, errors } from '../../schemas/answers.ts'
 import { TokenQuery } from '../../schemas/introspect.ts'
 import { CLIENT_ASSERTION_ALGORITHMS } from '../core/callers/client-assertion.ts'
 import type { Client } from '../core/core.ts'
@@ -22,25 +23,29 @@ const revoke: FastifyPluginAsyncTypebox = async (app) => {
     '/revoke',
     {
       schema: {
+        operationId: 'revokeToken',
         summary: 'Revoke a token',
         description:
           'RFC 7009. A refresh token takes everything that its sign-in gave along; an access token only itself.',
         tags: ['Tokens'],
         security: [{ client: [] }, {}],
-        consumes: ['application/x-www-form-urlencoded', 'application/json'],
+        // JSON is taken as well, for libraries that send it (`installJsonBodies`).
+        consumes: ['application/x-www-form-urlencoded'],
         body: TokenQuery,
         response: {
           200: Type.Object({}, { description: 'The token is revoked, or was never good' }),
+          ...errors(
+            {
+              ...BODY_ERRORS,
+              400: 'The request is malformed (`invalid_request`) or the token is of another client (`unauthorized_client`)',
+              401: 'The client did not authenticate (`invalid_client`)',
+              429: 'Too many failures; `Retry-After` tells when to try again (`temporarily_unavailable`)',
+            },
+            { challenge: true },
+          ),
         },
       },
-      config: {
-        crossOrigin: true,
-        answers: {
-          400: 'The request is malformed (`invalid_request`) or the token is of another client (`unauthorized_client`)',
-          401: 'The client did not authenticate (`invalid_client`)',
-          429: 'Too many failures; `Retry-After` tells when to try again (`temporarily_unavailable`)',
-        },
-      },
+      config: { crossOrigin: true },
     },
     async (request) => {
       const client = await app.authenticateClient(request)

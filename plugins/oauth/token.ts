@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import { BODY_ERRORS, errors } from '../../schemas/answers.ts'
 import { AGENT_ACR, ID_TOKEN_SIGNING_ALGS } from '../../schemas/openid.ts'
 import { TokenRequest, TokenResponse } from '../../schemas/token.ts'
 import { CLIENT_ASSERTION_ALGORITHMS } from '../core/callers/client-assertion.ts'
@@ -71,28 +72,36 @@ const token: FastifyPluginAsyncTypebox = async (app) => {
     '/token',
     {
       schema: {
+        operationId: 'requestToken',
         summary: 'Exchange a grant for tokens',
         description: 'RFC 6749 section 3.2. A code and a refresh token work once.',
         tags: ['Tokens'],
         security: [{ client: [] }, {}],
-        consumes: ['application/x-www-form-urlencoded', 'application/json'],
+        // JSON is taken as well, for libraries that send it (`installJsonBodies`).
+        consumes: ['application/x-www-form-urlencoded'],
         body: TokenRequest,
-        response: { 200: TokenResponse },
-      },
-      config: {
-        crossOrigin: true,
-        answers: {
-          400: 'The request or its grant is not good: `invalid_request`, `invalid_grant`, `invalid_scope`, `invalid_target`, `unauthorized_client`, `unsupported_grant_type`',
-          401: 'The client did not authenticate (`invalid_client`)',
-          429: 'Too many failures; `Retry-After` tells when to try again (`temporarily_unavailable`)',
+        response: {
+          200: TokenResponse,
+          ...errors(
+            {
+              ...BODY_ERRORS,
+              400: 'The request or its grant is not good: `invalid_request`, `invalid_grant`, `invalid_scope`, `invalid_target`, `unauthorized_client`, `unsupported_grant_type`',
+              401: 'The client did not authenticate (`invalid_client`)',
+              429: 'Too many failures; `Retry-After` tells when to try again (`temporarily_unavailable`)',
+            },
+            { challenge: true },
+          ),
         },
       },
+      config: { crossOrigin: true },
     },
     async (request) => {
       const client = await app.authenticateClient(request)
       const { grant_type } = request.body
       if (!client.grant_types.includes(grant_type)) {
-        throw new OAuthError('unauthorized_client', `This client may not use ${grant_type}`)
+        throw new OAuthError('unauthorized_client', `This client may not use ${grant_type}`, {
+          websiteError: 'grant-type',
+        })
       }
       const grant = grants[grant_type] as GrantHandler<TokenRequest>
       return await grant(app, client, request.body, request.ip)

@@ -1,7 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { BODY_ERRORS, errors } from '../../schemas/answers.ts'
 import { IDENTITY_SCOPES } from '../../schemas/scope.ts'
-import { UserinfoResponse } from '../../schemas/userinfo.ts'
+import { UserinfoForm, UserinfoResponse } from '../../schemas/userinfo.ts'
 import { invalidToken } from '../core/callers/bearer.ts'
 
 /**
@@ -11,31 +13,59 @@ import { invalidToken } from '../core/callers/bearer.ts'
 const userinfo: FastifyPluginAsyncTypebox = async (app) => {
   app.metadata.advertise({ userinfo_endpoint: '/userinfo' })
 
-  app.route({
-    method: ['GET', 'POST'],
-    url: '/userinfo',
-    schema: {
-      summary: "Read the e-mail address of the agent's owner",
-      description: 'OpenID Connect Core section 5.3. Nothing else about a person is known.',
-      tags: ['Sign-in'],
-      security: [{ accessToken: [] }],
-      response: { 200: UserinfoResponse },
+  const documentation = {
+    description: 'OpenID Connect Core section 5.3. Nothing else about a person is known.',
+    tags: ['Sign-in'],
+    security: [{ accessToken: [] }],
+  }
+  const refusals = {
+    400: 'The access token was sent twice (`invalid_request`)',
+    401: 'The access token is missing, malformed, expired, revoked or for an API alone (`invalid_token`)',
+    403: 'The access token has none of the scopes that are needed (`insufficient_scope`)',
+  }
+  app.get(
+    '/userinfo',
+    {
+      schema: {
+        ...documentation,
+        operationId: 'readUserinfo',
+        summary: "Read the e-mail address of the agent's owner",
+        response: { 200: UserinfoResponse, ...errors(refusals, { challenge: true }) },
+      },
+      config: { crossOrigin: true },
     },
-    config: {
-      crossOrigin: true,
-      answers: {
-        400: 'The access token was sent twice (`invalid_request`)',
-        401: 'The access token is missing, malformed, expired, revoked or for an API alone (`invalid_token`)',
-        403: 'The access token has none of the scopes that are needed (`insufficient_scope`)',
+    describeOwner,
+  )
+  app.post(
+    '/userinfo',
+    {
+      schema: {
+        ...documentation,
+        operationId: 'postUserinfo',
+        summary: "Read the e-mail address of the agent's owner, with the token in a form",
+        // RFC 6750 section 2.2: only a form can carry the token.
+        body: { content: { 'application/x-www-form-urlencoded': { schema: UserinfoForm } } },
+        response: {
+          200: UserinfoResponse,
+          ...errors({ ...BODY_ERRORS, ...refusals }, { challenge: true }),
+        },
+      },
+      config: { crossOrigin: true },
+      preValidation: async (request) => {
+        request.body ??= {}
       },
     },
-    handler: async (request) => {
-      const { sub } = await app.authenticateBearer(request, IDENTITY_SCOPES)
-      const agent = await app.store.agents.find(sub)
-      if (agent === undefined) throw invalidToken()
-      return { sub, email: agent.email }
-    },
-  })
+    describeOwner,
+  )
+
+  async function describeOwner(
+    request: Pick<FastifyRequest, 'headers' | 'body'>,
+  ): Promise<UserinfoResponse> {
+    const { sub } = await app.authenticateBearer(request, IDENTITY_SCOPES)
+    const agent = await app.store.agents.find(sub)
+    if (agent === undefined) throw invalidToken()
+    return { sub, email: agent.email }
+  }
 }
 
 export default fp(userinfo, {

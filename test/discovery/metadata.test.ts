@@ -1,7 +1,6 @@
 import t from 'tap'
 import { endpoints } from '../../plugins/app.ts'
-import oauthAuthorizationServer from '../../plugins/discovery/oauth-authorization-server.ts'
-import openidConfiguration from '../../plugins/discovery/openid-configuration.ts'
+import metadata from '../../plugins/discovery/metadata.ts'
 import { build } from '../harness.ts'
 
 const DOCUMENTS = ['/.well-known/oauth-authorization-server', '/.well-known/openid-configuration']
@@ -80,11 +79,11 @@ t.test('RFC 8414 section 2: every endpoint that is advertised answers', async (t
 })
 
 t.test('what is not registered is not advertised', async (t) => {
-  const app = await build(t, {}, { endpoints: [oauthAuthorizationServer, openidConfiguration] })
+  const app = await build(t, {}, { endpoints: [metadata] })
   for (const url of DOCUMENTS) {
     t.same((await app.inject(url)).json(), { issuer: app.settings.ISSUER })
   }
-  t.ok(endpoints.includes(openidConfiguration))
+  t.ok(endpoints.includes(metadata))
 })
 
 t.test('RFC 9110 section 13.1.2: the documents and the key set are revalidated', async (t) => {

@@ -1,4 +1,6 @@
+import { createConfig, lintFromString } from '@redocly/openapi-core'
 import { Validator } from '@seriousme/openapi-schema-validator'
+import about from 'auth-agent/package.json' with { type: 'json' }
 import t from 'tap'
 import { endpoints } from '../../plugins/app.ts'
 import type { ApiDocument, ApiOperation } from '../../schemas/api-document.ts'
@@ -80,16 +82,13 @@ t.test('every endpoint says what it is for and what it answers', async (t) => {
   }
 })
 
-t.test('what takes a form takes JSON, and both are in the document', async (t) => {
+t.test('what takes a form takes JSON too, and the document says form alone', async (t) => {
   const app = await build(t, everything)
   const site = await createSite(app)
   const document: ApiDocument = (await app.inject('/openapi.json')).json()
   for (const path of ['/token', '/introspect', '/revoke']) {
     const { requestBody, security } = document.paths[path]?.post ?? {}
-    t.same(Object.keys(requestBody?.content ?? {}), [
-      'application/x-www-form-urlencoded',
-      'application/json',
-    ])
+    t.same(Object.keys(requestBody?.content ?? {}), ['application/x-www-form-urlencoded'])
     t.same(security, [{ client: [] }, {}], 'Basic, or credentials in the body')
     const answers = Object.keys(document.paths[path]?.post?.responses ?? {})
     const { client_id } = site
@@ -101,4 +100,56 @@ t.test('what takes a form takes JSON, and both are in the document', async (t) =
       t.ok(answers.includes(String(status)), `${path} answers ${status}`)
     }
   }
+})
+
+t.test('linters find nothing, with and without a path in the issuer', async (t) => {
+  const config = await createConfig({ extends: ['recommended'] })
+  for (const ISSUER of ['https://auth.test', 'https://auth.test/id']) {
+    const app = await build(t, { ...everything, ISSUER })
+    const source = (await app.inject('/openapi.json')).body
+    const problems = await lintFromString({ source, config })
+    t.same(
+      problems.map(({ ruleId, message, location }) => [ruleId, message, location[0]?.pointer]),
+      [],
+    )
+  }
+  const broken = await lintFromString({ source: '{"openapi":"3.1.0","paths":{}}', config })
+  t.ok(broken.length > 0, 'they find what is wrong elsewhere')
+})
+
+t.test('the document has what generators of clients need', async (t) => {
+  const app = await build(t, everything)
+  const text = (await app.inject('/openapi.json')).body
+  const document: ApiDocument = JSON.parse(text)
+  t.equal(document.info.version, about.version)
+  t.notMatch(text, /"const":(true|false)/, 'no boolean constant')
+  for (const { name, operation } of operations(document)) {
+    t.match(operation.operationId, /^[a-z][A-Za-z]+$/, name)
+    t.ok(operation.security, `${name}: how to authenticate, or that nobody has to`)
+    const { responses } = operation
+    for (const status of ['400', '431', '500', '503']) t.ok(responses[status], `${name} ${status}`)
+    t.ok(responses['503']?.headers?.['Retry-After'], `${name}: Retry-After`)
+    if (operation.requestBody === undefined) continue
+    for (const status of ['408', '413', '415']) t.ok(responses[status], `${name} ${status}`)
+  }
+  const ids = operations(document).map(({ operation }) => operation.operationId)
+  t.equal(new Set(ids).size, ids.length, 'each operationId is of one operation')
+  t.same(document.paths['/register/{client_id}']?.get?.security, [{ accessToken: [] }])
+  t.same(document.paths['/api/agent/authenticate']?.post?.security, [])
+
+  const opened = document.paths['/authorize']?.get?.responses
+  t.same(Object.keys(opened?.['200']?.content ?? {}), ['application/json', 'text/html'])
+  t.same(Object.keys(opened?.['400']?.content ?? {}), ['application/json', 'text/html'])
+  t.ok(opened?.['303']?.headers?.Location)
+  const keySet = document.paths['/.well-known/jwks.json']?.get?.responses
+  t.ok(keySet?.['200']?.headers?.ETag)
+  t.ok(keySet?.['304'])
+  t.ok(document.paths['/token']?.post?.responses['401']?.headers?.['WWW-Authenticate'])
+
+  const registered = document.paths['/register']?.post?.requestBody?.content['application/json']
+  const { token_endpoint_auth_method } = registered?.schema?.properties ?? {}
+  t.ok(token_endpoint_auth_method?.enum?.includes('private_key_jwt'))
+  const required = (path: string) => document.paths[path]?.post?.requestBody?.required
+  t.equal(required('/token'), true)
+  t.equal(required('/userinfo'), false, 'the token can be in the header')
 })

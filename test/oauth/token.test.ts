@@ -39,7 +39,9 @@ function assertRefused(
   t.equal(response.statusCode, status, `${name}: the status`)
   t.equal(response.headers['cache-control'], 'no-store', `${name}: not cached`)
   const body = response.json()
-  t.same(Object.keys(body), ['error', 'error_description'], `${name}: the members`)
+  const { error_uri, ...members } = body
+  t.same(Object.keys(members), ['error', 'error_description'], `${name}: the members`)
+  if (error_uri !== undefined) t.match(error_uri, /\/docs\/errors#[a-z-]+$/, `${name}: error_uri`)
   t.equal(body.error, error, `${name}: the error`)
   t.match(
     body.error_description,

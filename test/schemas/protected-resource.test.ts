@@ -1,3 +1,7 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import about from 'auth-agent/package.json' with { type: 'json' }
 import t from 'tap'
 import {
   bearerChallenge,
@@ -44,4 +48,19 @@ t.test('RFC 9728 section 5.1: the challenge says where the metadata is', async (
     `Bearer error="insufficient_scope", error_description="More is needed", scope="read write", ${metadata}`,
   )
   t.throws(() => bearerChallenge('https://api.example', { scope: 'a", b="' }), TypeError)
+})
+
+t.test('the example for APIs runs, with what the package exports', async (t) => {
+  const root = join(import.meta.dirname, '..', '..')
+  const { default: built } = about.exports['./protected-resource']
+  const source = built.replace('./dist/', './').replace(/js$/, 'ts')
+  const page = readFileSync(join(root, 'plugins/oauth/README.md'), 'utf8')
+  const [, code = ''] =
+    page.match(/```ts\n(import [^`]*? from 'auth-agent\/protected-resource'\n.*?)```/s) ?? []
+  const url = pathToFileURL(join(root, source)).href
+  const folder = t.testdir({ 'api.ts': code.replace('auth-agent/protected-resource', url) })
+  const api = await import(pathToFileURL(join(folder, 'api.ts')).href)
+  t.equal(api.url, 'https://api.example/.well-known/oauth-protected-resource/mcp')
+  t.match(api.document, { resource: 'https://api.example/mcp', scopes_supported: ['read'] })
+  t.match(api.challenge, `resource_metadata="${api.url}"`)
 })

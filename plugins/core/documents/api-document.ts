@@ -1,11 +1,16 @@
-import type { FastifyInstance, FastifySchema, RouteOptions } from 'fastify'
+import about from 'auth-agent/package.json' with { type: 'json' }
+import type { FastifyInstance, RouteOptions } from 'fastify'
 import type { ApiDocument } from '../../../schemas/api-document.ts'
 import { ErrorBody } from '../../../schemas/error.ts'
 
-/** What any endpoint may answer. */
-const always = {
-  500: 'Something broke on this server (`server_error`)',
-  503: 'The server is busy (`temporarily_unavailable`), try again after `Retry-After` seconds',
+/** What each group of endpoints is for. */
+const TAGS: Record<string, string> = {
+  'Sign-in': 'What a website sends its visitor to, and what it learns about the agent',
+  Tokens: 'What a website or an API does with codes and tokens',
+  Agents: 'How an agent proves itself',
+  Registration: 'How a client registers itself',
+  Discovery: 'What this server can do, for programs and for people',
+  Health: 'Whether the server works, for those who run it',
 }
 
 /**
@@ -41,8 +46,9 @@ async function describe(
       openapi: '3.1.0',
       info: {
         title: 'Auth Agent',
-        version: '0.1.0',
-        description: 'The authorization server that lets AI agents sign in to websites',
+        version: about.version,
+        description: about.description,
+        license: { name: 'MIT License', identifier: about.license },
       },
       servers: [{ url: issuer }],
       components: {
@@ -64,29 +70,25 @@ async function describe(
     convertConstToEnum: false,
     refResolver: { buildLocalReference: ({ $id }) => String($id) },
   })
-  for (const { method, url, schema, config } of routes) {
+  for (const { method, url, schema } of routes) {
     if (method === 'HEAD' || method === 'OPTIONS') continue
-    app.route({ method, url, schema: complete(schema, config?.answers), handler: async () => null })
+    app.route({ method, url, schema, handler: async () => null })
   }
   await app.ready()
-  return app.swagger() as unknown as ApiDocument
-}
-
-/** The schema of a route with an answer for each status. */
-function complete(schema: FastifySchema = {}, answers: Record<number, string> = {}): FastifySchema {
-  const response: Record<string, object> = {}
-  for (const [status, answer] of Object.entries(schema.response ?? {})) {
-    response[status] = { 'x-response-description': schema.summary, ...answer }
+  const document = structuredClone(app.swagger()) as unknown as ApiDocument
+  const operations = Object.values(document.paths).flatMap((methods) => Object.values(methods))
+  const used = new Set(operations.flatMap(({ tags = [] }) => tags))
+  document.tags = Object.entries(TAGS)
+    .filter(([name]) => used.has(name))
+    .map(([name, description]) => ({ name, description }))
+  for (const { requestBody } of operations) {
+    if (requestBody === undefined) continue
+    // A body that has a default may be left out; the plugin says of every body that it is required.
+    requestBody.required = !Object.values(requestBody.content).some(
+      ({ schema }) => schema?.default !== undefined,
+    )
+    // In OpenAPI it needs schemas with names; each option says its grant_type itself.
+    for (const { schema } of Object.values(requestBody.content)) delete schema?.discriminator
   }
-  for (const [status, description] of Object.entries({ ...answers, ...always })) {
-    response[status] =
-      Number(status) >= 400
-        ? { description, content: { 'application/json': { schema: { $ref: 'Error#' } } } }
-        : { description, type: 'null' }
-  }
-  if (!Object.keys(response).some((status) => Number(status) < 400)) {
-    const type = schema.produces ? 'string' : 'object'
-    response[200] = { 'x-response-description': schema.summary, type }
-  }
-  return { ...schema, response }
+  return document
 }

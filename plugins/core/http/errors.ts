@@ -2,7 +2,8 @@ import { type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { DatabaseUnavailableError } from '../../../db/store.ts'
-import type { ErrorBody, ErrorCode, RefusalReason } from '../../../schemas/error.ts'
+import { ErrorBody, type ErrorCode, type RefusalReason } from '../../../schemas/error.ts'
+import { namesOfCodes, WEBSITE_ERRORS_PATH, type WebsiteErrorName } from './website-errors.ts'
 
 /** The HTTP status of each error code: RFC 6749 section 5.2, RFC 6750 section 3.1, and our own. */
 const statusOf: Record<ErrorCode, number> = {
@@ -37,6 +38,8 @@ export interface OAuthErrorOptions {
   headers?: Record<string, string>
   /** What refused an agent's sign-in, with access_denied. */
   reason?: RefusalReason
+  /** What the website's operator can read about it, where its code does not say that. */
+  websiteError?: WebsiteErrorName
   /** For the log alone. */
   cause?: unknown
 }
@@ -48,6 +51,7 @@ export class OAuthError extends Error {
   readonly status: number
   readonly headers: Record<string, string>
   readonly reason: RefusalReason | undefined
+  readonly websiteError: WebsiteErrorName | undefined
 
   constructor(code: ErrorCode, description: string, options: OAuthErrorOptions = {}) {
     super(describable(description), { cause: options.cause })
@@ -55,15 +59,35 @@ export class OAuthError extends Error {
     this.status = options.status ?? statusOf[code]
     this.headers = options.headers ?? {}
     this.reason = options.reason
+    this.websiteError = options.websiteError ?? namesOfCodes[code]
   }
 
-  toBody(): ErrorBody {
+  /** @param error_uri where it is explained */
+  toBody(error_uri?: string): ErrorBody {
     const { code: error, message: error_description, reason } = this
-    return { error, error_description, ...(reason !== undefined && { reason }) }
+    return {
+      error,
+      error_description,
+      ...(reason !== undefined && { reason }),
+      ...(error_uri !== undefined && { error_uri }),
+    }
   }
 }
 
-/** The refusal (429) of one who has had his share for the next `seconds`. */
+/**
+ * Where the website's operator can read what to change (`error_uri`, RFC 6749 sections 4.1.2.1 and
+ * 5.2); undefined where that would not help, or where the page is not served.
+ */
+export function errorUri(
+  { websiteError }: OAuthError,
+  app: Pick<FastifyInstance, 'hasRoute' | 'settings'>,
+): string | undefined {
+  if (websiteError === undefined) return undefined
+  if (!app.hasRoute({ method: 'GET', url: WEBSITE_ERRORS_PATH })) return undefined
+  return `${app.settings.ISSUER}${WEBSITE_ERRORS_PATH}#${websiteError}`
+}
+
+/** The refusal (429) of a caller who has reached a limit for the next `seconds`. */
 export function tooMany(what: string, seconds: number): OAuthError {
   return new OAuthError('temporarily_unavailable', `${what}, try again in ${seconds} seconds`, {
     status: 429,
@@ -141,6 +165,7 @@ function fromValidation({ keyword, instancePath, params, message, data }: Valida
 
 /** The one writer of error bodies. */
 export function installErrors(app: FastifyInstance): void {
+  app.addSchema({ $id: 'Error', ...ErrorBody })
   app.setErrorHandler((error, request, reply) => sendError(error, request, reply))
   app.setNotFoundHandler((request, reply) => {
     const path = request.url.split('?', 1)[0] ?? ''
@@ -210,7 +235,10 @@ export function sendError(thrown: unknown, request: FastifyRequest, reply: Fasti
   return reply
     .code(error.status)
     .headers({ 'cache-control': 'no-store', ...error.headers })
-    .send({ ...request.routeOptions?.config?.errorMembers, ...error.toBody() })
+    .send({
+      ...request.routeOptions?.config?.errorMembers,
+      ...error.toBody(errorUri(error, request.server)),
+    })
 }
 
 /** What broke here is logged with its cause; what a client did wrong, for whoever debugs. */

@@ -34,6 +34,7 @@ export function authorizationResponse(
     code?: string
     error?: string
     error_description?: string
+    error_uri?: string | undefined
     state: string | null
     iss: string
   },

@@ -20,7 +20,9 @@ export async function redeemAuthorizationCode(
   address: string,
 ): Promise<TokenResponse> {
   if (code_verifier === undefined) {
-    throw new OAuthError('invalid_grant', 'code_verifier is required')
+    throw new OAuthError('invalid_grant', 'code_verifier is required', {
+      websiteError: 'code-verifier',
+    })
   }
   const request_id = app.tokens.openCode(code)
   if (request_id === undefined) throw unusable()
@@ -38,10 +40,13 @@ export async function redeemAuthorizationCode(
     throw new OAuthError(
       'invalid_grant',
       'redirect_uri is not the one of the authorization request',
+      { websiteError: 'redirect-uri' },
     )
   }
   if (!app.verifyPkce(code_verifier, request.code_challenge)) {
-    throw new OAuthError('invalid_grant', 'code_verifier does not match the code_challenge')
+    throw new OAuthError('invalid_grant', 'code_verifier does not match the code_challenge', {
+      websiteError: 'code-verifier',
+    })
   }
   const by = { client, settings: app.settings }
   const target = narrowTarget({ ...request, resources }, { resource }, by)
@@ -74,5 +79,11 @@ export async function redeemAuthorizationCode(
 }
 
 function unusable(): OAuthError {
-  return new OAuthError('invalid_grant', 'The code is unknown, expired, used or of another client')
+  return new OAuthError(
+    'invalid_grant',
+    'The code is unknown, expired, used or of another client',
+    {
+      websiteError: 'code',
+    },
+  )
 }

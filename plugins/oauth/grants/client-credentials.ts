@@ -17,7 +17,9 @@ export async function issueToClient(
 ): Promise<TokenResponse> {
   const { client_id } = client
   if (client.token_endpoint_auth_method === 'none') {
-    throw new OAuthError('unauthorized_client', 'A public client cannot act for itself')
+    throw new OAuthError('unauthorized_client', 'A public client cannot act for itself', {
+      websiteError: 'grant-type',
+    })
   }
   const registered = client.scope ?? ''
   const wish = { scope: scope ?? registered, resource }

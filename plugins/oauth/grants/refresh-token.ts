@@ -61,5 +61,6 @@ function unusable(): OAuthError {
   return new OAuthError(
     'invalid_grant',
     'The refresh token is unknown, expired, used, revoked or of another client',
+    { websiteError: 'refresh-token' },
   )
 }
