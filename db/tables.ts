@@ -87,6 +87,8 @@ export interface InitialAccessTokenRow {
 export interface AgentRow {
   agent_id: string
   email: string
+  /** 1 where the operator vouches for it, else 0. */
+  email_verified: number
   name: string | null
   created_at: number
   disabled_at: number | null

@@ -17,6 +17,8 @@ export const IntrospectionResponse = Type.Object({
   scope: Type.Optional(Type.String()),
   client_id: Type.Optional(Type.String()),
   sub: Type.Optional(Type.String()),
+  /** The owner's e-mail address, where the token was granted `email`. */
+  username: Type.Optional(Type.String()),
   model: Type.Optional(Type.String()),
   exp: Type.Optional(Type.Integer()),
   iat: Type.Optional(Type.Integer()),

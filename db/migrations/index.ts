@@ -15,6 +15,7 @@ import * as orderOfEvents from './0013-order-of-events.ts'
 import * as heartbeat from './0014-heartbeat.ts'
 import * as refreshHistory from './0015-refresh-history.ts'
 import * as holderOfSecret from './0016-holder-of-secret.ts'
+import * as emailVerified from './0017-email-verified.ts'
 
 /** Every migration there ever was, in order. One that has been released never changes. */
 export const migrations: Record<string, Migration> = {
@@ -34,4 +35,5 @@ export const migrations: Record<string, Migration> = {
   '0014-heartbeat': heartbeat,
   '0015-refresh-history': refreshHistory,
   '0016-holder-of-secret': holderOfSecret,
+  '0017-email-verified': emailVerified,
 }

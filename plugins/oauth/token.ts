@@ -44,6 +44,7 @@ const ID_TOKEN_CLAIMS = [
   'amr',
   'model',
   'email',
+  'email_verified',
 ]
 
 /**
