@@ -6,7 +6,7 @@ import fp from 'fastify-plugin'
 import { AuthorizationRequestFacts, AuthorizeQuery } from '../../schemas/authorize.ts'
 import { matchesRedirectUri } from '../../schemas/client.ts'
 import { PROMPTS, RESPONSE_MODES } from '../../schemas/openid.ts'
-import { IDENTITY_SCOPES, scopeWords } from '../../schemas/scope.ts'
+import { IDENTITY_SCOPES, OFFLINE_ACCESS, scopeWords } from '../../schemas/scope.ts'
 import { AGENT_AUTHENTICATION_METHODS } from '../core/callers/agent-authentication.ts'
 import type { Client } from '../core/core.ts'
 import { newId } from '../core/crypto/secrets.ts'
@@ -39,7 +39,7 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
     response_modes_supported: RESPONSE_MODES,
     grant_types_supported: ['authorization_code'],
     code_challenge_methods_supported: ['S256'],
-    scopes_supported: IDENTITY_SCOPES,
+    scopes_supported: [...IDENTITY_SCOPES, OFFLINE_ACCESS],
     authorization_response_iss_parameter_supported: true,
     prompt_values_supported: PROMPTS,
     claims_parameter_supported: false,
@@ -137,6 +137,7 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
       assertPrompt(query.prompt)
       target = await findTarget(app, query, {
         own: IDENTITY_SCOPES,
+        refreshable: client.grant_types.includes('refresh_token'),
         registered: client.scope,
         origin: client.origin,
       })

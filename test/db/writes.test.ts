@@ -81,6 +81,7 @@ const stranger: Client = { ...client, client_id: 'client_2', origin: 'dynamic' }
 const agent = (agent_id: string) => ({
   agent_id,
   email: 'owner@example.com',
+  email_verified: false,
   name: null,
   created_at: now,
   disabled_at: null,

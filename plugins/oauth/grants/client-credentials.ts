@@ -21,7 +21,9 @@ export async function issueToClient(
   }
   const registered = client.scope ?? ''
   const wish = { scope: scope ?? registered, resource }
-  const target = await findTarget(app, wish, { own: [], registered, origin: client.origin })
+  const { origin } = client
+  const limits = { own: [], refreshable: false, registered, origin }
+  const target = await findTarget(app, wish, limits)
   app.log.info({ client_id, scope: target.scope }, 'token issued to a client for itself')
   return {
     access_token: await app.tokens.signAccessToken({
