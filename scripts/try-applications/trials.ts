@@ -1,0 +1,24 @@
+import { authlib } from './products/authlib.ts'
+import { djangoAllauth } from './products/django-allauth.ts'
+import { fastapiSso } from './products/fastapi-sso.ts'
+import { jupyterHub } from './products/jupyterhub.ts'
+import { mozillaDjangoOidc } from './products/mozilla-django-oidc.ts'
+import { oauth2Proxy } from './products/oauth2-proxy.ts'
+import { socialAuth } from './products/social-auth-app-django.ts'
+import { springBoot3, springBoot4 } from './products/spring-boot.ts'
+import { streamlit } from './products/streamlit.ts'
+import type { Trial } from './trial.ts'
+
+/** By the name of their preset; what cannot sign in has none. */
+export const TRIALS: Record<string, Trial> = {
+  'oauth2-proxy': oauth2Proxy,
+  authlib,
+  'django-allauth': djangoAllauth,
+  'mozilla-django-oidc': mozillaDjangoOidc,
+  'social-auth-app-django': socialAuth,
+  'fastapi-sso': fastapiSso,
+  jupyterhub: jupyterHub,
+  streamlit,
+  'spring-boot-3': springBoot3,
+  'spring-boot-4': springBoot4,
+}
