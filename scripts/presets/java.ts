@@ -64,7 +64,7 @@ export const springBoot4: ApplicationPreset = {
 export const quarkus: ApplicationPreset = {
   title: 'Quarkus',
   version: '',
-  redirect: '/',
+  redirect: '/callback',
   registration: { refresh_reuse_grace: 30 },
   files: [
     {
@@ -76,7 +76,8 @@ quarkus.oidc.credentials.secret=${client_secret}
 quarkus.oidc.application-type=web-app
 quarkus.oidc.authentication.scopes=openid,email
 quarkus.oidc.authentication.pkce-required=true
-quarkus.oidc.authentication.user-info-required=false
+quarkus.oidc.authentication.redirect-path=/callback
+quarkus.oidc.authentication.restore-path-after-redirect=true
 quarkus.oidc.token.principal-claim=email`,
     },
   ],

@@ -1,4 +1,5 @@
 import * as gateways from './gateways.ts'
+import * as go from './go.ts'
 import * as java from './java.ts'
 import { MCP_HOSTS } from './mcp-hosts.ts'
 import type { ApplicationPreset, Preset } from './preset.ts'
@@ -17,6 +18,7 @@ export const APPLICATIONS: Record<string, ApplicationPreset> = {
   'spring-boot-4': java.springBoot4,
   'spring-boot-3': java.springBoot3,
   quarkus: java.quarkus,
+  'hashicorp-cap': go.hashicorpCap,
 }
 
 /** By the name that `client create --preset` takes. */

@@ -1,9 +1,11 @@
 import { authlib } from './products/authlib.ts'
 import { djangoAllauth } from './products/django-allauth.ts'
 import { fastapiSso } from './products/fastapi-sso.ts'
+import { hashicorpCap } from './products/hashicorp-cap.ts'
 import { jupyterHub } from './products/jupyterhub.ts'
 import { mozillaDjangoOidc } from './products/mozilla-django-oidc.ts'
 import { oauth2Proxy } from './products/oauth2-proxy.ts'
+import { quarkus } from './products/quarkus.ts'
 import { socialAuth } from './products/social-auth-app-django.ts'
 import { springBoot3, springBoot4 } from './products/spring-boot.ts'
 import { streamlit } from './products/streamlit.ts'
@@ -21,4 +23,6 @@ export const TRIALS: Record<string, Trial> = {
   streamlit,
   'spring-boot-3': springBoot3,
   'spring-boot-4': springBoot4,
+  quarkus,
+  'hashicorp-cap': hashicorpCap,
 }

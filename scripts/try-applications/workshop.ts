@@ -89,6 +89,25 @@ export class Workshop {
     return path
   }
 
+  /** The program that Go sources make, with these modules at their versions. */
+  async goProgram(name: string, modules: string[], source: string): Promise<string> {
+    const key = createHash('sha256')
+      .update(source + modules)
+      .digest('hex')
+      .slice(0, 12)
+    const folder = join(cache, 'go-programs', `${name}-${key}`)
+    const program = join(folder, 'program')
+    if (existsSync(program)) return program
+    await mkdir(folder, { recursive: true })
+    await writeFile(join(folder, 'main.go'), source)
+    await rm(join(folder, 'go.mod'), { force: true })
+    await this.run('go', ['mod', 'init', `example/${name}`], { cwd: folder })
+    await this.run('go', ['get', ...modules], { cwd: folder })
+    await this.run('go', ['mod', 'tidy'], { cwd: folder })
+    await this.run('go', ['build', '-o', program, '.'], { cwd: folder })
+    return program
+  }
+
   /** The jar that a Maven project makes, built anew when a file of it has changed. */
   async maven(files: Record<string, string>): Promise<string> {
     const key = createHash('sha256').update(JSON.stringify(files)).digest('hex').slice(0, 12)
