@@ -40,6 +40,8 @@ export interface ClientRow {
   refresh_reuse: string | null
   /** The only scopes that it may ask for; null when that is not limited. */
   scope: string | null
+  /** The URI of the resource that is meant where it names none; null for this server. */
+  default_resource: string | null
   /** JSON Web Key Set of its public keys, as text. */
   jwks: string | null
   jwks_uri: string | null

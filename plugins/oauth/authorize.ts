@@ -139,6 +139,7 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
         own: IDENTITY_SCOPES,
         refreshable: client.grant_types.includes('refresh_token'),
         registered: client.scope,
+        defaultResource: client.default_resource,
         origin: client.origin,
       })
       hinted_agent_id = await hintedAgent(query.id_token_hint, client)

@@ -28,6 +28,7 @@ interface CreateOptions {
   grantType?: string[]
   scope?: string[]
   legacyPolling?: 'yes' | 'no'
+  defaultResource?: string
 }
 
 interface UpdateOptions
@@ -75,6 +76,10 @@ export function addClientCommands(program: Command): void {
     .option('--jwks-file <file>', 'it authenticates with the public keys in this JSON file')
     .option('--grant-type <type...>', 'by default authorization_code and refresh_token')
     .option('--scope <scope...>', 'the only scopes that it may ask for, or have for itself')
+    .option(
+      '--default-resource <uri>',
+      'the API that its tokens are for where it names none, because its software cannot',
+    )
     .addOption(legacyPolling())
     .addHelpText(
       'after',
@@ -110,6 +115,7 @@ export function addClientCommands(program: Command): void {
             refresh_reuse_grace: options.refreshReuseGrace,
           }),
           refresh_reuse: options.refreshReuse,
+          default_resource: options.defaultResource,
           legacy_polling: options.legacyPolling && options.legacyPolling === 'yes',
           jwks_uri: options.jwksUri,
           jwks: options.jwksFile === undefined ? undefined : readKeySet(options.jwksFile),
@@ -182,6 +188,7 @@ export function addClientCommands(program: Command): void {
     .option('--grant-type <type...>', 'all grant types that it has from now on')
     .option('--scope <scope...>', 'the only scopes that it may ask for, from now on')
     .addOption(legacyPolling())
+    .option('--default-resource <uri>', 'as for create, or `none`')
     .addOption(new Option('--any-scope', 'it may ask for every scope again').conflicts('scope'))
     .option(REUSE_GRACE, "as for create, or `server` for the server's own", secondsOrServer)
     .addOption(refreshReuse())
@@ -189,6 +196,7 @@ export function addClientCommands(program: Command): void {
       const { name, redirectUri, grantType, scope, anyScope } = options
       const { addRedirectUri: add = [], removeRedirectUri: remove = [] } = options
       const { idTokenSignedResponseAlg, refreshReuseGrace, refreshReuse, legacyPolling } = options
+      const { defaultResource } = options
       if (Object.keys(options).length === 0) {
         command.error('error: nothing to change, see --help for what can be')
       }
@@ -197,6 +205,9 @@ export function addClientCommands(program: Command): void {
         ...(grantType !== undefined && { grant_types: grantType }),
         ...(scope !== undefined && { scope: scopeOf(scope) }),
         ...(anyScope && { scope: null }),
+        ...(defaultResource !== undefined && {
+          default_resource: defaultResource === 'none' ? null : defaultResource,
+        }),
         ...(legacyPolling !== undefined && { legacy_polling: legacyPolling === 'yes' }),
         ...(idTokenSignedResponseAlg !== undefined && {
           id_token_signed_response_alg: idTokenSignedResponseAlg,

@@ -66,6 +66,7 @@ const client: Client = {
   refresh_reuse_grace: null,
   refresh_reuse: null,
   scope: null,
+  default_resource: null,
   jwks: null,
   jwks_uri: null,
   application_type: null,

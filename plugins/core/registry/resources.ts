@@ -26,6 +26,8 @@ export interface AllowedScopes {
   refreshable: boolean
   /** The only scopes that the client may have; null when it may have any. */
   registered: string | null
+  /** The resource that is meant where none is named; null for this server. */
+  defaultResource: string | null
   /** Who registered the client: some APIs are only for clients that the operator registered. */
   origin: Client['origin']
 }
@@ -41,7 +43,7 @@ export interface Target {
 
 /**
  * What an authorization request can be granted: the words of the scope that are ours or of a
- * resource that it names (RFC 8707 section 2.1). Without `resource`, the scope tells which resource
+ * resource that it names (RFC 8707 section 2.1) or has by default. Without either, the scope tells which resource
  * is meant (RFC 9068 section 3). The issuer may be named as a resource; naming it alone is the same as
  * naming no resource.
  * @throws {OAuthError} invalid_target for a resource that is not registered or not open to this
@@ -50,9 +52,10 @@ export interface Target {
  */
 export async function findTarget(
   { store, settings }: Pick<FastifyInstance, 'store' | 'settings'>,
-  { scope = DEFAULT_SCOPE, resource }: RequestedTarget,
-  { own, refreshable, registered, origin }: AllowedScopes,
+  { scope = DEFAULT_SCOPE, resource: named }: RequestedTarget,
+  { own, refreshable, registered, defaultResource, origin }: AllowedScopes,
 ): Promise<Target> {
+  const resource = named ?? defaultResource ?? undefined
   const may = registered === null ? undefined : scopeWords(registered)
   const asked = scopeWords(isOfflineAlone(scope) ? `${DEFAULT_SCOPE} ${scope}` : scope)
   const words = asked.filter((word) => may?.includes(word) ?? true)
@@ -62,12 +65,12 @@ export async function findTarget(
     const includesIssuer = resources.length === 0
     return { scope: grantedScope(resources), resources, includesIssuer }
   }
-  const named = namedAudience(resource, settings)
-  if (named.includesIssuer && own.length === 0) {
+  const audience = namedAudience(resource, settings)
+  if (audience.includesIssuer && own.length === 0) {
     throw new OAuthError('invalid_target', 'A client cannot have a token of its own for the issuer')
   }
-  const resources = await find(store, named.normal_uris, origin)
-  const { includesIssuer } = named
+  const resources = await find(store, audience.normal_uris, origin)
+  const { includesIssuer } = audience
   return { scope: grantedScope(resources), resources, includesIssuer }
 
   function grantedScope(resources: Resource[]): string {

@@ -15,14 +15,13 @@ export async function issueToClient(
   client: Client,
   { scope, resource }: ClientCredentialsRequest,
 ): Promise<TokenResponse> {
-  const { client_id } = client
+  const { client_id, default_resource: defaultResource, origin } = client
   if (client.token_endpoint_auth_method === 'none') {
     throw new OAuthError('unauthorized_client', 'A public client cannot act for itself')
   }
   const registered = client.scope ?? ''
   const wish = { scope: scope ?? registered, resource }
-  const { origin } = client
-  const limits = { own: [], refreshable: false, registered, origin }
+  const limits = { own: [], refreshable: false, registered, defaultResource, origin }
   const target = await findTarget(app, wish, limits)
   app.log.info({ client_id, scope: target.scope }, 'token issued to a client for itself')
   return {

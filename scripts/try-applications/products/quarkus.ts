@@ -7,7 +7,8 @@ const pom = `<?xml version="1.0" encoding="UTF-8"?>
   <artifactId>application</artifactId>
   <version>1</version>
   <properties>
-    <maven.compiler.release>17</maven.compiler.release>
+    <maven.compiler.source>17</maven.compiler.source>
+    <maven.compiler.target>17</maven.compiler.target>
     <project.build.sourceEncoding>UTF-8</project.build.sourceEncoding>
     <quarkus.version>3.33.2</quarkus.version>
   </properties>

@@ -23,8 +23,8 @@ export const streamlit: Trial = {
   // What the page shows comes over the web socket, from this cookie.
   greeting: (browser) => {
     const cookie = browser.cookie('_streamlit_user') ?? ''
-    const [, value = ''] = cookie.match(/(?:^|:)(eyJ[\w=-]+)/) ?? []
-    return Buffer.from(value, 'base64').toString() || decodeURIComponent(cookie)
+    const [value = ''] = cookie.replaceAll('"', '').split('.')
+    return Buffer.from(value, 'base64').toString()
   },
   home: '/',
   logout: '/auth/logout',
