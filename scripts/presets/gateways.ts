@@ -22,7 +22,7 @@ email_domains = ["*"]`,
   ],
   notes: [
     'Without `code_challenge_method` no sign-in starts. `insecure_oidc_allow_unverified_email` is needed unless the operator vouches for the address (`agent update --email-verified yes`).',
-    'The application behind it gets the owner’s address in `X-Forwarded-Email` and the agent’s id in `X-Forwarded-User` (with `pass_user_headers`, the default).',
+    "The application behind it is told the owner's address in `X-Forwarded-Email`.",
     'It refreshes in parallel where `cookie_refresh` is set: the preset gives it a grace of 30 seconds.',
     '`/oauth2/sign_out` deletes its own cookie and nothing else. Its session outlives ours: what `grant revoke` ends here, it notices at its next refresh, so set `cookie_refresh`.',
   ],

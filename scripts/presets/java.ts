@@ -49,7 +49,11 @@ export const springBoot3: ApplicationPreset = {
     { name: 'application.yml', language: 'yaml', lines: springYaml },
     { name: 'SecurityConfig.java', language: 'java', lines: () => springPkce },
   ],
-  notes: [],
+  notes: [
+    'PKCE comes with the class, and without it no sign-in starts.',
+    "`Principal.getName()` is the owner's address, by `user-name-attribute`; `sub` is the agent's id.",
+    'Spring Security refreshes in parallel: the preset gives it a grace of 30 seconds.',
+  ],
 }
 
 export const springBoot4: ApplicationPreset = {
@@ -58,12 +62,16 @@ export const springBoot4: ApplicationPreset = {
   redirect: '/login/oauth2/code/auth-agent',
   registration: { refresh_reuse_grace: 30 },
   files: [{ name: 'application.yml', language: 'yaml', lines: springYaml }],
-  notes: [],
+  notes: [
+    'PKCE is on by default.',
+    "`Principal.getName()` is the owner's address, by `user-name-attribute`; `sub` is the agent's id.",
+    'Spring Security refreshes in parallel: the preset gives it a grace of 30 seconds.',
+  ],
 }
 
 export const quarkus: ApplicationPreset = {
   title: 'Quarkus',
-  version: '',
+  version: '3.33.2',
   redirect: '/callback',
   registration: { refresh_reuse_grace: 30 },
   files: [
@@ -81,5 +89,10 @@ quarkus.oidc.authentication.restore-path-after-redirect=true
 quarkus.oidc.token.principal-claim=email`,
     },
   ],
-  notes: [],
+  notes: [
+    'Without `pkce-required` no sign-in starts.',
+    "The principal's name is the owner's address, by `principal-claim`.",
+    '`OidcSession.logout()` ends its own session, not the sign-in here.',
+    'It refreshes in parallel where `token.refresh-expired` is set: the preset gives it a grace of 30 seconds.',
+  ],
 }

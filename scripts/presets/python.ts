@@ -2,7 +2,7 @@ import type { ApplicationPreset } from './preset.ts'
 
 export const authlib: ApplicationPreset = {
   title: 'Authlib (Flask)',
-  version: '',
+  version: 'Authlib 1.9.10 and Flask 3.1.3',
   redirect: '/callback',
   files: [
     {
@@ -18,14 +18,15 @@ export const authlib: ApplicationPreset = {
     },
   ],
   notes: [
-    'Without `code_challenge_method` no sign-in starts. The claims are in `authorize_access_token()["userinfo"]`; name users by `sub` (the agent) or `email` (its owner).',
-    'It has no sign-out of its own: forget the session of the website.',
+    'Without `code_challenge_method` no sign-in starts.',
+    'Name users by `sub` (the agent) or `email` (its owner): both are in `authorize_access_token()["userinfo"]`.',
+    'It has no sign-out: forget the session of your website.',
   ],
 }
 
 export const djangoAllauth: ApplicationPreset = {
   title: 'django-allauth',
-  version: '',
+  version: '65.21.1 on Django 5.2.19',
   redirect: '/accounts/oidc/auth-agent/login/callback/',
   files: [
     {
@@ -47,12 +48,16 @@ export const djangoAllauth: ApplicationPreset = {
 }`,
     },
   ],
-  notes: [],
+  notes: [
+    'Without `OAUTH_PKCE_ENABLED` no sign-in starts.',
+    'An address that nobody vouches for is confirmed by a mail of the website at the first sign-in, and the sign-in fails where the website cannot send it. Vouch for it (`agent update --email-verified yes`), or set `ACCOUNT_EMAIL_VERIFICATION` to `none`.',
+    'Signing out ends the session of Django, not the sign-in here.',
+  ],
 }
 
 export const mozillaDjangoOidc: ApplicationPreset = {
   title: 'mozilla-django-oidc',
-  version: '',
+  version: '5.0.2 on Django 5.2.19',
   redirect: '/oidc/callback/',
   files: [
     {
@@ -69,12 +74,16 @@ OIDC_OP_USER_ENDPOINT = "${issuer}/userinfo"
 OIDC_OP_JWKS_ENDPOINT = "${issuer}/.well-known/jwks.json"`,
     },
   ],
-  notes: [],
+  notes: [
+    'Without `OIDC_USE_PKCE` no sign-in starts, and `RS256` has to be named: it expects HS256.',
+    'Users are found by `email`, whether or not anybody vouches for it: two agents of one owner are one user.',
+    'Signing out ends the session of Django, not the sign-in here.',
+  ],
 }
 
 export const socialAuth: ApplicationPreset = {
   title: 'social-auth-app-django',
-  version: '',
+  version: '8.0.0 on Django 5.2.19',
   redirect: '/complete/oidc/',
   files: [
     {
@@ -94,7 +103,11 @@ SOCIAL_AUTH_OIDC_USE_PKCE = True
 SOCIAL_AUTH_OIDC_USERNAME_KEY = "email"`,
     },
   ],
-  notes: [],
+  notes: [
+    'Without `SOCIAL_AUTH_OIDC_USE_PKCE` no sign-in starts. `/login/oidc/` takes a posted form alone.',
+    "The user's name is `email` by the last line; by default it looks for `preferred_username`, which is not told.",
+    'Signing out ends the session of Django, not the sign-in here.',
+  ],
 }
 
 export const fastapiSso: ApplicationPreset = {
@@ -119,12 +132,15 @@ AuthAgentSSO.uses_pkce = True
 sso = AuthAgentSSO("${client_id}", "${client_secret}", "${url}/callback")`,
     },
   ],
-  notes: [],
+  notes: [
+    'Without `uses_pkce` no sign-in starts. Use it in `async with sso:`, which makes the verifier.',
+    'It asks `/userinfo`, which has `sub` and `email`.',
+  ],
 }
 
 export const jupyterHub: ApplicationPreset = {
   title: 'JupyterHub (oauthenticator)',
-  version: '',
+  version: 'JupyterHub 6.1.1 and oauthenticator 17.4.0',
   redirect: '/hub/oauth_callback',
   files: [
     {
@@ -147,12 +163,16 @@ c.GenericOAuthenticator.username_claim = "email"
 c.GenericOAuthenticator.allow_all = True`,
     },
   ],
-  notes: [],
+  notes: [
+    "PKCE is on by default. The user's name is the owner's address, by `username_claim`; `sub` is the agent's id.",
+    '`allow_all` lets in every agent that can sign in here: `allowed_users` names addresses.',
+    '`/hub/logout` ends the session of the hub, not the sign-in here.',
+  ],
 }
 
 export const streamlit: ApplicationPreset = {
   title: 'Streamlit',
-  version: '',
+  version: '1.67.0 with Authlib 1.9.10',
   redirect: '/oauth2callback',
   files: [
     {
@@ -167,5 +187,9 @@ server_metadata_url = "${issuer}/.well-known/openid-configuration"
 client_kwargs = { scope = "openid email", code_challenge_method = "S256" }`,
     },
   ],
-  notes: [],
+  notes: [
+    'Replace the `cookie_secret`. Without `code_challenge_method` no sign-in starts.',
+    '`st.user` has the claims of the ID Token, `st.user.email` among them.',
+    '`st.logout()` deletes its cookie, not the sign-in here.',
+  ],
 }

@@ -38,7 +38,7 @@ export class Browser {
       ([name, value]) => `${name}=${value}`,
     )
     return {
-      accept: 'text/html',
+      accept: 'text/html,application/xhtml+xml,*/*;q=0.8',
       'sec-fetch-mode': 'navigate',
       referer: `${origin}/`,
       ...(cookies.length > 0 && { cookie: cookies.join('; ') }),

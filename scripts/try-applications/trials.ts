@@ -1,10 +1,12 @@
 import { authlib } from './products/authlib.ts'
 import { djangoAllauth } from './products/django-allauth.ts'
 import { fastapiSso } from './products/fastapi-sso.ts'
+import { flaskOidc } from './products/flask-oidc.ts'
 import { hashicorpCap } from './products/hashicorp-cap.ts'
 import { jupyterHub } from './products/jupyterhub.ts'
 import { mozillaDjangoOidc } from './products/mozilla-django-oidc.ts'
 import { oauth2Proxy } from './products/oauth2-proxy.ts'
+import { passportOpenidconnect } from './products/passport-openidconnect.ts'
 import { quarkus } from './products/quarkus.ts'
 import { socialAuth } from './products/social-auth-app-django.ts'
 import { springBoot3, springBoot4 } from './products/spring-boot.ts'
@@ -25,4 +27,6 @@ export const TRIALS: Record<string, Trial> = {
   'spring-boot-4': springBoot4,
   quarkus,
   'hashicorp-cap': hashicorpCap,
+  'flask-oidc': flaskOidc,
+  'passport-openidconnect': passportOpenidconnect,
 }

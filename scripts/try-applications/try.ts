@@ -93,7 +93,9 @@ async function signIn(app: FastifyInstance, trial: Trial, workshop: Workshop): P
   await answerAsAgent(app, browser)
   if (trial.home !== undefined) await browser.visit(url + trial.home)
   const greeting = trial.greeting?.(browser) ?? browser.body
-  if (!greeting.includes(OWNER)) throw new Error(`No greeting by e-mail at ${shown(browser)}`)
+  if (!greeting.includes(OWNER)) {
+    throw new Error(`No greeting by e-mail, but ${greeting.slice(0, 200)} at ${shown(browser)}`)
+  }
   if (trial.logout === undefined) return 'signed in'
   await browser.visit(url + trial.logout)
   await browser.visit(url + (trial.home ?? ''))

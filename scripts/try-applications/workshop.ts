@@ -91,19 +91,17 @@ export class Workshop {
 
   /** The program that Go sources make, with these modules at their versions. */
   async goProgram(name: string, modules: string[], source: string): Promise<string> {
-    const key = createHash('sha256')
-      .update(source + modules)
-      .digest('hex')
-      .slice(0, 12)
+    const key = createHash('sha256').update(modules.join()).digest('hex').slice(0, 8)
     const folder = join(cache, 'go-programs', `${name}-${key}`)
     const program = join(folder, 'program')
-    if (existsSync(program)) return program
     await mkdir(folder, { recursive: true })
     await writeFile(join(folder, 'main.go'), source)
-    await rm(join(folder, 'go.mod'), { force: true })
-    await this.run('go', ['mod', 'init', `example/${name}`], { cwd: folder })
-    await this.run('go', ['get', ...modules], { cwd: folder })
-    await this.run('go', ['mod', 'tidy'], { cwd: folder })
+    if (!existsSync(join(folder, 'go.sum'))) {
+      await rm(join(folder, 'go.mod'), { force: true })
+      await this.run('go', ['mod', 'init', `example/${name}`], { cwd: folder })
+      await this.run('go', ['get', ...modules], { cwd: folder })
+      await this.run('go', ['mod', 'tidy'], { cwd: folder })
+    }
     await this.run('go', ['build', '-o', program, '.'], { cwd: folder })
     return program
   }

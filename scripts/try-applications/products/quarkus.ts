@@ -76,7 +76,8 @@ export const quarkus: Trial = {
       'pom.xml': pom,
       'src/main/java/example/Greeting.java': greeting,
       // One jar with all in it is the only form that a copy elsewhere keeps.
-      'src/main/resources/application.properties': 'quarkus.package.jar.type=uber-jar\n',
+      'src/main/resources/application.properties':
+        'quarkus.package.jar.type=uber-jar\nquarkus.package.jar.add-runner-suffix=false\n',
     })
     await workshop.write(
       'config/application.properties',

@@ -1,3 +1,4 @@
+import { inflateSync } from 'node:zlib'
 import type { Trial } from '../trial.ts'
 
 /** What the button of `st.login()` sends the browser with, over its web socket. */
@@ -22,9 +23,11 @@ export const streamlit: Trial = {
   login: (browser, url) => browser.visit(`${url}/auth/login?provider=${provider}`),
   // What the page shows comes over the web socket, from this cookie.
   greeting: (browser) => {
-    const cookie = browser.cookie('_streamlit_user') ?? ''
-    const [value = ''] = cookie.replaceAll('"', '').split('.')
-    return Buffer.from(value, 'base64').toString()
+    // Signed by itsdangerous: the payload comes first, after a dot when it is compressed.
+    const [payload = '', compressed = ''] = (browser.cookie('_streamlit_user') ?? '').split('.')
+    return payload === '' && compressed !== ''
+      ? inflateSync(Buffer.from(compressed, 'base64url')).toString()
+      : Buffer.from(payload, 'base64url').toString()
   },
   home: '/',
   logout: '/auth/logout',
