@@ -1,6 +1,11 @@
 import type { Browser } from './browser.ts'
 import type { Workshop } from './workshop.ts'
 
+/** How a framework for APIs is tried: it listens at the URL that is registered as its resource. */
+export interface ApiTrial {
+  start(workshop: Workshop): Promise<string>
+}
+
 /** How one product is tried. The file's name is the preset's. */
 export interface Trial {
   /**

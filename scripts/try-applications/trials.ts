@@ -9,9 +9,10 @@ import { oauth2Proxy } from './products/oauth2-proxy.ts'
 import { passportOpenidconnect } from './products/passport-openidconnect.ts'
 import { quarkus } from './products/quarkus.ts'
 import { socialAuth } from './products/social-auth-app-django.ts'
+import { springApi } from './products/spring-api.ts'
 import { springBoot3, springBoot4 } from './products/spring-boot.ts'
 import { streamlit } from './products/streamlit.ts'
-import type { Trial } from './trial.ts'
+import type { ApiTrial, Trial } from './trial.ts'
 
 /** By the name of their preset; what cannot sign in has none. */
 export const TRIALS: Record<string, Trial> = {
@@ -29,4 +30,10 @@ export const TRIALS: Record<string, Trial> = {
   'hashicorp-cap': hashicorpCap,
   'flask-oidc': flaskOidc,
   'passport-openidconnect': passportOpenidconnect,
+}
+
+/** APIs, which get a token instead of a visitor. */
+export const API_TRIALS: Record<string, ApiTrial> = {
+  'spring-api': springApi('4.0.7'),
+  'spring-api-3': springApi('3.5.7'),
 }

@@ -7,36 +7,38 @@ import { findFreePort } from '../demo/free-port.ts'
 import { registrationOf } from '../presets/preset.ts'
 import { PRESETS } from '../presets/presets.ts'
 import { Browser } from './browser.ts'
-import type { Trial } from './trial.ts'
-import { TRIALS } from './trials.ts'
+import { callApi } from './call-api.ts'
+import type { ApiTrial, Trial } from './trial.ts'
+import { API_TRIALS, TRIALS } from './trials.ts'
 import { Workshop } from './workshop.ts'
 
 /** Signs an agent in to real products: `npm run try:applications [NAME…]`. */
 const OWNER = 'ada@example.com'
 
+const trials: Record<string, Trial | ApiTrial> = { ...TRIALS, ...API_TRIALS }
 const names = process.argv.slice(2)
-const unknown = names.filter((name) => !(name in TRIALS))
+const unknown = names.filter((name) => !(name in trials))
 if (unknown.length > 0) {
   console.error(`Nothing to try is called ${unknown.join(', ')}. There are:`)
-  console.error(Object.keys(TRIALS).join('\n'))
+  console.error(Object.keys(trials).join('\n'))
   process.exit(2)
 }
 
-for (const name of names.length > 0 ? names : Object.keys(TRIALS)) {
-  const trial = TRIALS[name]
+for (const name of names.length > 0 ? names : Object.keys(trials)) {
+  const trial = trials[name]
   if (trial === undefined) continue
   const folder = await mkdtemp(join(tmpdir(), 'auth-agent-try-'))
   try {
     console.log(`${name}: ${await tryProduct(name, trial, folder)}`)
   } catch (error) {
     process.exitCode = 1
-    console.log(`${name}: not signed in. ${error instanceof Error ? error.message : error}`)
+    console.log(`${name}: failed. ${error instanceof Error ? error.message : error}`)
   } finally {
     await rm(folder, { recursive: true })
   }
 }
 
-async function tryProduct(name: string, trial: Trial, folder: string): Promise<string> {
+async function tryProduct(name: string, trial: Trial | ApiTrial, folder: string): Promise<string> {
   const issuer = `http://localhost:${await findFreePort()}`
   const app = await buildApp({
     ISSUER: issuer,
@@ -47,7 +49,8 @@ async function tryProduct(name: string, trial: Trial, folder: string): Promise<s
   try {
     await app.listen({ host: 'localhost', port: Number(new URL(issuer).port) })
     const version = await trial.start(workshop)
-    const outcome = await signIn(app, trial, workshop)
+    const outcome =
+      'login' in trial ? await signIn(app, trial, workshop) : await callApi(app, workshop.given)
     return `${outcome} (${version})`
   } catch (error) {
     const said = error instanceof Error ? error.message : error

@@ -107,16 +107,18 @@ export class Workshop {
   }
 
   /** The jar that a Maven project makes, built anew when a file of it has changed. */
-  async maven(files: Record<string, string>): Promise<string> {
-    const key = createHash('sha256').update(JSON.stringify(files)).digest('hex').slice(0, 12)
-    const folder = join(cache, 'maven', key)
+  async maven(name: string, files: Record<string, string>): Promise<string> {
+    const folder = join(cache, 'maven', name)
     const jar = join(folder, 'target/application.jar')
-    if (existsSync(jar)) return jar
+    const built = join(folder, 'built-from.json')
+    const key = JSON.stringify(files)
+    if (existsSync(built) && (await readFile(built, 'utf8')) === key) return jar
     for (const [name, text] of Object.entries(files)) {
       await mkdir(dirname(join(folder, name)), { recursive: true })
       await writeFile(join(folder, name), text)
     }
     await this.run('mvn', ['-q', '-B', '-DskipTests', 'package'], { cwd: folder })
+    await writeFile(built, key)
     return jar
   }
 

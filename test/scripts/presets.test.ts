@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { APIS } from '../../scripts/presets/apis.ts'
 import { applicationsPage } from '../../scripts/presets/page.ts'
 import { redirectUri, registrationOf } from '../../scripts/presets/preset.ts'
 import { APPLICATIONS, PRESETS } from '../../scripts/presets/presets.ts'
-import { TRIALS } from '../../scripts/try-applications/trials.ts'
+import { API_TRIALS, TRIALS } from '../../scripts/try-applications/trials.ts'
 import { authenticate, build, createAgent, open, post } from '../harness.ts'
 import { fresh, json, run } from './command.ts'
 
@@ -20,6 +21,7 @@ t.test('the page has the lines that the command prints, and each product was tri
   for (const [name, { impossible }] of Object.entries(TRIALS)) {
     t.equal(impossible === undefined, name in APPLICATIONS, name)
   }
+  for (const name of Object.keys(APIS)) t.ok(name in API_TRIALS, `${name} is tried`)
   t.end()
 })
 

@@ -72,7 +72,7 @@ public class Greeting {
 
 export const quarkus: Trial = {
   async start(workshop) {
-    const jar = await workshop.maven({
+    const jar = await workshop.maven('quarkus', {
       'pom.xml': pom,
       'src/main/java/example/Greeting.java': greeting,
       // One jar with all in it is the only form that a copy elsewhere keeps.

@@ -16,6 +16,7 @@ export const springBoot4: Trial = {
 
 async function serveSpring(workshop: Workshop, version: string, security: string): Promise<string> {
   const jar = await workshop.maven(
+    `spring-boot-${version}`,
     springProject({
       version,
       starters: ['spring-boot-starter-oauth2-client'],
