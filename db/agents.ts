@@ -13,24 +13,36 @@ import {
 import { type Act, all, db, one, statement } from './statement.ts'
 import type { AgentRow, SecretRow } from './tables.ts'
 
-export type Agent = AgentRow
-export type AgentChange = Partial<Pick<Agent, 'email' | 'name' | 'disabled_at'>>
+export interface Agent extends Omit<AgentRow, 'email_verified'> {
+  /** Whether the operator vouches that `email` is the owner's (OpenID Connect Core section 5.1). */
+  email_verified: boolean
+}
+/** What websites are told of the agent's owner. */
+export type Owner = Pick<Agent, 'email' | 'email_verified'>
+export type AgentChange = Partial<Pick<Agent, 'email' | 'email_verified' | 'name' | 'disabled_at'>>
 
 const agentById = statement<{ agent_id: string }>()((p) =>
   db.selectFrom('agents').selectAll().where('agent_id', '=', p.agent_id),
 )
 
+function fromRow(row: AgentRow): Agent {
+  return { ...row, email_verified: row.email_verified === 1 }
+}
+
+function* find(agent_id: string): Act<Agent | undefined> {
+  const row = yield* one(agentById({ agent_id }))
+  return row && fromRow(row)
+}
+
 export const reads = {
-  *find(agent_id: string): Act<Agent | undefined> {
-    return yield* one(agentById({ agent_id }))
-  },
+  find,
 
   /** The agent, with the secrets that are good at `now`: none when its policy forbids them. */
   *findWithSecrets(
     agent_id: string,
     now: number,
   ): Act<(Agent & { secrets: LiveSecret[] }) | undefined> {
-    const agent = yield* one(agentById({ agent_id }))
+    const agent = yield* find(agent_id)
     if (agent === undefined) return undefined
     const secrets = (yield* allowsSecret(agent_id)) ? yield* findLiveSecrets(agent_id, now) : []
     return { ...agent, secrets }
@@ -38,33 +50,51 @@ export const reads = {
 
   /** The agent, with the public keys that it registered. */
   *findWithKeys(agent_id: string): Act<(Agent & { keys: AgentKey[] }) | undefined> {
-    const agent = yield* one(agentById({ agent_id }))
+    const agent = yield* find(agent_id)
     return agent && { ...agent, keys: yield* listKeys(agent_id) }
   },
 
   *list(): Act<Agent[]> {
-    return yield* all(
+    const rows = yield* all(
       db.selectFrom('agents').selectAll().orderBy('created_at').orderBy('agent_id').compile(),
     )
+    return rows.map(fromRow)
   },
 }
 
 export const writes = {
   *create(agent: Agent, secret: SecretRow): Act<void> {
-    yield db.insertInto('agents').values(agent).compile()
+    const email_verified = agent.email_verified ? 1 : 0
+    yield db
+      .insertInto('agents')
+      .values({ ...agent, email_verified })
+      .compile()
     yield* addSecret(secret)
   },
 
   /**
    * Changes what is named. Disabling ends every grant and open approval of the agent with it; for
-   * another e-mail address nothing has been approved yet.
+   * another e-mail address nothing has been approved yet, and nobody vouches unless the change says so.
    */
   *update(agent_id: string, change: AgentChange, now: number): Act<Agent | undefined> {
+    const { email, email_verified, ...rest } = change
     const before = yield* one(agentById({ agent_id }))
     const agent = yield* one(
       db
         .updateTable('agents')
-        .set(change)
+        .set((eb) => ({
+          ...rest,
+          ...(email !== undefined && {
+            email,
+            email_verified: eb
+              .case()
+              .when('email', '=', email)
+              .then(eb.ref('email_verified'))
+              .else(0)
+              .end(),
+          }),
+          ...(email_verified !== undefined && { email_verified: email_verified ? 1 : 0 }),
+        }))
         .where('agent_id', '=', agent_id)
         .returningAll()
         .compile(),
@@ -76,7 +106,7 @@ export const writes = {
       yield* endApprovalsOfAgent(agent_id)
       yield* forgetApprovalsOfAgent(agent_id)
     }
-    return agent
+    return agent && fromRow(agent)
   },
 
   /** Removes the agent and, by the foreign keys, everything that hangs from it. */

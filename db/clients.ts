@@ -29,6 +29,8 @@ export interface Client {
   refresh_reuse: 'strict' | 'known-networks' | null
   /** The only scopes that it may ask for; null when that is not limited. */
   scope: string | null
+  /** The URI of the resource that is meant where it names none (RFC 8707 section 2); null for this server. */
+  default_resource: string | null
   /** RFC 7517 section 5. */
   jwks: { keys: Record<string, unknown>[] } | null
   jwks_uri: string | null

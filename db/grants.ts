@@ -1,4 +1,5 @@
 import { scopeWords } from '../schemas/scope.ts'
+import type { Owner } from './agents.ts'
 import {
   type AuthorizationRequestState,
   reads as requests,
@@ -22,8 +23,8 @@ export type Grant = Omit<GrantRow, 'expiry_check_at'>
 interface Extent {
   /** Those that the grant names and that are still registered. */
   resources: Resource[]
-  /** The e-mail address of the agent's owner, where the scope gives an ID Token with it. */
-  email: string | undefined
+  /** Where the scope gives an ID Token with the owner's address. */
+  owner: Owner | undefined
 }
 
 /** An authorization code that its client can present. It may have been redeemed before. */
@@ -108,10 +109,10 @@ const grantById = statement<{ grant_id: string }>()((p) =>
   db.selectFrom('grants').select(grantColumns).where('grant_id', '=', p.grant_id),
 )
 
-const ownerEmail = statement<{ grant_id: string }>()((p) =>
+const ownerOfGrant = statement<{ grant_id: string }>()((p) =>
   db
     .selectFrom('agents')
-    .select('email')
+    .select(['email', 'email_verified'])
     .where('agent_id', '=', (eb) =>
       eb.selectFrom('grants').select('agent_id').where('grant_id', '=', p.grant_id),
     ),
@@ -252,8 +253,9 @@ function* findExtent({
 }: Pick<Grant, 'grant_id' | 'scope' | 'resource'>): Act<Extent> {
   const words = scopeWords(scope)
   const tellsEmail = words.includes('openid') && words.includes('email')
-  const owner = tellsEmail ? yield* one(ownerEmail({ grant_id })) : undefined
-  return { resources: yield* findGranted(resource), email: owner?.email }
+  const row = tellsEmail ? yield* one(ownerOfGrant({ grant_id })) : undefined
+  const owner = row && { email: row.email, email_verified: row.email_verified === 1 }
+  return { resources: yield* findGranted(resource), owner }
 }
 
 export const reads = {

@@ -19,7 +19,7 @@ import type { Act } from './statement.ts'
 import { DatabaseUnavailableError, type UnavailableReason } from './unavailable.ts'
 
 export type { AgentKey } from './agent-keys.ts'
-export type { Agent, AgentChange } from './agents.ts'
+export type { Agent, AgentChange, Owner } from './agents.ts'
 export type { Approval, OpenApproval } from './approvals.ts'
 export {
   type Authentication,

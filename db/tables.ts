@@ -40,6 +40,8 @@ export interface ClientRow {
   refresh_reuse: string | null
   /** The only scopes that it may ask for; null when that is not limited. */
   scope: string | null
+  /** The URI of the resource that is meant where it names none; null for this server. */
+  default_resource: string | null
   /** JSON Web Key Set of its public keys, as text. */
   jwks: string | null
   jwks_uri: string | null
@@ -87,6 +89,8 @@ export interface InitialAccessTokenRow {
 export interface AgentRow {
   agent_id: string
   email: string
+  /** 1 where the operator vouches for it, else 0. */
+  email_verified: number
   name: string | null
   created_at: number
   disabled_at: number | null

@@ -18,6 +18,9 @@ export const IntrospectionResponse = Type.Object(
     scope: Type.Optional(Type.String()),
     client_id: Type.Optional(Type.String()),
     sub: Type.Optional(Type.String()),
+    username: Type.Optional(
+      Type.String({ description: 'The owner’s e-mail address, where `email` was granted' }),
+    ),
     model: Type.Optional(Type.String()),
     exp: Type.Optional(Type.Integer()),
     iat: Type.Optional(Type.Integer()),

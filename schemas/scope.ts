@@ -1,5 +1,10 @@
 /** What an agent's sign-in can give a website: the owner's e-mail address, under three names. */
 export const IDENTITY_SCOPES = ['openid', 'profile', 'email']
+/**
+ * That a refresh token comes (OpenID Connect Core section 11). It is granted wherever one does, is of
+ * no audience, and gives nothing more.
+ */
+export const OFFLINE_ACCESS = 'offline_access'
 /** What a request without a scope gets. */
 export const DEFAULT_SCOPE = 'email'
 

@@ -2,7 +2,13 @@ import { type Static, Type } from '@sinclair/typebox'
 
 /** OpenID Connect Core section 5.3.2: the owner's e-mail address and nothing else of a person. */
 export const UserinfoResponse = Type.Object(
-  { sub: Type.String(), email: Type.String() },
+  {
+    sub: Type.String(),
+    email: Type.String(),
+    email_verified: Type.Boolean({
+      description: 'Whether the operator vouches for it (OpenID Connect Core section 5.1)',
+    }),
+  },
   { description: "The agent and its owner's e-mail address" },
 )
 export type UserinfoResponse = Static<typeof UserinfoResponse>

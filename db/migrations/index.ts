@@ -15,6 +15,8 @@ import * as orderOfEvents from './0013-order-of-events.ts'
 import * as heartbeat from './0014-heartbeat.ts'
 import * as refreshHistory from './0015-refresh-history.ts'
 import * as holderOfSecret from './0016-holder-of-secret.ts'
+import * as emailVerified from './0017-email-verified.ts'
+import * as defaultResource from './0018-default-resource.ts'
 
 /** Every migration there ever was, in order. One that has been released never changes. */
 export const migrations: Record<string, Migration> = {
@@ -34,4 +36,6 @@ export const migrations: Record<string, Migration> = {
   '0014-heartbeat': heartbeat,
   '0015-refresh-history': refreshHistory,
   '0016-holder-of-secret': holderOfSecret,
+  '0017-email-verified': emailVerified,
+  '0018-default-resource': defaultResource,
 }

@@ -45,6 +45,7 @@ export {
   type AuthorizationRequestState,
   type Client,
   type Grant,
+  type Owner,
   type Resource,
   type ReusePolicy,
   standing,

@@ -10,7 +10,7 @@ import {
   AuthorizeQuery,
 } from '../../schemas/authorize.ts'
 import { PROMPTS, RESPONSE_MODES } from '../../schemas/openid.ts'
-import { IDENTITY_SCOPES } from '../../schemas/scope.ts'
+import { IDENTITY_SCOPES, OFFLINE_ACCESS } from '../../schemas/scope.ts'
 import { AGENT_AUTHENTICATION_METHODS } from '../core/callers/agent-authentication.ts'
 import { newId } from '../core/crypto/secrets.ts'
 import type { BrowserMark } from '../core/http/browser-cookie.ts'
@@ -43,7 +43,7 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
     response_modes_supported: RESPONSE_MODES,
     grant_types_supported: ['authorization_code'],
     code_challenge_methods_supported: ['S256'],
-    scopes_supported: IDENTITY_SCOPES,
+    scopes_supported: [...IDENTITY_SCOPES, OFFLINE_ACCESS],
     authorization_response_iss_parameter_supported: true,
     prompt_values_supported: PROMPTS,
     claims_parameter_supported: false,

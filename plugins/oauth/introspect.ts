@@ -2,6 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import fp from 'fastify-plugin'
 import { BODY_ERRORS, errors } from '../../schemas/answers.ts'
 import { IntrospectionResponse, TokenQuery } from '../../schemas/introspect.ts'
+import { scopeWords } from '../../schemas/scope.ts'
 import { CLIENT_ASSERTION_ALGORITHMS } from '../core/callers/client-assertion.ts'
 import { invalidClient } from '../core/callers/client-authentication.ts'
 import type { Client, Resource } from '../core/core.ts'
@@ -74,7 +75,17 @@ const introspect: FastifyPluginAsyncTypebox = async (app) => {
     const claims = await app.tokens.readAccessToken(token)
     if (claims === undefined || !concerns(claims)) return undefined
     if (!(await app.store.grants.isAlive(claims))) return undefined
-    return { active: true, ...claims, token_type: 'Bearer' }
+    return { active: true, ...claims, ...(await usernameOf(claims)), token_type: 'Bearer' }
+  }
+
+  /** How people know whom the token stands for (RFC 7662 section 2.2): by the owner's address. */
+  async function usernameOf({
+    scope,
+    sub,
+  }: Pick<AccessTokenClaims, 'scope' | 'sub'>): Promise<{ username?: string }> {
+    if (!scopeWords(scope).includes('email')) return {}
+    const agent = await app.store.agents.find(sub)
+    return agent === undefined ? {} : { username: agent.email }
   }
 
   async function describeRefreshToken(
@@ -97,6 +108,7 @@ const introspect: FastifyPluginAsyncTypebox = async (app) => {
       scope: grant.scope,
       client_id,
       sub: grant.agent_id,
+      ...(await usernameOf({ scope: grant.scope, sub: grant.agent_id })),
       model: grant.model,
       iss: app.settings.ISSUER,
       iat: grant.refreshed_at ?? grant.created_at,

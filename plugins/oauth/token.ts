@@ -45,6 +45,7 @@ const ID_TOKEN_CLAIMS = [
   'amr',
   'model',
   'email',
+  'email_verified',
 ]
 
 /**

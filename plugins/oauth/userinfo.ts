@@ -64,7 +64,7 @@ const userinfo: FastifyPluginAsyncTypebox = async (app) => {
     const { sub } = await app.authenticateBearer(request, IDENTITY_SCOPES)
     const agent = await app.store.agents.find(sub)
     if (agent === undefined) throw invalidToken()
-    return { sub, email: agent.email }
+    return { sub, email: agent.email, email_verified: agent.email_verified }
   }
 }
 

@@ -1,7 +1,7 @@
 import { html } from 'ghtml'
 import type { AuthorizationRequestFacts } from '../../schemas/authorize.ts'
 import { quoteName, shownName } from '../../schemas/name.ts'
-import { IDENTITY_SCOPES, scopeWords } from '../../schemas/scope.ts'
+import { IDENTITY_SCOPES, OFFLINE_ACCESS, scopeWords } from '../../schemas/scope.ts'
 import type { SignInDescription } from '../../schemas/sign-in-description.ts'
 import { describeTime, isLoopbackHost, VOUCHERS } from '../core/audit/sign-in-lines.ts'
 import { layout, symbol } from './layout.ts'
@@ -120,7 +120,7 @@ function unknownCaution({ client_name, client_host }: SignInDescription): string
 
 /** What the scope gives the website, in a person's words; an API's own scopes as they are. */
 function gets(scope: string): string {
-  const words = scopeWords(scope)
+  const words = scopeWords(scope).filter((word) => word !== OFFLINE_ACCESS)
   const others = words.filter((word) => !IDENTITY_SCOPES.includes(word))
   const identity = others.length < words.length ? ["The e-mail address of your agent's owner"] : []
   return [...identity, ...others].join(', ')

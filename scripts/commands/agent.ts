@@ -1,10 +1,22 @@
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import type { Agent } from '../../db/store.ts'
 import { OAuthError } from '../../plugins/core/http/errors.ts'
 import type { SecretRotation } from '../../plugins/core/registry/registration.ts'
 import { addAgentSecurityCommands } from './agent-security.ts'
 import { compromised, seconds } from './client.ts'
 import { facts, print, table, time, withCore } from './session.ts'
+
+interface CreateOptions {
+  email: string
+  emailVerified?: true
+  name?: string
+}
+
+interface UpdateOptions {
+  email?: string
+  emailVerified?: 'yes' | 'no'
+  name?: string
+}
 
 export function addAgentCommands(program: Command): void {
   const agent = program.command('agent').description('the agents that sign in')
@@ -13,13 +25,20 @@ export function addAgentCommands(program: Command): void {
     .command('create')
     .description('register an agent; its secret is shown once')
     .requiredOption('--email <address>', "its owner's e-mail address, which websites are told")
+    .option(
+      '--email-verified',
+      'you vouch that the address belongs to the owner: websites are told so',
+    )
     .option('--name <name>', 'what you call it')
     .addHelpText(
       'after',
       '\nExample:\n  auth-agent agent create --email owner@example.com --name Max',
     )
-    .action(async (options: { email: string; name?: string }, command) => {
-      const { agent, agent_secret } = await withCore((app) => app.registration.createAgent(options))
+    .action(async (options: CreateOptions, command) => {
+      const { emailVerified: email_verified, ...rest } = options
+      const { agent, agent_secret } = await withCore((app) =>
+        app.registration.createAgent({ ...rest, email_verified }),
+      )
       print(command, { ...agent, agent_secret }, (created) =>
         described(created, 'Keep the agent_secret now: it is not shown again.'),
       )
@@ -48,16 +67,28 @@ export function addAgentCommands(program: Command): void {
     .command('update <agent_id>')
     .description("change the owner's e-mail address or the name")
     .option('--email <address>', "its owner's e-mail address")
+    .addOption(
+      new Option(
+        '--email-verified <answer>',
+        'whether you vouch that the address belongs to the owner; no after it changes',
+      ).choices(['yes', 'no']),
+    )
     .option('--name <name>', 'what you call it')
     .addHelpText(
       'after',
       '\nExample:\n  auth-agent agent update agent_mZ4k… --email new-owner@example.com',
     )
-    .action(async (agent_id: string, options: { email?: string; name?: string }, command) => {
-      if (options.email === undefined && options.name === undefined) {
-        command.error('error: nothing to change, give --email or --name')
+    .action(async (agent_id: string, options: UpdateOptions, command) => {
+      if (Object.keys(options).length === 0) {
+        command.error('error: nothing to change, give --email, --email-verified or --name')
       }
-      const updated = await withCore((app) => app.registration.updateAgent(agent_id, options))
+      const { emailVerified, ...rest } = options
+      const updated = await withCore((app) =>
+        app.registration.updateAgent(agent_id, {
+          ...rest,
+          ...(emailVerified !== undefined && { email_verified: emailVerified === 'yes' }),
+        }),
+      )
       print(command, updated, described)
     })
 

@@ -5,7 +5,8 @@ import { OAuthError } from '../../plugins/core/http/errors.ts'
 import type { SecretRotation } from '../../plugins/core/registry/registration.ts'
 import { ID_TOKEN_SIGNING_ALGS } from '../../schemas/openid.ts'
 import { parseUri } from '../../schemas/uri.ts'
-import { MCP_HOSTS, registrationOf } from '../mcp-hosts.ts'
+import { isBelowUrl, registrationOf } from '../presets/preset.ts'
+import { PRESETS } from '../presets/presets.ts'
 import { type ModelOptions, toModelPolicy, withModelOptions } from './agent-security.ts'
 import { facts, print, Refusal, table, time, withCore } from './session.ts'
 import { readKeySet, wholeNumber } from './values.ts'
@@ -16,8 +17,8 @@ const REUSE_GRACE = '--refresh-reuse-grace <seconds>'
 interface CreateOptions {
   name?: string
   redirectUri?: string[]
-  mcpHost?: string
-  mcpServer?: string
+  preset?: string
+  url?: string
   public?: true
   idTokenSignedResponseAlg?: string
   refreshReuseGrace?: number
@@ -27,6 +28,7 @@ interface CreateOptions {
   grantType?: string[]
   scope?: string[]
   legacyPolling?: 'yes' | 'no'
+  defaultResource?: string
 }
 
 interface UpdateOptions
@@ -43,20 +45,20 @@ export function addClientCommands(program: Command): void {
   client
     .command('create')
     .description('register a website; its secret is shown once')
-    .option('--name <name>', 'what people see it called; required, but for a known MCP host')
+    .option('--name <name>', 'what people see it called; required without --preset')
     .option('--redirect-uri <uri...>', 'where sign-ins return to, exactly')
     .addOption(
       new Option(
-        '--mcp-host <host>',
-        'register a known MCP host with what it needs, and print how it is given its client_id',
+        '--preset <product>',
+        'register what a known application or MCP host needs, and print the lines for it',
       )
-        .choices(Object.keys(MCP_HOSTS))
+        .choices(Object.keys(PRESETS))
         .conflicts(['redirectUri', 'public', 'jwksUri', 'jwksFile', 'grantType']),
     )
     .option(
-      '--mcp-server <url>',
-      'the MCP server that the host is to use, for what is printed',
-      mcpServer,
+      '--url <url>',
+      'where the application is; for an MCP host, the MCP server that it is to use',
+      plainUrl,
     )
     .addOption(
       new Option(
@@ -74,39 +76,77 @@ export function addClientCommands(program: Command): void {
     .option('--jwks-file <file>', 'it authenticates with the public keys in this JSON file')
     .option('--grant-type <type...>', 'by default authorization_code and refresh_token')
     .option('--scope <scope...>', 'the only scopes that it may ask for, or have for itself')
+    .option(
+      '--default-resource <uri>',
+      'the API that its tokens are for where it names none, because its software cannot',
+    )
     .addOption(legacyPolling())
     .addHelpText(
       'after',
-      '\nExample:\n  auth-agent client create --name Shop --redirect-uri https://shop.example/callback',
+      '\nExample:\n  auth-agent client create --name Shop --redirect-uri https://shop.example/callback\n  auth-agent client create --preset oauth2-proxy --url https://app.example',
     )
     .action(async (options: CreateOptions, command) => {
-      const host = options.mcpHost === undefined ? undefined : MCP_HOSTS[options.mcpHost]
-      const name = options.name ?? host?.title
+      const preset = options.preset === undefined ? undefined : PRESETS[options.preset]
+      const name = options.name ?? preset?.title
       if (name === undefined) {
         return command.error("error: required option '--name <name>' not specified")
       }
-      const { client, client_secret } = await withCore((app) =>
-        app.registration.createClient({
+      if (preset === undefined && options.url !== undefined) {
+        return command.error("error: option '--url <url>' belongs to '--preset <product>'")
+      }
+      if (preset && isBelowUrl(preset) && options.url === undefined) {
+        return command.error("error: '--preset' needs '--url <url>', where the application is")
+      }
+      const { url: given = 'URL_OF_THE_MCP_SERVER' } = options
+      const url = preset && isBelowUrl(preset) ? given.replace(/\/$/, '') : given
+      const { client, client_secret, issuer } = await withCore(async (app) => ({
+        issuer: app.settings.ISSUER,
+        ...(await app.registration.createClient({
           redirect_uris: options.redirectUri ?? [],
           token_endpoint_auth_method: methodOf(options),
           grant_types: options.grantType,
-          ...(host && registrationOf(host)),
+          ...(preset && registrationOf(preset, url)),
           client_name: name,
           scope: options.scope && scopeOf(options.scope),
-          id_token_signed_response_alg: options.idTokenSignedResponseAlg,
-          refresh_reuse_grace: options.refreshReuseGrace,
+          ...(options.idTokenSignedResponseAlg && {
+            id_token_signed_response_alg: options.idTokenSignedResponseAlg,
+          }),
+          ...(options.refreshReuseGrace !== undefined && {
+            refresh_reuse_grace: options.refreshReuseGrace,
+          }),
           refresh_reuse: options.refreshReuse,
+          default_resource: options.defaultResource,
           legacy_polling: options.legacyPolling && options.legacyPolling === 'yes',
           jwks_uri: options.jwksUri,
           jwks: options.jwksFile === undefined ? undefined : readKeySet(options.jwksFile),
-        }),
-      )
-      const { client_id } = client
-      const { mcpServer: server = 'URL_OF_THE_MCP_SERVER' } = options
-      const configuration = host?.configure({ client_id, server })
+        })),
+      }))
+      const filled = {
+        issuer,
+        client_id: client.client_id,
+        client_secret: client_secret ?? '',
+        url,
+      }
+      const configuration = preset?.files.map(({ name: file, lines }) => ({
+        file,
+        lines: lines(filled),
+      }))
       print(command, { ...client, client_secret, configuration }, (created) =>
         described(created, client_secret && 'Keep the client_secret now: it is not shown again.'),
       )
+    })
+
+  client
+    .command('presets')
+    .description('list the applications and MCP hosts that --preset knows')
+    .addHelpText('after', '\nExample:\n  auth-agent client presets')
+    .action((_options, command) => {
+      const presets = Object.entries(PRESETS).map(([preset, { title, redirect }]) => ({
+        preset,
+        title,
+        redirect,
+      }))
+      print(command, presets, (rows) => table(rows, ''))
     })
 
   client
@@ -148,6 +188,7 @@ export function addClientCommands(program: Command): void {
     .option('--grant-type <type...>', 'all grant types that it has from now on')
     .option('--scope <scope...>', 'the only scopes that it may ask for, from now on')
     .addOption(legacyPolling())
+    .option('--default-resource <uri>', 'as for create, or `none`')
     .addOption(new Option('--any-scope', 'it may ask for every scope again').conflicts('scope'))
     .option(REUSE_GRACE, "as for create, or `server` for the server's own", secondsOrServer)
     .addOption(refreshReuse())
@@ -155,6 +196,7 @@ export function addClientCommands(program: Command): void {
       const { name, redirectUri, grantType, scope, anyScope } = options
       const { addRedirectUri: add = [], removeRedirectUri: remove = [] } = options
       const { idTokenSignedResponseAlg, refreshReuseGrace, refreshReuse, legacyPolling } = options
+      const { defaultResource } = options
       if (Object.keys(options).length === 0) {
         command.error('error: nothing to change, see --help for what can be')
       }
@@ -163,6 +205,9 @@ export function addClientCommands(program: Command): void {
         ...(grantType !== undefined && { grant_types: grantType }),
         ...(scope !== undefined && { scope: scopeOf(scope) }),
         ...(anyScope && { scope: null }),
+        ...(defaultResource !== undefined && {
+          default_resource: defaultResource === 'none' ? null : defaultResource,
+        }),
         ...(legacyPolling !== undefined && { legacy_polling: legacyPolling === 'yes' }),
         ...(idTokenSignedResponseAlg !== undefined && {
           id_token_signed_response_alg: idTokenSignedResponseAlg,
@@ -288,8 +333,8 @@ function refreshReuse(): Option {
   ).choices(['strict', 'known-networks'])
 }
 
-/** A URL that a shell and a JSON text take as it is. */
-function mcpServer(text: string): string {
+/** A URL that a shell and every kind of configuration take as it is. */
+function plainUrl(text: string): string {
   if (/^https?:\/\/[\w.~:/%[\]-]+$/.test(text) && parseUri(text)) return text
   throw new InvalidArgumentError('It must be an http or https URL of letters, digits and ~:/%.-[]_')
 }
@@ -334,8 +379,11 @@ function row(client: Client): Record<string, unknown> {
 }
 
 function described(
-  { configuration, ...client }: Client & { client_secret?: string; configuration?: string },
-  note: string | undefined = configuration && `The host is given it by\n\n  ${configuration}`,
+  {
+    configuration = [],
+    ...client
+  }: Client & { client_secret?: string; configuration?: { file: string; lines: string }[] },
+  note?: string,
 ): string {
   const text = facts({
     ...client,
@@ -344,5 +392,6 @@ function described(
     created_at: time(client.created_at),
     disabled_at: client.disabled_at && time(client.disabled_at),
   })
-  return note === undefined ? text : `${text}\n\n${note}`
+  const files = configuration.map(({ file, lines }) => `For the other side, ${file}:\n\n${lines}`)
+  return [text, ...(note === undefined ? [] : [note]), ...files].join('\n\n')
 }

@@ -51,6 +51,11 @@ export function addGrantCommands(program: Command): void {
         return ended
       })
       if (!revoked) throw new OAuthError('not_found', `There is no living ${grant_id}`)
-      print(command, { grant_id, revoked }, () => `Revoked ${grant_id}.`)
+      print(
+        command,
+        { grant_id, revoked },
+        () =>
+          `Revoked ${grant_id}. A website that keeps a session of its own notices at its next refresh.`,
+      )
     })
 }

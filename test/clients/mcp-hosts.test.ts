@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { MCP_HOSTS, registrationOf } from '../../scripts/mcp-hosts.ts'
+import { MCP_HOSTS } from '../../scripts/presets/mcp-hosts.ts'
+import { registrationOf } from '../../scripts/presets/preset.ts'
 import { authenticate, build, createAgent, open, post } from '../harness.ts'
 import { fresh, json, run } from '../scripts/command.ts'
 
@@ -20,7 +21,7 @@ t.test('RFC 8252 section 7.3: each MCP host signs in with what is registered for
   const agent = await createAgent(app)
   t.same(Object.keys(MCP_HOSTS), Object.keys(seen))
   for (const [name, host] of Object.entries(MCP_HOSTS)) {
-    const { client } = await app.registration.createClient(registrationOf(host))
+    const { client } = await app.registration.createClient(registrationOf(host, ''))
     const site = { ...client, client_secret: undefined, redirect_uri: seen[name] ?? '' }
     const { request_id, code_verifier } = await open(app, site)
     const signedIn = await authenticate(app, request_id, agent, { deliver: 'agent' })
@@ -39,10 +40,19 @@ t.test('the page shows each MCP host as the command knows it', (t) => {
   const page = readFileSync(join(import.meta.dirname, '../../plugins/oauth/README.md'), 'utf8')
   const [, section = ''] = page.match(/^### Connect an MCP host\n(.*?)^## /ms) ?? []
   const rows = section.split('\n').filter((line) => /^\| `\w/.test(line))
-  const given = { client_id: 'client_…', server: 'https://mcp.example/mcp' }
+  const given = {
+    issuer: '',
+    client_id: 'client_…',
+    client_secret: '',
+    url: 'https://mcp.example/mcp',
+  }
   const known = Object.entries(MCP_HOSTS).map(
-    ([name, { title, byDefault, redirect_uri, configure }]) =>
-      `| \`${name}\` | ${title} | ${byDefault} | \`${redirect_uri}\` | \`${configure(given)}\` |`,
+    ([name, { title, byDefault, redirect, files }]) =>
+      `| \`${name}\` | ${title} | ${byDefault} | \`${redirect}\` | ${files
+        .map(({ name, language, lines }) =>
+          language === 'sh' ? `\`${lines(given)}\`` : `${name}: \`${lines(given)}\``,
+        )
+        .join(', ')} |`,
   )
   t.same(rows, known)
   t.end()
@@ -51,8 +61,8 @@ t.test('the page shows each MCP host as the command knows it', (t) => {
 t.test('a known MCP host is registered by its name, and its line is printed', async (t) => {
   const environment = fresh(t)
   const server = 'https://mcp.example/mcp'
-  const create = ['client', 'create', '--mcp-host', 'claude-code']
-  const created = await json(environment, ...create, '--mcp-server', server)
+  const create = ['client', 'create', '--preset', 'claude-code']
+  const created = await json(environment, ...create, '--url', server)
   t.match(created, {
     client_name: 'Claude Code',
     redirect_uris: ['http://localhost/callback'],
@@ -60,19 +70,25 @@ t.test('a known MCP host is registered by its name, and its line is printed', as
     grant_types: ['authorization_code', 'refresh_token'],
     application_type: 'native',
     client_secret: undefined,
-    configuration: `claude mcp add --transport http --client-id ${created.client_id} my-server ${server}`,
+    configuration: [
+      {
+        file: 'command line',
+        lines: `claude mcp add --transport http --client-id ${created.client_id} my-server ${server}`,
+      },
+    ],
   })
   const { out } = await run(environment, ...create, '--name', 'Mine')
-  t.match(
-    out,
-    /client_name +Mine\n[\s\S]*\n {2}claude mcp add .*client_\S+ .*URL_OF_THE_MCP_SERVER/,
-  )
+  t.match(out, /client_name +Mine\n[\s\S]*\nclaude mcp add .*client_\S+ .*URL_OF_THE_MCP_SERVER/)
   for (const args of [
-    [...create, '--mcp-server', 'https://mcp.example/;reboot'],
-    [...create, '--mcp-server', 'mcp.example'],
+    [...create, '--url', 'https://mcp.example/;reboot'],
+    [...create, '--url', 'mcp.example'],
     [...create, '--redirect-uri', 'https://a.example/'],
-    ['client', 'create', '--mcp-host', 'none'],
+    ['client', 'create', '--preset', 'none'],
   ]) {
-    t.match(await run(environment, ...args), { code: 2, out: '', err: /--mcp-/ }, args.join(' '))
+    t.match(
+      await run(environment, ...args),
+      { code: 2, out: '', err: /--preset|--url/ },
+      args.join(' '),
+    )
   }
 })

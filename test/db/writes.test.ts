@@ -66,6 +66,7 @@ const client: Client = {
   refresh_reuse_grace: null,
   refresh_reuse: null,
   scope: null,
+  default_resource: null,
   jwks: null,
   jwks_uri: null,
   application_type: null,
@@ -81,6 +82,7 @@ const stranger: Client = { ...client, client_id: 'client_2', origin: 'dynamic' }
 const agent = (agent_id: string) => ({
   agent_id,
   email: 'owner@example.com',
+  email_verified: false,
   name: null,
   created_at: now,
   disabled_at: null,

@@ -52,6 +52,7 @@ t.test('RFC 7662 section 2.2: what an active token is', async (t) => {
     scope: 'openid email',
     client_id: site.client_id,
     sub: agent.agent_id,
+    username: 'owner@example.com',
     model: 'test-model',
     exp: clock.now() + 3600,
     iat: clock.now(),

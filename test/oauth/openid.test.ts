@@ -61,6 +61,7 @@ t.test('OpenID Connect Core section 2: what an ID Token says, and nothing else',
     amr: ['agent_secret'],
     model: 'test-model',
     email: 'owner@example.com',
+    email_verified: false,
   })
 })
 
@@ -136,7 +137,7 @@ t.test('OpenID Connect Core section 5.3.2: userinfo has the sub of the ID Token'
   const headers = { authorization: `Bearer ${access_token}` }
   const { sub } = await verify(app, id_token, site.client_id)
   const userinfo = await app.inject({ url: '/userinfo', headers })
-  t.same(userinfo.json(), { sub, email: 'owner@example.com' })
+  t.same(userinfo.json(), { sub, email: 'owner@example.com', email_verified: false })
 })
 
 t.test('requests that are refused, at the redirect URI', async (t) => {

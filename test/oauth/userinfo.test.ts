@@ -7,7 +7,7 @@ t.test(
     const app = await build(t)
     const site = await createSite(app)
     const agent = await createAgent(app, 'ada@example.com')
-    const expected = { sub: agent.agent_id, email: 'ada@example.com' }
+    const expected = { sub: agent.agent_id, email: 'ada@example.com', email_verified: false }
     for (const scope of ['email', 'openid', 'profile', 'openid profile email']) {
       const { access_token } = await signIn(app, site, agent, { scope })
       const headers = { authorization: `Bearer ${access_token}` }

@@ -30,7 +30,12 @@ t.test('a website and an agent are registered, shown, changed and removed', asyn
   const next = await json(environment, 'agent', 'rotate-secret', agent.agent_id, '--overlap', '60')
   t.match(next, { agent_id: agent.agent_id, agent_secret: /^ags_/ })
   const moved = await json(environment, 'agent', 'update', agent.agent_id, '--email', 'p@b.example')
-  t.match(moved, { email: 'p@b.example' })
+  t.match(moved, { email: 'p@b.example', email_verified: false })
+  const vouch = ['agent', 'update', agent.agent_id, '--email-verified']
+  t.match(await json(environment, ...vouch, 'yes'), { email_verified: true })
+  t.match(await json(environment, ...vouch, 'no'), { email_verified: false })
+  const vouched = ['agent', 'create', '--email', 'v@example.com', '--email-verified']
+  t.match(await json(environment, ...vouched), { email_verified: true })
   t.match(await json(environment, 'agent', 'disable', agent.agent_id), { disabled_at: Number })
   t.match(await json(environment, 'agent', 'delete', agent.agent_id), { deleted: true })
 

@@ -1,5 +1,5 @@
 import { quoteName } from '../../../schemas/name.ts'
-import { IDENTITY_SCOPES, scopeWords } from '../../../schemas/scope.ts'
+import { IDENTITY_SCOPES, OFFLINE_ACCESS, scopeWords } from '../../../schemas/scope.ts'
 import type { SignInDescription } from '../../../schemas/sign-in-description.ts'
 import { isLoopback } from '../../../schemas/uri.ts'
 
@@ -69,7 +69,7 @@ function describeApi({ uri, name, scopes }: SignInDescription['apis'][number]): 
 
 /** The scope in a person's words; an API's own scopes as they are. */
 function describeScope(scope: string): string {
-  const words = scopeWords(scope)
+  const words = scopeWords(scope).filter((word) => word !== OFFLINE_ACCESS)
   const others = words.filter((word) => !IDENTITY_SCOPES.includes(word))
   const identity = others.length < words.length ? ["the e-mail address of the agent's owner"] : []
   return [...identity, ...others].join(', ')

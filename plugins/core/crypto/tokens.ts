@@ -8,7 +8,7 @@ import {
   jwtVerify,
 } from 'jose'
 import { LRUCache } from 'lru-cache'
-import type { Client, Grant } from '../../../db/store.ts'
+import type { Client, Grant, Owner } from '../../../db/store.ts'
 import { PREFIXES } from '../../../schemas/identifier.ts'
 import { AGENT_ACR } from '../../../schemas/openid.ts'
 import type { Clock } from '../clock.ts'
@@ -49,6 +49,8 @@ export interface IdTokenClaims extends JWTPayload {
   amr: string[]
   model: string
   email?: string
+  /** Whether the operator vouches for it (OpenID Connect Core section 5.1). */
+  email_verified?: boolean
 }
 
 /** What a token answer is signed with. */
@@ -146,7 +148,13 @@ export class Tokens {
   async signIdToken(
     grant: Grant,
     { client_id }: Pick<Client, 'client_id'>,
-    facts: { access_token: string; expires_in: number; nonce?: string; email?: string },
+    facts: {
+      access_token: string
+      expires_in: number
+      nonce?: string
+      /** Where the scope has `email`. */
+      owner?: Owner
+    },
     signers: TokenSigners,
   ): Promise<string> {
     const now = this.#clock.now()
@@ -162,7 +170,10 @@ export class Tokens {
       acr: AGENT_ACR,
       amr: grant.amr.split(' '),
       model: grant.model,
-      ...(facts.email !== undefined && { email: facts.email }),
+      ...(facts.owner !== undefined && {
+        email: facts.owner.email,
+        email_verified: facts.owner.email_verified,
+      }),
     }
     return await signers.idToken('JWT', claims)
   }

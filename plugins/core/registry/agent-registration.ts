@@ -21,11 +21,14 @@ export function createAgentRegistration({
     /** @throws {OAuthError} invalid_request for an invalid e-mail address */
     async createAgent(given: {
       email: string
+      /** Whether the operator vouches for the address; false unless said. */
+      email_verified?: boolean
       name?: string
     }): Promise<{ agent: Agent; agent_secret: string }> {
       const agent: Agent = {
         agent_id: newId(PREFIXES.agent_id),
         email: normalEmail(given.email),
+        email_verified: given.email_verified ?? false,
         name: given.name === undefined ? null : readName('The name', given.name),
         created_at: clock.now(),
         disabled_at: null,

@@ -58,6 +58,7 @@ export class ClientDocuments {
       client_id,
       origin: 'document' as const,
       scope: null,
+      default_resource: null,
       refresh_reuse_grace: null,
       refresh_reuse: null,
       legacy_polling: false,

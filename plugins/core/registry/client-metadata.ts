@@ -45,6 +45,8 @@ export interface NewClient extends Partial<Pick<Client, 'application_type' | 'jw
    * operator registers a client that redeems it with a secret or key.
    */
   legacy_polling?: boolean | undefined
+  /** The URI of the resource that is meant where it names none, as it is registered. */
+  default_resource?: string | null
 }
 
 /**

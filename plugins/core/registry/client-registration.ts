@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { Client, ClientChange } from '../../../db/store.ts'
 import { PREFIXES } from '../../../schemas/identifier.ts'
+import { normalResourceUri } from '../../../schemas/resource.ts'
 import { scopeWords } from '../../../schemas/scope.ts'
 import { newId } from '../crypto/secrets.ts'
 import { OAuthError } from '../http/errors.ts'
@@ -26,7 +27,10 @@ export function createClientRegistration({
   const holderSecrets = new HolderSecrets(secrets, PREFIXES.client_secret)
 
   return {
-    /** @throws {OAuthError} invalid_redirect_uri, invalid_client_metadata (RFC 7591 section 3.2.2) */
+    /**
+     * @throws {OAuthError} invalid_redirect_uri, invalid_client_metadata (RFC 7591 section 3.2.2);
+     *   invalid_target for a default resource that is not registered
+     */
     async createClient(
       given: NewClient,
       registered: {
@@ -40,9 +44,12 @@ export function createClientRegistration({
       const { grant_types = ['authorization_code', 'refresh_token'] } = given
       const metadata = checkClientMetadata({ ...given, grant_types })
       const confidential = metadata.token_endpoint_auth_method !== 'none'
+      const default_resource = given.default_resource ?? null
+      await assertResource(default_resource)
       const client: Client = {
         client_id: newId(PREFIXES.client_id),
         ...metadata,
+        default_resource,
         legacy_polling: given.legacy_polling ?? (registered.origin === 'operator' && confidential),
         scope: normalScope(given.scope ?? null),
         refresh_reuse_grace: given.refresh_reuse_grace ?? null,
@@ -80,6 +87,7 @@ export function createClientRegistration({
           ? checkClientMetadata({ ...client, client_name: 'unchanged', ...metadata })
           : client
       assertTokenTerms(change)
+      await assertResource(change.default_resource)
       const renamed = change.client_name === undefined ? change : { ...change, client_name }
       const now = clock.now()
       const update = store.clients.update(client_id, normalChange(renamed), now, by)
@@ -102,6 +110,7 @@ export function createClientRegistration({
       // A redirect URI that was registered under older rules can still be removed.
       if (Object.keys(change).length > 0) checkClientMetadata({ ...client, ...change })
       assertTokenTerms(change)
+      await assertResource(change.default_resource)
       const edited = await store.clients.editRedirectUris(
         client_id,
         { add, remove, limit: MAX_REDIRECT_URIS },
@@ -133,6 +142,15 @@ export function createClientRegistration({
       }
       return await holderSecrets.rotate(client_id, rotation, store.clients.replaceSecret)
     },
+  }
+
+  /** @throws {OAuthError} invalid_target */
+  async function assertResource(uri: string | null | undefined): Promise<void> {
+    if (uri === null || uri === undefined) return
+    const normal_uri = normalResourceUri(uri)
+    const resource = normal_uri && (await store.resources.findByUri(normal_uri))
+    if (resource) return
+    throw new OAuthError('invalid_target', `${uri} is not a resource that is registered here`)
   }
 }
 

@@ -1,7 +1,12 @@
 import type { FastifyInstance } from 'fastify'
 import type { Client, Resource, Store } from '../../../db/store.ts'
 import { normalResourceUri, type ResourceParameter } from '../../../schemas/resource.ts'
-import { DEFAULT_SCOPE, IDENTITY_SCOPES, scopeWords } from '../../../schemas/scope.ts'
+import {
+  DEFAULT_SCOPE,
+  IDENTITY_SCOPES,
+  OFFLINE_ACCESS,
+  scopeWords,
+} from '../../../schemas/scope.ts'
 import { OAuthError } from '../http/errors.ts'
 import type { Settings } from '../settings.ts'
 
@@ -17,8 +22,12 @@ export interface RequestedTarget {
 export interface AllowedScopes {
   /** The scopes that belong to no resource and can be granted. */
   own: string[]
+  /** Whether a refresh token comes. */
+  refreshable: boolean
   /** The only scopes that the client may have; null when it may have any. */
   registered: string | null
+  /** The resource that is meant where none is named; null for this server. */
+  defaultResource: string | null
   /** Who registered the client: some APIs are only for clients that the operator registered. */
   origin: Client['origin']
 }
@@ -34,7 +43,7 @@ export interface Target {
 
 /**
  * What an authorization request can be granted: the words of the scope that are ours or of a
- * resource that it names (RFC 8707 section 2.1). Without `resource`, the scope tells which resource
+ * resource that it names (RFC 8707 section 2.1) or has by default. Without either, the scope tells which resource
  * is meant (RFC 9068 section 3). The issuer may be named as a resource; naming it alone is the same as
  * naming no resource.
  * @throws {OAuthError} invalid_target for a resource that is not registered or not open to this
@@ -43,23 +52,31 @@ export interface Target {
  */
 export async function findTarget(
   { store, settings }: Pick<FastifyInstance, 'store' | 'settings'>,
-  { scope = DEFAULT_SCOPE, resource }: RequestedTarget,
-  { own, registered, origin }: AllowedScopes,
+  { scope = DEFAULT_SCOPE, resource: named }: RequestedTarget,
+  { own, refreshable, registered, defaultResource, origin }: AllowedScopes,
 ): Promise<Target> {
+  const resource = named ?? defaultResource ?? undefined
   const may = registered === null ? undefined : scopeWords(registered)
-  const words = scopeWords(scope).filter((word) => may?.includes(word) ?? true)
+  const asked = scopeWords(isOfflineAlone(scope) ? `${DEFAULT_SCOPE} ${scope}` : scope)
+  const words = asked.filter((word) => may?.includes(word) ?? true)
+  const offline = refreshable && asked.includes(OFFLINE_ACCESS)
   if (resource === undefined) {
     const resources = await inferResources({ store, settings }, words, origin)
     const includesIssuer = resources.length === 0
-    return { scope: scopeWithin(words, own, resources), resources, includesIssuer }
+    return { scope: grantedScope(resources), resources, includesIssuer }
   }
-  const named = namedAudience(resource, settings)
-  if (named.includesIssuer && own.length === 0) {
+  const audience = namedAudience(resource, settings)
+  if (audience.includesIssuer && own.length === 0) {
     throw new OAuthError('invalid_target', 'A client cannot have a token of its own for the issuer')
   }
-  const resources = await find(store, named.normal_uris, origin)
-  const { includesIssuer } = named
-  return { scope: scopeWithin(words, own, resources), resources, includesIssuer }
+  const resources = await find(store, audience.normal_uris, origin)
+  const { includesIssuer } = audience
+  return { scope: grantedScope(resources), resources, includesIssuer }
+
+  function grantedScope(resources: Resource[]): string {
+    const scope = scopeWithin(words, own, resources)
+    return offline ? `${scope} ${OFFLINE_ACCESS}` : scope
+  }
 }
 
 /** The resources that a grant stores; empty when the audience is this server alone. */
@@ -96,7 +113,11 @@ export function narrowTarget(
   isKnown: (word: string) => boolean = () => true,
 ): TokenTarget {
   const grantedWords = scopeWords(granted.scope)
-  const words = scopeWords(scope ?? granted.scope).filter(isKnown)
+  const asked = scope === undefined || isOfflineAlone(scope) ? granted.scope : scope
+  const words = scopeWords(asked).filter((word) =>
+    // The refresh token that is presented says the same, whether or not the word was granted.
+    word === OFFLINE_ACCESS ? grantedWords.includes(word) : isKnown(word),
+  )
   if (words.some((word) => !grantedWords.includes(word))) {
     throw new OAuthError('invalid_scope', `The scope was granted as ${granted.scope}`)
   }
@@ -108,9 +129,10 @@ export function narrowTarget(
   // RFC 6749 section 3.3 has no empty scope, but a token for APIs whose grant has nothing but our
   // own scopes (the default scope) gives access to none of them.
   const within = forApis
-    ? wordsWithin(words, [], resources).join(' ')
-    : scopeWithin(words, includesIssuer ? IDENTITY_SCOPES : [], resources)
-  return { scope: within, resources, includesIssuer, requestedScope }
+    ? wordsWithin(words, [], resources)
+    : scopeWords(scopeWithin(words, includesIssuer ? IDENTITY_SCOPES : [], resources))
+  if (words.includes(OFFLINE_ACCESS)) within.push(OFFLINE_ACCESS)
+  return { scope: within.join(' '), resources, includesIssuer, requestedScope }
 }
 
 /**
@@ -179,6 +201,12 @@ function withoutSlash(uri: string): string {
   return uri.replace(/\/$/, '')
 }
 
+/** Alone it says nothing of what is asked for, as if there were no scope. */
+function isOfflineAlone(scope: string): boolean {
+  const words = scopeWords(scope)
+  return words.length === 1 && words[0] === OFFLINE_ACCESS
+}
+
 function isIdentityScope(word: string): boolean {
   return IDENTITY_SCOPES.includes(word)
 }
@@ -226,7 +254,7 @@ async function inferResources(
   words: string[],
   origin: Client['origin'],
 ): Promise<Resource[]> {
-  const foreign = words.filter((word) => !IDENTITY_SCOPES.includes(word))
+  const foreign = words.filter((word) => ![...IDENTITY_SCOPES, OFFLINE_ACCESS].includes(word))
   if (foreign.length === 0) return []
   const registered = withoutIssuer(await store.resources.list(), settings)
   const resources = registered.filter((resource) => isOpenTo(resource, origin))

@@ -1,4 +1,4 @@
-import { IDENTITY_SCOPES } from '../../../schemas/scope.ts'
+import { IDENTITY_SCOPES, OFFLINE_ACCESS } from '../../../schemas/scope.ts'
 import { OAuthError } from '../http/errors.ts'
 
 /**
@@ -18,7 +18,7 @@ export function assertScopeWord(word: string): void {
 export function assertScopes(scopes: string[]): void {
   for (const word of scopes) {
     assertScopeWord(word)
-    if ([...IDENTITY_SCOPES, 'offline_access'].includes(word)) {
+    if ([...IDENTITY_SCOPES, OFFLINE_ACCESS].includes(word)) {
       throw new OAuthError('invalid_scope', `The scope ${word} is this server's own`)
     }
   }

@@ -65,7 +65,9 @@ export async function checkRequest(
   return {
     target: await findTarget(app, query, {
       own: IDENTITY_SCOPES,
+      refreshable: client.grant_types.includes('refresh_token'),
       registered: client.scope,
+      defaultResource: client.default_resource,
       origin: client.origin,
     }),
     hinted_agent_id: await readHint(app, query, client),

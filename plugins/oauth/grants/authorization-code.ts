@@ -35,7 +35,7 @@ export async function redeemAuthorizationCode(
   const { client_id } = client
   const presented = await app.store.grants.findCode(request_id, client_id, now)
   if (presented === undefined) throw unusable()
-  const { request, grant_id, granted_at, resources, email } = presented
+  const { request, grant_id, granted_at, resources, owner } = presented
   if (redirect_uri !== undefined && redirect_uri !== request.redirect_uri) {
     throw new OAuthError(
       'invalid_grant',
@@ -72,7 +72,7 @@ export async function redeemAuthorizationCode(
   return await tokenResponse(app, client, grant, {
     ...target,
     generation: grant.refresh_generation,
-    email,
+    owner,
     signers,
     nonce: request.nonce ?? undefined,
   })

@@ -15,7 +15,7 @@ export async function issueToClient(
   client: Client,
   { scope, resource }: ClientCredentialsRequest,
 ): Promise<TokenResponse> {
-  const { client_id } = client
+  const { client_id, default_resource: defaultResource, origin } = client
   if (client.token_endpoint_auth_method === 'none') {
     throw new OAuthError('unauthorized_client', 'A public client cannot act for itself', {
       websiteError: 'grant-type',
@@ -23,7 +23,8 @@ export async function issueToClient(
   }
   const registered = client.scope ?? ''
   const wish = { scope: scope ?? registered, resource }
-  const target = await findTarget(app, wish, { own: [], registered, origin: client.origin })
+  const limits = { own: [], refreshable: false, registered, defaultResource, origin }
+  const target = await findTarget(app, wish, limits)
   app.log.info({ client_id, scope: target.scope }, 'token issued to a client for itself')
   return {
     access_token: await app.tokens.signAccessToken({

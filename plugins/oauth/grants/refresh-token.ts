@@ -32,7 +32,7 @@ export async function refresh(
   const { client_id } = client
   const refreshable = await app.store.grants.findRefreshable(grant_id, client_id, now)
   if (refreshable === undefined) throw unusable()
-  const { resources, email, grant: found } = refreshable
+  const { resources, owner, grant: found } = refreshable
   const expires_at = expiry(app.settings, now, REFRESH_TOKEN_TTL, found.created_at)
   if (expires_at <= now) throw unusable()
   const by = { client, settings: app.settings }
@@ -54,7 +54,7 @@ export async function refresh(
 
   const { grant, generation } = rotation
   if (rotation.hasCopies) await app.audit.recordCopies(grant, address)
-  return await tokenResponse(app, client, grant, { ...target, generation, email, signers })
+  return await tokenResponse(app, client, grant, { ...target, generation, owner, signers })
 }
 
 function unusable(): OAuthError {

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { scopeWords } from '../../../schemas/scope.ts'
 import type { TokenResponse } from '../../../schemas/token.ts'
-import type { Client, Grant } from '../../core/core.ts'
+import type { Client, Grant, Owner } from '../../core/core.ts'
 import type { TokenSigners } from '../../core/crypto/tokens.ts'
 import { accessTokenAlg, audienceOf, type TokenTarget } from '../../core/registry/resources.ts'
 import type { Settings } from '../../core/settings.ts'
@@ -10,8 +10,8 @@ import type { Settings } from '../../core/settings.ts'
 export interface Issue extends TokenTarget {
   /** The number of the refresh token; null for a client that gets none. */
   generation: number | null
-  /** The e-mail address of the agent's owner, where the scope of the grant gives an ID Token with it. */
-  email: string | undefined
+  /** Where the scope of the grant gives an ID Token with the owner's address. */
+  owner: Owner | undefined
   /** Loaded before the grant was changed. */
   signers: TokenSigners
   /** That of the authorization request, which the ID Token of a refresh does not repeat. */
@@ -28,7 +28,7 @@ export async function tokenResponse(
   app: Pick<FastifyInstance, 'clock' | 'settings' | 'tokens'>,
   client: Client,
   grant: Grant,
-  { generation, email, signers, nonce, ...target }: Issue,
+  { generation, owner, signers, nonce, ...target }: Issue,
 ): Promise<TokenResponse> {
   const { scope } = target
   // The ID Token goes to the client whatever the access token is for.
@@ -65,7 +65,7 @@ export async function tokenResponse(
       access_token,
       expires_in,
       ...(nonce !== undefined && { nonce }),
-      ...(email !== undefined && requested.includes('email') && { email }),
+      ...(owner !== undefined && requested.includes('email') && { owner }),
     }
     return await app.tokens.signIdToken(grant, client, facts, signers)
   }

@@ -1,0 +1,69 @@
+import type { PresetFile } from './preset.ts'
+
+/** A framework for APIs that accept our access tokens; it needs a resource here and no client. */
+export interface ApiPreset {
+  title: string
+  version: string
+  /** The URL is the API's own, as its resource is registered. */
+  files: PresetFile[]
+  notes: string[]
+}
+
+export const springApi: ApiPreset = {
+  title: 'Spring Boot (API)',
+  version: '4.0.7 and 3.5.7',
+  files: [
+    {
+      name: 'SecurityConfig.java',
+      language: 'java',
+      lines: ({ issuer, url }) => `package example;
+
+import java.util.List;
+import org.springframework.context.annotation.Bean;
+import org.springframework.context.annotation.Configuration;
+import org.springframework.security.config.Customizer;
+import org.springframework.security.config.annotation.web.builders.HttpSecurity;
+import org.springframework.security.oauth2.core.DelegatingOAuth2TokenValidator;
+import org.springframework.security.oauth2.jose.jws.SignatureAlgorithm;
+import org.springframework.security.oauth2.jwt.JwtClaimValidator;
+import org.springframework.security.oauth2.jwt.JwtDecoder;
+import org.springframework.security.oauth2.jwt.JwtIssuerValidator;
+import org.springframework.security.oauth2.jwt.JwtTimestampValidator;
+import org.springframework.security.oauth2.jwt.JwtTypeValidator;
+import org.springframework.security.oauth2.jwt.NimbusJwtDecoder;
+import org.springframework.security.web.SecurityFilterChain;
+
+@Configuration
+class SecurityConfig {
+  @Bean
+  JwtDecoder jwtDecoder() {
+    var decoder = NimbusJwtDecoder.withJwkSetUri("${issuer}/.well-known/jwks.json")
+        .jwsAlgorithm(SignatureAlgorithm.ES256)
+        .validateType(false)
+        .build();
+    decoder.setJwtValidator(new DelegatingOAuth2TokenValidator<>(
+        new JwtTypeValidator(List.of("at+jwt")),
+        new JwtTimestampValidator(),
+        new JwtIssuerValidator("${issuer}"),
+        new JwtClaimValidator<List<String>>("aud", aud -> aud != null && aud.contains("${url}"))));
+    return decoder;
+  }
+
+  @Bean
+  SecurityFilterChain api(HttpSecurity http) throws Exception {
+    return http
+        .authorizeHttpRequests(requests -> requests.anyRequest().authenticated())
+        .oauth2ResourceServer(server -> server.jwt(Customizer.withDefaults()))
+        .build();
+  }
+}`,
+    },
+  ],
+  notes: [
+    'Tokens of the issuer, of another API and ID Tokens are answered 401.',
+    '`Principal.getName()` is the id of the agent, or of a client that acts for itself.',
+  ],
+}
+
+/** By the name of their trial. */
+export const APIS: Record<string, ApiPreset> = { 'spring-api': springApi }
