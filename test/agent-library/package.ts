@@ -8,7 +8,12 @@ import type { Test } from 'tap'
 import { findFreePort } from '../../scripts/demo/free-port.ts'
 import { authorizeQuery, build, createAgent, createSite, encode, pkce } from '../harness.ts'
 
-export const run = promisify(execFile)
+const execute = promisify(execFile)
+
+/** Runs a program without the loaders that the test runner gives to every Node that it starts. */
+export function run(file: string, args: string[], options: { cwd?: string } = {}) {
+  return execute('env', ['-u', 'NODE_OPTIONS', file, ...args], options)
+}
 export const root = join(import.meta.dirname, '../..')
 const consumer = join(import.meta.dirname, 'consumer.ts')
 
