@@ -72,7 +72,7 @@ t.test('Sign-in in a browser', { skip }, async (t) => {
     await page.keyboard.press('Tab')
     await page.keyboard.press('Enter')
     await page.getByText('Waiting for your agent').waitFor()
-    const request = page.locator('code')
+    const request = page.locator('details code')
     t.notOk(await request.isVisible())
     for (const summary of ['More about this request', 'For your agent']) {
       await page.keyboard.press('Tab')

@@ -39,7 +39,7 @@ for (const page of ['plugins/oauth/README.md', 'agent/README.md']) {
     let before = first
     let file = ''
     for (const block of blocks) {
-      const [code = '', after = ''] = block.split('```\n')
+      const [code = '', ...after] = block.split('```\n')
       file =
         [...before.matchAll(/\]\([./]*(test\/clients\/python\/\w+\.py)\)/g)].at(-1)?.[1] ?? file
       const program = readFileSync(join(root, file), 'utf8').split('\n')
@@ -49,7 +49,7 @@ for (const page of ['plugins/oauth/README.md', 'agent/README.md']) {
         if (found === -1) t.fail(`${file} has no line after the one before: ${line}`)
         else next = found + 1
       }
-      before = after
+      before = after.join('')
     }
   })
 }
