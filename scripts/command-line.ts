@@ -37,8 +37,13 @@ addKeyCommands(program)
 addDatabaseCommands(program)
 addBackupCommand(program)
 
+// The server's standard output is its log, which says so itself and goes on.
+let isServing = false
+program.hook('preAction', (_program, command) => {
+  isServing = command.name() === 'serve'
+})
 process.stdout.on('error', (error) => {
-  process.exitCode = report(outputLost(error))
+  if (!isServing) process.exitCode = report(outputLost(error))
 })
 // When this fails there is nowhere left to say so.
 process.stderr.on('error', () => undefined)

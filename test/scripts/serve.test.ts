@@ -1,8 +1,10 @@
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import t from 'tap'
 import { pkce } from '../harness.ts'
-import { fresh, json, run, serve } from './command.ts'
+import { freePort, fresh, json, run, serve } from './command.ts'
+import { isAnswering } from './logged-server.ts'
 
 t.test('the server ends gracefully and starts again with its data and keys', async (t) => {
   const environment = fresh(t)
@@ -52,3 +54,26 @@ t.test('the server ends gracefully and starts again with its data and keys', asy
   t.match(jwks, { keys: [{ kid: keys[0].kid }] })
   t.match(await json(environment, 'client', 'list'), [{ client_id }])
 })
+
+t.test('SIGTERM to npm start ends the server, and leaves nothing on its port', async (t) => {
+  const PORT = String(await freePort())
+  const environment = { ...process.env, ...fresh(t), PORT }
+  const child = spawn('npm', ['start'], { env: environment, stdio: 'ignore', detached: true })
+  t.teardown(() => {
+    if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, 'SIGKILL')
+  })
+  await isAnswering(`http://localhost:${PORT}`, child)
+  child.kill('SIGTERM')
+  await once(child, 'exit')
+  await t.resolves(becomesFree(`http://localhost:${PORT}/healthz`))
+})
+
+/** Ends when nobody answers any more. */
+async function becomesFree(url: string): Promise<void> {
+  for (let tries = 0; tries < 200; tries += 1) {
+    const answer = await fetch(url).catch(() => undefined)
+    if (answer === undefined) return
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  throw new Error('The server still answers')
+}
