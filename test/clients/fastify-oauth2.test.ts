@@ -48,7 +48,11 @@ t.test(
 
     const { answer } = await signInAtWebsite(`http://127.0.0.1:${port}/login`, agent)
     const { userinfo, access_token, rotated } = JSON.parse(await answer.text())
-    t.same(userinfo, { sub: agent.agent_id, email: 'owner@example.com' })
+    t.same(userinfo, {
+      sub: agent.agent_id,
+      email: 'owner@example.com',
+      email_verified: false,
+    })
     t.equal(rotated, true)
     const after = await fetch(`${issuer}/userinfo`, {
       headers: { authorization: `Bearer ${access_token}` },

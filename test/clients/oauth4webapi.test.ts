@@ -77,7 +77,11 @@ for (const [method, authentication, algorithm] of authentications) {
         agent.agent_id,
         await oauth.userInfoRequest(as, client, tokens.access_token, insecure),
       )
-      t.same(userinfo, { sub: agent.agent_id, email: 'owner@example.com' })
+      t.same(userinfo, {
+        sub: agent.agent_id,
+        email: 'owner@example.com',
+        email_verified: false,
+      })
 
       const claims = await oauth.validateJwtAccessToken(
         as,

@@ -48,5 +48,9 @@ t.test('an Express website signs an agent in with Passport', async (t) => {
   const origin = await serve(t, port, website)
 
   const { answer } = await signInAtWebsite(`${origin}/login`, agent)
-  t.same(await answer.json(), { sub: agent.agent_id, email: 'owner@example.com' })
+  t.same(await answer.json(), {
+    sub: agent.agent_id,
+    email: 'owner@example.com',
+    email_verified: false,
+  })
 })
