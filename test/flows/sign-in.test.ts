@@ -38,7 +38,11 @@ t.test(
     const refreshed = (await refresh(app, site, tokens.refresh_token)).json()
     const authorization = `Bearer ${refreshed.access_token}`
     const userinfo = await app.inject({ url: '/userinfo', headers: { authorization } })
-    t.same(userinfo.json(), { sub: agent.agent_id, email: 'owner@example.com' })
+    t.same(userinfo.json(), {
+      sub: agent.agent_id,
+      email: 'owner@example.com',
+      email_verified: false,
+    })
 
     const active = async () =>
       (await post(app, '/introspect', site, { token: refreshed.access_token })).json().active
