@@ -18,7 +18,7 @@ export interface Agent extends Omit<AgentRow, 'email_verified'> {
   email_verified: boolean
 }
 /** What websites are told of the agent's owner. */
-export type Owner = Pick<Agent, 'email' | 'email_verified'>
+export type OwnerClaims = Pick<Agent, 'email' | 'email_verified'>
 export type AgentChange = Partial<Pick<Agent, 'email' | 'email_verified' | 'name' | 'disabled_at'>>
 
 const agentById = statement<{ agent_id: string }>()((p) =>
@@ -57,6 +57,20 @@ export const reads = {
   *list(): Act<Agent[]> {
     const rows = yield* all(
       db.selectFrom('agents').selectAll().orderBy('created_at').orderBy('agent_id').compile(),
+    )
+    return rows.map(fromRow)
+  },
+
+  /** The agents of one owner, by the index on `owner_id`. */
+  *listOfOwner(owner_id: string): Act<Agent[]> {
+    const rows = yield* all(
+      db
+        .selectFrom('agents')
+        .selectAll()
+        .where('owner_id', '=', owner_id)
+        .orderBy('created_at')
+        .orderBy('agent_id')
+        .compile(),
     )
     return rows.map(fromRow)
   },

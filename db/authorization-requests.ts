@@ -209,6 +209,7 @@ export function* authenticate(authentication: Authentication): Act<Authenticatio
   yield* proveClient(client_id)
   yield* recordEvent({
     ...authentication.event,
+    owner_id: null,
     at: now,
     event: 'sign_in',
     outcome: 'granted',

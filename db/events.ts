@@ -14,6 +14,7 @@ const columns = [
   'method',
   'address',
   'detail',
+  'owner_id',
 ] as const satisfies (keyof Event)[]
 
 const insertEvent = statement<Event>()((p) =>

@@ -1,5 +1,5 @@
 import { scopeWords } from '../schemas/scope.ts'
-import type { Owner } from './agents.ts'
+import type { OwnerClaims } from './agents.ts'
 import {
   type AuthorizationRequestState,
   reads as requests,
@@ -24,7 +24,7 @@ interface Extent {
   /** Those that the grant names and that are still registered. */
   resources: Resource[]
   /** Where the scope gives an ID Token with the owner's address. */
-  owner: Owner | undefined
+  owner: OwnerClaims | undefined
 }
 
 /** An authorization code that its client can present. It may have been redeemed before. */

@@ -10,6 +10,8 @@ import * as grants from './grants.ts'
 import * as heartbeat from './heartbeat.ts'
 import * as initialAccessTokens from './initial-access-tokens.ts'
 import * as maintenance from './maintenance.ts'
+import * as ownerSessions from './owner-sessions.ts'
+import * as owners from './owners.ts'
 import * as policies from './policies.ts'
 import * as remoteDocuments from './remote-documents.ts'
 import * as resources from './resources.ts'
@@ -19,7 +21,7 @@ import type { Act } from './statement.ts'
 import { DatabaseUnavailableError, type UnavailableReason } from './unavailable.ts'
 
 export type { AgentKey } from './agent-keys.ts'
-export type { Agent, AgentChange, Owner } from './agents.ts'
+export type { Agent, AgentChange, OwnerClaims } from './agents.ts'
 export type { Approval, OpenApproval } from './approvals.ts'
 export {
   type Authentication,
@@ -33,6 +35,8 @@ export type { Client, ClientChange } from './clients.ts'
 export type { Event } from './events.ts'
 export type { Grant } from './grants.ts'
 export { type Expiring, expiring } from './maintenance.ts'
+export type { OwnerSession } from './owner-sessions.ts'
+export type { Owner, OwnerChange } from './owners.ts'
 export type { ReusePolicy } from './refresh-history.ts'
 export type { RememberedApproval } from './remembered-approvals.ts'
 export type { RemoteDocument } from './remote-documents.ts'
@@ -53,6 +57,8 @@ const nouns = {
   grants,
   initialAccessTokens,
   maintenance,
+  ownerSessions,
+  owners,
   policies,
   remoteDocuments,
   resources,
@@ -151,6 +157,8 @@ export async function openStore(databaseUrl: string, options?: OpenOptions) {
     grants: bind(engine, nouns.grants, ['revoke', 'revokeAccessToken']),
     initialAccessTokens: bind(engine, nouns.initialAccessTokens, ['delete']),
     maintenance: bind(engine, nouns.maintenance, keysOf(nouns.maintenance.writes)),
+    ownerSessions: bind(engine, nouns.ownerSessions, ['end', 'endAll']),
+    owners: bind(engine, nouns.owners, ['update', 'delete']),
     policies: bind(engine, nouns.policies, ['changeOfAgent', 'changeOfClient']),
     remoteDocuments: bind(engine, nouns.remoteDocuments, ['removeUnproved']),
     resources: bind(engine, nouns.resources, ['update', 'delete', 'replaceSecret']),

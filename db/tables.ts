@@ -22,6 +22,12 @@ export interface Tables {
   client_assertions: { client_id: string; jti: string; expires_at: number }
   remote_documents: RemoteDocumentRow
   initial_access_tokens: InitialAccessTokenRow
+  owners: OwnerRow
+  passkeys: PasskeyRow
+  passkey_challenges: PasskeyChallengeRow
+  owner_sessions: OwnerSessionRow
+  owner_invitations: OwnerInvitationRow
+  owner_mail_codes: OwnerMailCodeRow
   /** One row, written to find out whether the database can be. */
   heartbeat: { id: number; at: number }
 }
@@ -88,6 +94,8 @@ export interface InitialAccessTokenRow {
 
 export interface AgentRow {
   agent_id: string
+  /** The person whose agent it is; null until the address is verified for one. */
+  owner_id: string | null
   email: string
   /** 1 where the operator vouches for it, else 0. */
   email_verified: number
@@ -282,7 +290,7 @@ export interface RememberedApprovalRow {
 export interface EventRow {
   event_id: string
   at: number
-  event: 'sign_in' | 'approval' | 'refresh' | 'revocation' | 'agent' | 'key' | 'policy'
+  event: 'sign_in' | 'approval' | 'refresh' | 'revocation' | 'agent' | 'key' | 'policy' | 'owner'
   /** What came of it: one word, for a refusal the error code. */
   outcome: string
   agent_id: string | null
@@ -294,4 +302,95 @@ export interface EventRow {
   address: string | null
   /** A sentence for people. */
   detail: string | null
+  /** The owner who did it in the account or the console; null for everybody else. */
+  owner_id: string | null
+}
+
+/** A person: the owner of agents, and an operator where `operator` is 1. */
+export interface OwnerRow {
+  owner_id: string
+  /** In its normal form. */
+  email: string
+  /** 1 once a mail to it was answered, or where the operator vouches for it. */
+  email_verified: number
+  name: string | null
+  /** 1 where the owner may administer this server. */
+  operator: number
+  /** 1 where a mailed code signs in too. */
+  mail_sign_in: number
+  created_at: number
+  disabled_at: number | null
+}
+
+/** A WebAuthn credential of an owner. */
+export interface PasskeyRow {
+  /** In base64url. */
+  credential_id: string
+  owner_id: string
+  /** The COSE key in base64url. */
+  public_key: string
+  sign_count: number
+  /** JSON array of strings. */
+  transports: string
+  /** The host that it is good for. */
+  rp_id: string
+  name: string
+  created_at: number
+  last_used_at: number | null
+}
+
+/** A challenge that a passkey has to sign. It is deleted by whoever uses it. */
+export interface PasskeyChallengeRow {
+  /** SHA-256. */
+  challenge_hash: string
+  /** What its assertion is good for, and nothing else. */
+  purpose: string
+  owner_id: string | null
+  /** SHA-256 of all that the owner is shown, where the assertion agrees to something. */
+  subject: string | null
+  expires_at: number
+}
+
+/** A browser in which an owner is signed in. */
+export interface OwnerSessionRow {
+  /** SHA-256 of the cookie. */
+  session_hash: string
+  session_id: string
+  owner_id: string
+  /** How it began. */
+  method: 'passkey' | 'mail' | 'invitation'
+  /** The kind of browser, as it called itself. */
+  browser: string | null
+  address: string | null
+  created_at: number
+  /** When it was last used, to the minute. */
+  seen_at: number
+  /** When the owner last proved to be there, in any way (`auth_time`). */
+  authenticated_at: number
+  /** When a passkey last did so; null when none did. */
+  passkey_at: number | null
+  expires_at: number
+}
+
+/** A link with which a person becomes an owner, or finds the way back in. It is deleted by its use. */
+export interface OwnerInvitationRow {
+  /** SHA-256. */
+  token_hash: string
+  owner_id: string
+  /** 1 where it was mailed to the address, so that its use verifies the address. */
+  verifies_email: number
+  created_at: number
+  expires_at: number
+}
+
+/** The code that was last mailed to an owner who wants to sign in in one browser. */
+export interface OwnerMailCodeRow {
+  owner_id: string
+  /** SHA-256 of the cookie of the browser that asked for it. */
+  browser_hash: string
+  /** The code's HMAC under a key that the database does not hold. */
+  code_hash: string
+  tries_left: number
+  created_at: number
+  expires_at: number
 }

@@ -4,6 +4,8 @@ import Fastify, {
   type HTTPMethods,
   LogController,
 } from 'fastify'
+import account from './account/account.ts'
+import signOut from './account/sign-out.ts'
 import authenticate from './agent/authenticate.ts'
 import checkStatus from './agent/check-status.ts'
 import verify2fa from './agent/verify-2fa.ts'
@@ -51,6 +53,8 @@ export const endpoints: FastifyPluginAsync[] = [
   websiteErrors,
   llms,
   health,
+  account,
+  signOut,
 ]
 
 /** The largest body that is read, in bytes. */

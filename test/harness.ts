@@ -2,12 +2,14 @@ import { createHash, randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
-import type { FastifyInstance, LightMyRequestResponse } from 'fastify'
+import type { FastifyInstance, FastifyReply, LightMyRequestResponse } from 'fastify'
 import { type CryptoKey, exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { generate } from 'selfsigned'
 import type { Test } from 'tap'
 import { type BuildOptions, buildApp } from '../plugins/app.ts'
 import type { Clock } from '../plugins/core/clock.ts'
+import type { Owner } from '../plugins/core/core.ts'
+import { newId } from '../plugins/core/crypto/secrets.ts'
 import type { Network } from '../plugins/core/registry/fetch-document.ts'
 import type { NewClient, NewResource } from '../plugins/core/registry/registration.ts'
 import type { Settings } from '../plugins/core/settings.ts'
@@ -93,6 +95,36 @@ export async function createAgent(
   const { agent, agent_secret } = await app.registration.createAgent({ email })
   if (policy !== undefined) await app.policies.changeAgent(agent.agent_id, policy)
   return { agent_id: agent.agent_id, agent_secret }
+}
+
+export interface SignedInOwner {
+  owner: Owner
+  /** The headers of this owner's browser on a page of the server. */
+  headers: { cookie: string; origin: string }
+}
+
+/** An owner who is signed in in a browser, with a passkey that was used just now. */
+export async function signInOwner(
+  app: FastifyInstance,
+  given: Partial<Owner> = {},
+): Promise<SignedInOwner> {
+  const owner: Owner = {
+    owner_id: newId('owner_'),
+    email: 'owner@example.com',
+    email_verified: true,
+    name: null,
+    operator: false,
+    mail_sign_in: true,
+    created_at: app.clock.now(),
+    disabled_at: null,
+    ...given,
+  }
+  if (!(await app.store.owners.create(owner))) throw new Error(`${owner.email} is an owner already`)
+  let cookie = ''
+  const reply = { header: (_name: string, value: string) => (cookie = value.split(';')[0] ?? '') }
+  const request = { headers: {}, ip: '192.0.2.1' }
+  await app.sessions.start(owner.owner_id, 'passkey', request, reply as unknown as FastifyReply)
+  return { owner, headers: { cookie, origin: new URL(app.settings.ISSUER).origin } }
 }
 
 export interface Api {

@@ -11,6 +11,7 @@ const ROOMS = [
   'audit',
   'registry',
   'callers',
+  'persons',
   'sign-in',
 ].map((room) => `plugins/core/${room}/`)
 
@@ -39,7 +40,7 @@ const allowed: Record<string, { own: string[]; packages: RegExp }> = {
   'plugins/core/': { own: ['plugins/core/', 'schemas/', 'db/store.ts'], packages: /./ },
   'plugins/pages/': {
     own: ['plugins/pages/', 'plugins/core/', 'schemas/'],
-    packages: /^(ghtml|node:.*)/,
+    packages: /^(ghtml|fastify|node:.*)/,
   },
   'plugins/oauth/grants/': {
     own: ['plugins/oauth/grants/', 'plugins/core/', 'schemas/'],

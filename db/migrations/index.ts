@@ -17,6 +17,7 @@ import * as refreshHistory from './0015-refresh-history.ts'
 import * as holderOfSecret from './0016-holder-of-secret.ts'
 import * as emailVerified from './0017-email-verified.ts'
 import * as defaultResource from './0018-default-resource.ts'
+import * as owners from './0019-owners.ts'
 
 /** Every migration there ever was, in order. One that has been released never changes. */
 export const migrations: Record<string, Migration> = {
@@ -38,4 +39,5 @@ export const migrations: Record<string, Migration> = {
   '0016-holder-of-secret': holderOfSecret,
   '0017-email-verified': emailVerified,
   '0018-default-resource': defaultResource,
+  '0019-owners': owners,
 }

@@ -20,10 +20,12 @@ import cors from './http/cors.ts'
 import { installErrors } from './http/errors.ts'
 import faults from './http/fault-log.ts'
 import noStore from './http/no-store.ts'
+import ownOrigin from './http/own-origin.ts'
 import parameters from './http/parameters.ts'
 import strangers from './limits/strangers.ts'
 import throttle from './limits/throttle.ts'
 import maintenance from './maintenance.ts'
+import sessions from './persons/sessions.ts'
 import agentKeys from './registry/agent-keys.ts'
 import clients from './registry/clients.ts'
 import type { Network } from './registry/fetch-document.ts'
@@ -46,6 +48,7 @@ export {
   type Client,
   type Grant,
   type Owner,
+  type OwnerClaims,
   type Resource,
   type ReusePolicy,
   standing,
@@ -94,6 +97,7 @@ const core = fp<CoreOptions>(
     await app.register(parameters)
     await app.register(cors)
     await app.register(browserCookie)
+    await app.register(ownOrigin)
 
     await app.register(metadata)
     await app.register(metadataDocument)
@@ -114,6 +118,8 @@ const core = fp<CoreOptions>(
     await app.register(authenticateResource)
     await app.register(authenticateAgent)
     await app.register(authenticateBearer)
+
+    await app.register(sessions)
 
     await app.register(describeSignIn)
     await app.register(policies)

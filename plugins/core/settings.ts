@@ -120,6 +120,11 @@ export const Settings = Type.Object({
   MAIL_FROM: Type.Optional(
     Type.String({ description: 'The sender of these mails: an address, or `Name <address>`' }),
   ),
+  OWNER_SESSION_TTL: Seconds(
+    2_592_000,
+    'How long an owner stays signed in to the account, at most',
+  ),
+  OWNER_SESSION_IDLE: Seconds(604_800, 'How long an owner stays signed in without opening a page'),
   THROTTLE_FAILURES: Type.Integer({
     minimum: 1,
     maximum: 1_000_000,

@@ -75,8 +75,8 @@ export const symbol = `<svg class="symbol" viewBox="0 0 40 40" aria-hidden="true
 <path class="tick" d="m12.5 20.5 5.2 5.2 10-11"/><path class="mark" d="M20 11.5v11M20 28v.2"/>
 </svg>`
 
-const style = `
-:root {
+/** The colours of every page, for light and dark. */
+export const palette = `:root {
   color-scheme: light dark;
   --ground: light-dark(#f3f5f8, #0f1319);
   --card: light-dark(#ffffff, #191f28);
@@ -88,7 +88,9 @@ const style = `
   --bad: light-dark(#ad2a20, #ffa59c);
   --caution: light-dark(#fff4d6, #322a12);
   --caution-text: light-dark(#5a4300, #f2dc9a);
-}
+}`
+
+const style = `${palette}
 * { box-sizing: border-box; }
 body {
   margin: 0; min-height: 100vh; min-height: 100dvh; padding: 1.5rem 1rem;

@@ -8,6 +8,8 @@ import {
   type Client,
   type Event,
   type Expiring,
+  type Owner,
+  type OwnerSession,
   openStore,
   type RemoteDocument,
   type SecretRow,
@@ -46,6 +48,7 @@ const event: Event = {
   method: null,
   address: null,
   detail: null,
+  owner_id: null,
 }
 
 const secret = (holder: string, hint = '00000000', created_at = now): SecretRow => ({
@@ -81,6 +84,7 @@ const stranger: Client = { ...client, client_id: 'client_2', origin: 'dynamic' }
 
 const agent = (agent_id: string) => ({
   agent_id,
+  owner_id: null,
   email: 'owner@example.com',
   email_verified: false,
   name: null,
@@ -268,6 +272,36 @@ const expired: Record<Expiring, { given: string; writes: Scenario['writes'] }> =
     writes: { signing_keys: 'deleted' },
   },
 }
+
+const owner = (owner_id: string, email_verified = false): Owner => ({
+  owner_id,
+  email: 'owner@example.com',
+  email_verified,
+  name: null,
+  operator: false,
+  mail_sign_in: true,
+  created_at: now,
+  disabled_at: null,
+})
+
+const person = `INSERT INTO owners VALUES ('owner_1', 'owner@example.com', 0, NULL, 0, 1, 1, NULL)`
+
+const session = (session_hash: string): OwnerSession => ({
+  session_hash,
+  session_id: session_hash,
+  owner_id: 'owner_1',
+  method: 'passkey',
+  browser: null,
+  address: null,
+  created_at: now,
+  seen_at: now,
+  authenticated_at: now,
+  passkey_at: null,
+  expires_at: later,
+})
+
+const signedIn = `${person}; INSERT INTO owner_sessions VALUES
+  ('session_1', 'session_1', 'owner_1', 'mail', NULL, NULL, 1, 1, 1, NULL, 99)`
 
 type Scenarios = {
   [Noun in keyof Writes]: Record<Writes[Noun], Scenario | Scenario[]>
@@ -617,6 +651,69 @@ const scenarios: Scenarios = {
       ...scenario,
       act: (store: Store) => repeat(() => store.maintenance.sweep(kind as Expiring, now)),
     })),
+  },
+  owners: {
+    create: [
+      {
+        act: (store) => store.owners.create(owner('owner_1')),
+        writes: { owners: 'inserted' },
+      },
+      {
+        act: (store) => store.owners.create(owner('owner_1', true)),
+        writes: { owners: 'inserted', agents: 'changed' },
+      },
+    ],
+    update: [
+      {
+        given: person,
+        act: (store) => store.owners.update('owner_1', { operator: true }),
+        writes: { owners: 'changed' },
+      },
+      {
+        given: person,
+        act: (store) => store.owners.update('owner_1', { email_verified: true }),
+        writes: { owners: 'changed', agents: 'changed' },
+      },
+    ],
+    delete: {
+      given: signedIn,
+      act: (store) => store.owners.delete('owner_1'),
+      writes: { owners: 'deleted', owner_sessions: 'deleted' },
+    },
+  },
+  ownerSessions: {
+    start: [
+      {
+        given: person,
+        act: (store) => store.ownerSessions.start(session('session_2')),
+        writes: { owner_sessions: 'inserted' },
+      },
+      {
+        given: signedIn,
+        act: (store) => store.ownerSessions.start(session('session_2'), 'session_1'),
+        writes: { owner_sessions: ['deleted', 'inserted'] },
+      },
+    ],
+    touch: {
+      given: signedIn,
+      act: (store) => store.ownerSessions.touch('session_1', now),
+      writes: { owner_sessions: 'changed' },
+    },
+    prove: {
+      given: signedIn,
+      act: (store) => store.ownerSessions.prove('session_1', now, true),
+      writes: { owner_sessions: 'changed' },
+    },
+    end: {
+      given: signedIn,
+      act: (store) => store.ownerSessions.end('owner_1', 'session_1'),
+      writes: { owner_sessions: 'deleted' },
+    },
+    endAll: {
+      given: signedIn,
+      act: (store) => store.ownerSessions.endAll('owner_1'),
+      writes: { owner_sessions: 'deleted' },
+    },
   },
   policies: {
     changeOfAgent: [

@@ -10,7 +10,9 @@ import { WindowCounts } from '../limits/window-counts.ts'
 import { toDetail } from './sign-in-lines.ts'
 
 export type NewEvent = Pick<Event, 'event' | 'outcome'> &
-  Partial<Pick<Event, 'agent_id' | 'client_id' | 'model' | 'method' | 'address' | 'detail'>>
+  Partial<
+    Pick<Event, 'agent_id' | 'client_id' | 'model' | 'method' | 'address' | 'detail' | 'owner_id'>
+  >
 
 /** Refusals that concern the agent itself, not the shape of its request. */
 const REFUSALS: string[] = ['access_denied', 'invalid_credentials', 'invalid_grant']
@@ -40,6 +42,7 @@ export class Audit {
       model: null,
       method: null,
       detail: null,
+      owner_id: null,
       ...event,
       address: event.address == null ? null : normalAddress(event.address),
       // A caller who has proved nothing can send any text as its agent_id.

@@ -8,7 +8,7 @@ import {
   jwtVerify,
 } from 'jose'
 import { LRUCache } from 'lru-cache'
-import type { Client, Grant, Owner } from '../../../db/store.ts'
+import type { Client, Grant, OwnerClaims } from '../../../db/store.ts'
 import { PREFIXES } from '../../../schemas/identifier.ts'
 import { AGENT_ACR } from '../../../schemas/openid.ts'
 import type { Clock } from '../clock.ts'
@@ -153,7 +153,7 @@ export class Tokens {
       expires_in: number
       nonce?: string
       /** Where the scope has `email`. */
-      owner?: Owner
+      owner?: OwnerClaims
     },
     signers: TokenSigners,
   ): Promise<string> {

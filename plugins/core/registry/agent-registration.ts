@@ -27,6 +27,7 @@ export function createAgentRegistration({
     }): Promise<{ agent: Agent; agent_secret: string }> {
       const agent: Agent = {
         agent_id: newId(PREFIXES.agent_id),
+        owner_id: null,
         email: normalEmail(given.email),
         email_verified: given.email_verified ?? false,
         name: given.name === undefined ? null : readName('The name', given.name),

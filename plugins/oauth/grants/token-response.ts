@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { scopeWords } from '../../../schemas/scope.ts'
 import type { TokenResponse } from '../../../schemas/token.ts'
-import type { Client, Grant, Owner } from '../../core/core.ts'
+import type { Client, Grant, OwnerClaims } from '../../core/core.ts'
 import type { TokenSigners } from '../../core/crypto/tokens.ts'
 import { accessTokenAlg, audienceOf, type TokenTarget } from '../../core/registry/resources.ts'
 import type { Settings } from '../../core/settings.ts'
@@ -11,7 +11,7 @@ export interface Issue extends TokenTarget {
   /** The number of the refresh token; null for a client that gets none. */
   generation: number | null
   /** Where the scope of the grant gives an ID Token with the owner's address. */
-  owner: Owner | undefined
+  owner: OwnerClaims | undefined
   /** Loaded before the grant was changed. */
   signers: TokenSigners
   /** That of the authorization request, which the ID Token of a refresh does not repeat. */

@@ -1,0 +1,181 @@
+import { parseCookie, stringifySetCookie } from 'cookie'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import type { Owner, OwnerSession } from '../../../db/store.ts'
+import { PREFIXES } from '../../../schemas/identifier.ts'
+import { hashToken, newId, newSecret } from '../crypto/secrets.ts'
+import { OAuthError } from '../http/errors.ts'
+import { issuerPath } from '../http/issuer-path.ts'
+import { normalAddress } from '../limits/network.ts'
+
+/** How long a fresh passkey lasts for what is dangerous, in seconds. */
+export const PASSKEY_FRESH = 300
+/** A session's use is noted at most so often, in seconds. */
+const NOTED_EVERY = 60
+
+/** A person who is signed in in the browser that sent a request. */
+export interface SignedIn {
+  session: OwnerSession
+  owner: Owner
+}
+
+/** A page needs a person, and nobody is signed in: the browser is led to the sign-in. */
+export class SignInNeeded extends Error {
+  override name = 'SignInNeeded'
+}
+
+/** A page needs a passkey that was used just now: the browser is led to confirm. */
+export class PasskeyNeeded extends Error {
+  override name = 'PasskeyNeeded'
+}
+
+/**
+ * The browsers in which owners are signed in. A session is a random cookie, of which the database has
+ * the hash. It ends after OWNER_SESSION_IDLE seconds without use and after OWNER_SESSION_TTL at the
+ * latest; a sign-in always begins a new one (session fixation).
+ */
+export class Sessions {
+  readonly #parts: Pick<FastifyInstance, 'clock' | 'settings' | 'store'>
+  readonly #secure: boolean
+  readonly #name: string
+  readonly #path: string
+
+  constructor(parts: Pick<FastifyInstance, 'clock' | 'settings' | 'store'>) {
+    this.#parts = parts
+    const { ISSUER } = parts.settings
+    this.#secure = ISSUER.startsWith('https:')
+    this.#path = issuerPath(ISSUER) || '/'
+    const prefix = this.#path === '/' ? '__Host-' : '__Secure-'
+    this.#name = `${this.#secure ? prefix : ''}auth-agent-owner`
+  }
+
+  get limits(): { idle: number } {
+    return { idle: this.#parts.settings.OWNER_SESSION_IDLE }
+  }
+
+  /**
+   * Signs an owner in in the browser of this request.
+   * @throws {OAuthError} access_denied when the owner is disabled or deleted
+   */
+  async start(
+    owner_id: string,
+    method: OwnerSession['method'],
+    request: Pick<FastifyRequest, 'headers' | 'ip'>,
+    reply: FastifyReply,
+  ): Promise<void> {
+    const now = this.#parts.clock.now()
+    const value = newSecret(PREFIXES.owner_session)
+    const { OWNER_SESSION_TTL } = this.#parts.settings
+    const session: OwnerSession = {
+      session_hash: hashToken(value),
+      session_id: newId(PREFIXES.owner_session_id),
+      owner_id,
+      method,
+      browser: describeBrowser(request.headers['user-agent']),
+      address: normalAddress(request.ip),
+      created_at: now,
+      seen_at: now,
+      authenticated_at: now,
+      passkey_at: method === 'passkey' ? now : null,
+      expires_at: now + OWNER_SESSION_TTL,
+    }
+    const former = this.#read(request)
+    if (!(await this.#parts.store.ownerSessions.start(session, former && hashToken(former)))) {
+      throw new OAuthError('access_denied', 'This account is disabled')
+    }
+    this.#set(reply, value, OWNER_SESSION_TTL)
+  }
+
+  /** Who is signed in in the browser that sent the request. */
+  async find(request: Pick<FastifyRequest, 'headers'>): Promise<SignedIn | undefined> {
+    const value = this.#read(request)
+    if (value === undefined) return undefined
+    const now = this.#parts.clock.now()
+    const session_hash = hashToken(value)
+    const found = await this.#parts.store.ownerSessions.find(session_hash, now, this.limits)
+    if (found !== undefined && found.session.seen_at + NOTED_EVERY <= now) {
+      await this.#parts.store.ownerSessions.touch(session_hash, now)
+    }
+    return found
+  }
+
+  /** @throws {SignInNeeded} */
+  async assertOwner(request: Pick<FastifyRequest, 'headers'>): Promise<SignedIn> {
+    const found = await this.find(request)
+    if (found === undefined) throw new SignInNeeded()
+    return found
+  }
+
+  /**
+   * @throws {SignInNeeded}
+   * @throws {OAuthError} access_denied for an owner who is no operator
+   */
+  async assertOperator(request: Pick<FastifyRequest, 'headers'>): Promise<SignedIn> {
+    const found = await this.assertOwner(request)
+    if (found.owner.operator) return found
+    throw new OAuthError('access_denied', 'Only operators of this server may open the console')
+  }
+
+  /**
+   * For what is dangerous: a passkey that was used within five minutes.
+   * @throws {PasskeyNeeded}
+   */
+  assertFreshPasskey({ session }: SignedIn): void {
+    const now = this.#parts.clock.now()
+    const { passkey_at } = session
+    if (passkey_at !== null && passkey_at <= now && now - passkey_at < PASSKEY_FRESH) return
+    throw new PasskeyNeeded()
+  }
+
+  /** Signs out in the browser of this request. */
+  async end(request: Pick<FastifyRequest, 'headers'>, reply: FastifyReply): Promise<void> {
+    const found = await this.find(request)
+    if (found !== undefined) {
+      const { owner_id, session_id } = found.session
+      await this.#parts.store.ownerSessions.end(owner_id, session_id)
+    }
+    this.#set(reply, '', 0)
+  }
+
+  #read({ headers }: Pick<FastifyRequest, 'headers'>): string | undefined {
+    const value = parseCookie(headers.cookie ?? '')[this.#name]
+    return value?.startsWith(PREFIXES.owner_session) ? value : undefined
+  }
+
+  #set(reply: FastifyReply, value: string, maxAge: number): void {
+    const cookie = stringifySetCookie({
+      name: this.#name,
+      value,
+      path: this.#path,
+      httpOnly: true,
+      sameSite: 'lax',
+      secure: this.#secure,
+      maxAge,
+    })
+    reply.header('set-cookie', cookie)
+  }
+}
+
+const BROWSERS = ['Firefox', 'Edg', 'OPR', 'Chrome', 'Safari']
+const SYSTEMS = ['Windows', 'Android', 'iPhone', 'iPad', 'Mac OS X', 'Linux']
+
+/** A browser in two words, for its owner to recognize; null for what names itself otherwise. */
+function describeBrowser(agent = ''): string | null {
+  const browser = BROWSERS.find((name) => agent.includes(`${name}/`))
+  const system = SYSTEMS.find((name) => agent.includes(name))
+  return browser === undefined || system === undefined ? null : `${browser} on ${system}`
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    sessions: Sessions
+  }
+}
+
+export default fp(
+  async (app) => {
+    const { clock, settings, store } = app
+    app.decorate('sessions', new Sessions({ clock, settings, store }))
+  },
+  { name: 'sessions', dependencies: ['clock', 'settings', 'store'] },
+)

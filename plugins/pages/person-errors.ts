@@ -1,0 +1,35 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { html } from 'ghtml'
+import { logError, toOAuthError } from '../core/http/errors.ts'
+import { PasskeyNeeded, SignInNeeded } from '../core/persons/sessions.ts'
+import { sendFramed } from './frame.ts'
+
+/**
+ * The one way out for an error on the account's and console's pages: who has to sign in or to confirm
+ * is led there and back again, everybody else reads what happened.
+ */
+export function answerPersonError(thrown: unknown, request: FastifyRequest, reply: FastifyReply) {
+  const { settings } = request.server
+  if (thrown instanceof SignInNeeded || thrown instanceof PasskeyNeeded) {
+    const page = thrown instanceof SignInNeeded ? 'sign-in' : 'confirm'
+    const next = request.method === 'GET' ? request.url : '/account'
+    const query = new URLSearchParams({ next: next.replace(/^\//, '') })
+    return reply.redirect(`${settings.ISSUER}/account/${page}?${query}`, 303)
+  }
+  const error = toOAuthError(thrown)
+  logError(error, request)
+  return sendFramed(request.server, reply.code(error.status).headers(error.headers), {
+    title: error.status === 404 ? 'There is nothing here' : 'That was not possible',
+    main: html`<p class="error" role="alert">${error.message}.</p>
+<p>Nothing was changed. <a href="account">Go to your account</a>.</p>`,
+  })
+}
+
+/**
+ * A path to go on to after a sign-in: one of the account's, the console's or a waiting sign-in's, or
+ * else the account itself. Never another server's.
+ */
+export function readNext(next: unknown): string {
+  const isOwn = typeof next === 'string' && /^(account|console)([/?][\w\-./?=&%~]*)?$/.test(next)
+  return isOwn && !next.includes('..') && !next.includes('//') ? next : 'account'
+}
