@@ -1,3 +1,4 @@
+import { normalResourceUri, slashTwin } from '../schemas/resource.ts'
 import {
   addSecret,
   findLiveSecrets,
@@ -45,15 +46,30 @@ function fromRow(row: ResourceRow): Resource {
   return { ...row, scopes: JSON.parse(row.scopes) }
 }
 
-/** The resources of a grant that are still registered. `resource` is as grants store it. */
+/** The resources of a grant that are still registered, each once. `resource` is as grants store it. */
 export function* findGranted(resource: string | null): Act<Resource[]> {
   const found: Resource[] = []
   if (resource === null) return found
   for (const normal_uri of JSON.parse(resource) as string[]) {
-    const row = yield* one(resourceByUri({ normal_uri }))
-    if (row !== undefined) found.push(fromRow(row))
+    const row = yield* findByUri(normal_uri)
+    const isNew = !found.some(({ resource_id }) => resource_id === row?.resource_id)
+    if (row !== undefined && isNew) found.push(fromRow(row))
   }
   return found
+}
+
+/**
+ * The resource that a URI means: the one registered so, or else the one whose URI has a slash more or
+ * less at its end. Rows of older versions may have a normal form that knew less.
+ */
+function* findByUri(normal_uri: string): Act<ResourceRow | undefined> {
+  const twin = slashTwin(normal_uri)
+  const row =
+    (yield* one(resourceByUri({ normal_uri }))) ??
+    (twin === undefined ? undefined : yield* one(resourceByUri({ normal_uri: twin })))
+  if (row !== undefined) return row
+  const others = yield* all(everyResource({}))
+  return others.find((other) => normalResourceUri(other.normal_uri) === normal_uri)
 }
 
 export const reads = {
@@ -62,8 +78,9 @@ export const reads = {
     return row && fromRow(row)
   },
 
+  /** The resource that is registered so, or else with a slash more or less at its end. */
   *findByUri(normal_uri: string): Act<Resource | undefined> {
-    const row = yield* one(resourceByUri({ normal_uri }))
+    const row = yield* findByUri(normal_uri)
     return row && fromRow(row)
   },
 

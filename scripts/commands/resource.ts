@@ -34,11 +34,15 @@ export function addResourceCommands(program: Command): void {
     .action(async (options: CreateOptions, command) => {
       const { uri, scope, name, openTo: open_to, accessTokenAlg: access_token_alg } = options
       const given = { uri, scopes: words(scope), name, open_to, access_token_alg }
-      const { resource, resource_secret } = await withCore((app) =>
+      const { resource, resource_secret, twin_uri } = await withCore((app) =>
         app.registration.createResource(given),
       )
-      print(command, { ...shown(resource), resource_secret }, (created) =>
-        described(created, 'Keep the resource_secret now: it is not shown again.'),
+      const keep = 'Keep the resource_secret now: it is not shown again.'
+      const twin = `${twin_uri} is registered too. Until now it was meant by ${uri} as well; from now on each of the two means itself alone.`
+      const note = twin_uri === undefined ? keep : `${keep}\n\n${twin}`
+      const created = { ...shown(resource), resource_secret }
+      print(command, { ...created, ...(twin_uri !== undefined && { twin_uri }) }, () =>
+        described(created, note),
       )
     })
 

@@ -27,7 +27,7 @@ t.test('RFC 8707 section 2: a client that names no resource has its default one'
     ['a sign-in', site, { scope: 'openid email' }, api.uri, ''],
     ['both', site, { scope: 'openid email read' }, api.uri, 'read'],
     ['another API, named', site, { scope: 'write', resource: other.uri }, other.uri, 'write'],
-    ['the issuer, named', site, { resource: app.settings.ISSUER }, app.settings.ISSUER, 'email'],
+    ['the issuer, named', site, { resource: app.settings.ISSUER }, api.uri, ''],
     ['a client without one', plain, {}, app.settings.ISSUER, 'email'],
   ]
   for (const [name, as, change, aud, scope] of rows) {

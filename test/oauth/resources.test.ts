@@ -104,7 +104,7 @@ t.test('RFC 8707 section 2: what cannot be asked for at /authorize', async (t) =
     ['a fragment', { resource: `${CALENDAR}#events` }, 'invalid_target'],
     ['an empty fragment', { resource: `${CALENDAR}#` }, 'invalid_target'],
     ['not registered', { resource: 'https://other.example' }, 'invalid_target'],
-    ['another path', { resource: `${CALENDAR}/` }, 'invalid_target'],
+    ['another path', { resource: `${CALENDAR}/v2` }, 'invalid_target'],
     ['one of two not registered', { resource: [MAIL, 'https://x.example'] }, 'invalid_target'],
     [
       'too many',
@@ -266,7 +266,6 @@ t.test('RFC 9068 section 4: /userinfo takes only tokens for this server', async 
     ['no resource', { scope: 'openid email' }, ISSUER, 'openid email'],
     ['the issuer', { scope: 'openid email', resource: ISSUER }, ISSUER, 'openid email'],
     ['with a slash', { scope: 'openid email', resource: `${ISSUER}/` }, ISSUER, 'openid email'],
-    ['the issuer and a scope of an API', { scope: all, resource: ISSUER }, ISSUER, 'openid email'],
     ['both', { scope: all, resource: [ISSUER, MAIL] }, [ISSUER, MAIL], all],
     ['both, the other way round', { scope: all, resource: [MAIL, ISSUER] }, [ISSUER, MAIL], all],
   ]
@@ -282,6 +281,7 @@ t.test('RFC 9068 section 4: /userinfo takes only tokens for this server', async 
   const forApis: [name: string, asked: Parameters, scope: string][] = [
     ['an API', { scope: all, resource: MAIL }, 'mail:read'],
     ['an API that a scope implies', { scope: all }, 'mail:read'],
+    ['an API that a scope implies, and the issuer', { scope: all, resource: ISSUER }, 'mail:read'],
     ['two APIs', { scope: all, resource: [MAIL, CALENDAR] }, 'mail:read'],
     ['an API and nothing of its scopes', { scope: 'openid email', resource: MAIL }, ''],
     ['an API and no scope', { resource: MAIL }, ''],
@@ -326,10 +326,8 @@ t.test('RFC 9068 section 4: /userinfo takes only tokens for this server', async 
 
   t.test('what was not granted is not given', async (t) => {
     const { refresh_token } = await signIn(app, site, agent, { scope: 'mail:read' })
-    for (const resource of [ISSUER, [ISSUER, MAIL]]) {
-      const refused = await refresh(app, site, refresh_token, { resource })
-      t.equal(refused.json().error, 'invalid_target', 'no scope of ours was')
-    }
+    const both = await refresh(app, site, refresh_token, { resource: [ISSUER, MAIL] })
+    t.equal(both.json().error, 'invalid_target', 'no scope of ours was')
     const own = await signIn(app, site, agent, { scope: 'email' })
     const refused = await refresh(app, site, own.refresh_token, { resource: [ISSUER, MAIL] })
     t.equal(refused.json().error, 'invalid_target', 'the API was not')
@@ -353,11 +351,9 @@ t.test('RFC 6749 section 4.4: a client has no token of its own for the issuer', 
     scope: 'mail:read email',
   })
   const { ISSUER } = app.settings
-  for (const resource of [ISSUER, [ISSUER, MAIL]]) {
-    const grant = { grant_type: 'client_credentials', resource }
-    const refused = await post(app, '/token', machine, grant)
-    t.match(refused.json(), { error: 'invalid_target' })
-  }
+  const grant = { grant_type: 'client_credentials', resource: [ISSUER, MAIL] }
+  const refused = await post(app, '/token', machine, grant)
+  t.match(refused.json(), { error: 'invalid_target' })
 })
 
 t.test('an issuer with a path is named with and without its slash', async (t) => {

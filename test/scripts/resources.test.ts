@@ -53,3 +53,28 @@ t.test('a client for itself and a token to register clients with', async (t) => 
   await json(environment, 'registration-token', 'delete', token.token_id)
   t.same(await json(environment, 'registration-token', 'list'), [])
 })
+
+t.test(
+  'an API may be registered beside one that has a slash more or less, and is told so',
+  async (t) => {
+    const environment = fresh(t)
+    const create = (...args: string[]) => run(environment, 'resource', 'create', ...args)
+    const first = await create('--uri', 'https://api.example/mcp')
+    t.match(first, { code: 0 })
+    t.notMatch(first.out, /registered too/)
+    t.match(await create('--uri', 'https://api.example/mcp/'), {
+      code: 0,
+      out: /https:\/\/api\.example\/mcp is registered too.*each of the two means itself alone/,
+    })
+    const twin = await json(environment, 'resource', 'create', '--uri', 'https://api.example/mcp//')
+    t.match(twin, { twin_uri: 'https://api.example/mcp/' })
+    const other = await json(
+      environment,
+      'resource',
+      'create',
+      '--uri',
+      'https://other.example/mcp',
+    )
+    t.notOk('twin_uri' in other)
+  },
+)

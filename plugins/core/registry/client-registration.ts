@@ -44,8 +44,7 @@ export function createClientRegistration({
       const { grant_types = ['authorization_code', 'refresh_token'] } = given
       const metadata = checkClientMetadata({ ...given, grant_types })
       const confidential = metadata.token_endpoint_auth_method !== 'none'
-      const default_resource = given.default_resource ?? null
-      await assertResource(default_resource)
+      const default_resource = await registeredUri(given.default_resource ?? null)
       const client: Client = {
         client_id: newId(PREFIXES.client_id),
         ...metadata,
@@ -75,10 +74,11 @@ export function createClientRegistration({
      */
     async updateClient(
       client_id: string,
-      change: ClientChange,
+      given: ClientChange,
       by: 'operator' | 'client' = 'operator',
     ): Promise<Client> {
       const client = assertFound(await store.clients.find(client_id), client_id)
+      const change = await withRegisteredUri(given)
       const { disabled_at: _, legacy_polling: __, ...metadata } = change
       // A client that was registered under older rules can still be disabled, and an older name does
       // not stop other changes.
@@ -87,7 +87,6 @@ export function createClientRegistration({
           ? checkClientMetadata({ ...client, client_name: 'unchanged', ...metadata })
           : client
       assertTokenTerms(change)
-      await assertResource(change.default_resource)
       const renamed = change.client_name === undefined ? change : { ...change, client_name }
       const now = clock.now()
       const update = store.clients.update(client_id, normalChange(renamed), now, by)
@@ -103,14 +102,14 @@ export function createClientRegistration({
     async editRedirectUris(
       client_id: string,
       { add, remove }: { add: string[]; remove: string[] },
-      change: Omit<ClientChange, 'redirect_uris'> = {},
+      given: Omit<ClientChange, 'redirect_uris'> = {},
     ): Promise<Client> {
       const client = assertFound(await store.clients.find(client_id), client_id)
+      const change = await withRegisteredUri(given)
       assertRedirectUris(add)
       // A redirect URI that was registered under older rules can still be removed.
       if (Object.keys(change).length > 0) checkClientMetadata({ ...client, ...change })
       assertTokenTerms(change)
-      await assertResource(change.default_resource)
       const edited = await store.clients.editRedirectUris(
         client_id,
         { add, remove, limit: MAX_REDIRECT_URIS },
@@ -144,12 +143,20 @@ export function createClientRegistration({
     },
   }
 
-  /** @throws {OAuthError} invalid_target */
-  async function assertResource(uri: string | null | undefined): Promise<void> {
-    if (uri === null || uri === undefined) return
+  /** A change whose default resource is spelled as it is registered. */
+  async function withRegisteredUri<Change extends Pick<ClientChange, 'default_resource'>>(
+    change: Change,
+  ): Promise<Change> {
+    if (change.default_resource === undefined) return change
+    return { ...change, default_resource: await registeredUri(change.default_resource) }
+  }
+
+  /** @throws {OAuthError} invalid_target for a URI that is no resource's */
+  async function registeredUri(uri: string | null): Promise<string | null> {
+    if (uri === null) return null
     const normal_uri = normalResourceUri(uri)
     const resource = normal_uri && (await store.resources.findByUri(normal_uri))
-    if (resource) return
+    if (resource) return resource.uri
     throw new OAuthError('invalid_target', `${uri} is not a resource that is registered here`)
   }
 }

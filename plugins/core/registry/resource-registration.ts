@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { Resource, ResourceChange } from '../../../db/store.ts'
 import { PREFIXES } from '../../../schemas/identifier.ts'
-import { normalResourceUri, OPEN_TO, type OpenTo } from '../../../schemas/resource.ts'
+import { normalResourceUri, OPEN_TO, type OpenTo, slashTwin } from '../../../schemas/resource.ts'
 import { parseUri } from '../../../schemas/uri.ts'
 import { newId } from '../crypto/secrets.ts'
 import { OAuthError } from '../http/errors.ts'
@@ -35,11 +35,13 @@ export function createResourceRegistration({
   return {
     /**
      * Registers an API or MCP server, whose URI and scopes clients can then ask for (RFC 8707).
+     * @returns with it, the registered URI that differs by the slash at its end, where there is one: from
+     *   then on each spelling means its own resource
      * @throws {OAuthError} invalid_target, invalid_scope, invalid_request
      */
     async createResource(
       given: NewResource,
-    ): Promise<{ resource: Resource; resource_secret: string }> {
+    ): Promise<{ resource: Resource; resource_secret: string; twin_uri?: string }> {
       const { open_to = 'registered', access_token_alg = null } = given
       const normal_uri = normalResourceUri(given.uri)
       if (normal_uri === undefined || parseUri(given.uri) === undefined) {
@@ -71,7 +73,10 @@ export function createResourceRegistration({
       if (outcome === 'exists') {
         throw new OAuthError('invalid_target', `The resource ${given.uri} is registered already`)
       }
-      return { resource, resource_secret: secret }
+      const twin = slashTwin(normal_uri)
+      const other = twin && (await store.resources.findByUri(twin))
+      const hasTwin = other && other.resource_id !== resource.resource_id
+      return { resource, resource_secret: secret, ...(hasTwin && { twin_uri: other.uri }) }
     },
 
     /** @throws {OAuthError} invalid_scope, invalid_request, not_found */

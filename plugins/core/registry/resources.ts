@@ -39,55 +39,80 @@ export interface Target {
   resources: Resource[]
   /** Whether this server is in the audience, for /userinfo (RFC 9068 section 4). */
   includesIssuer: boolean
+  /** Whether the request named the issuer alone and thereby meant these resources. */
+  issuerMeansResources?: boolean
 }
 
 /**
  * What an authorization request can be granted: the words of the scope that are ours or of a
  * resource that it names (RFC 8707 section 2.1) or has by default. Without either, the scope tells which resource
- * is meant (RFC 9068 section 3). The issuer may be named as a resource; naming it alone is the same as
- * naming no resource.
+ * is meant (RFC 9068 section 3). The issuer may be named beside resources; naming it alone is the same
+ * as naming no resource, since hosts that cannot read a resource's metadata send it.
  * @throws {OAuthError} invalid_target for a resource that is not registered or not open to this
  *   client, also when only its scope is named; invalid_scope when
  *   nothing of the scope is left or it belongs to several resources and none is named.
  */
 export async function findTarget(
   { store, settings }: Pick<FastifyInstance, 'store' | 'settings'>,
-  { scope = DEFAULT_SCOPE, resource: named }: RequestedTarget,
+  { scope = DEFAULT_SCOPE, resource }: RequestedTarget,
   { own, refreshable, registered, defaultResource, origin }: AllowedScopes,
 ): Promise<Target> {
-  const resource = named ?? defaultResource ?? undefined
   const may = registered === null ? undefined : scopeWords(registered)
   const asked = scopeWords(isOfflineAlone(scope) ? `${DEFAULT_SCOPE} ${scope}` : scope)
   const words = asked.filter((word) => may?.includes(word) ?? true)
   const offline = refreshable && asked.includes(OFFLINE_ACCESS)
-  if (resource === undefined) {
-    const resources = await inferResources({ store, settings }, words, origin)
-    const includesIssuer = resources.length === 0
-    return { scope: grantedScope(resources), resources, includesIssuer }
-  }
-  const audience = namedAudience(resource, settings)
-  if (audience.includesIssuer && own.length === 0) {
-    throw new OAuthError('invalid_target', 'A client cannot have a token of its own for the issuer')
-  }
-  const resources = await find(store, audience.normal_uris, origin)
-  const { includesIssuer } = audience
-  return { scope: grantedScope(resources), resources, includesIssuer }
+  const named = resource === undefined ? undefined : namedAudience(resource, settings)
+  const namesResource = named !== undefined && named.normal_uris.length > 0
+  const { resources, includesIssuer } = await findAudience()
+  const issuerMeansResources = named !== undefined && !namesResource && !includesIssuer
+  return { scope: grantedScope(), resources, includesIssuer, issuerMeansResources }
 
-  function grantedScope(resources: Resource[]): string {
+  async function findAudience(): Promise<Pick<Target, 'resources' | 'includesIssuer'>> {
+    if (namesResource) {
+      if (named.includesIssuer && own.length === 0) {
+        throw new OAuthError(
+          'invalid_target',
+          'A client cannot have a token of its own for the issuer',
+        )
+      }
+      const resources = await find(store, named.normal_uris, origin)
+      return { resources, includesIssuer: named.includesIssuer }
+    }
+    if (defaultResource !== null) {
+      const { normal_uris } = namedAudience(defaultResource, settings)
+      return { resources: await find(store, normal_uris, origin), includesIssuer: false }
+    }
+    const resources = await inferResources({ store, settings }, words, origin)
+    return { resources, includesIssuer: resources.length === 0 }
+  }
+
+  function grantedScope(): string {
     const scope = scopeWithin(words, own, resources)
     return offline ? `${scope} ${OFFLINE_ACCESS}` : scope
   }
 }
 
-/** The resources that a grant stores; empty when the audience is this server alone. */
+/**
+ * The resources that a grant stores; empty when the audience is this server alone. The issuer is first
+ * where it is in the audience, and last where it was named alone and means the resources, as it does at
+ * the token endpoint then.
+ */
 export function storedResources(
-  { resources, includesIssuer }: Target,
+  { resources, includesIssuer, issuerMeansResources }: Target,
   settings: Pick<Settings, 'ISSUER'>,
 ): string[] {
   const normal_uris = resources.map(({ normal_uri }) => normal_uri)
-  return includesIssuer && normal_uris.length > 0
-    ? [normalIssuer(settings), ...normal_uris]
-    : normal_uris
+  if (normal_uris.length === 0) return []
+  const issuer = normalIssuer(settings)
+  if (includesIssuer) return [issuer, ...normal_uris]
+  return issuerMeansResources ? [...normal_uris, issuer] : normal_uris
+}
+
+/** What a grant gives; of its resources those that are still registered. */
+interface Granted {
+  scope: string
+  resource: string | null
+  resources: Resource[]
 }
 
 /** The part of a grant that a token is issued for. */
@@ -100,18 +125,20 @@ export interface TokenTarget extends Target {
  * The part of a grant that a token request asks for: a narrower scope, fewer resources (RFC 6749
  * section 6, RFC 8707 section 2.2). A token has only the scopes of its audience: those of the
  * resources that it is for, and our own where it is for this server. A client that was granted one
- * of our own scopes may ask for a token for this server, whichever resources were named.
- * @param granted with the resources that are still registered; of them, those count that are still
- *   open to the client
+ * of our own scopes may ask for a token for this server, whichever resources were named, unless it
+ * named the issuer alone before and meant a resource: then, and where it was granted none of our
+ * scopes, the issuer alone is the same as no resource.
+ * @param granted of its resources, those count that are still open to the client
  * @param isKnown which words can be granted at all; the others are left out, as at /authorize
  * @throws {OAuthError} invalid_target, invalid_scope
  */
-export function narrowTarget(
-  granted: { scope: string; resource: string | null; resources: Resource[] },
+export async function narrowTarget(
+  app: Pick<FastifyInstance, 'store' | 'settings'>,
+  client: Pick<Client, 'origin'>,
+  granted: Granted,
   { scope, resource }: RequestedTarget,
-  by: { client: Pick<Client, 'origin'>; settings: Pick<Settings, 'ISSUER'> },
   isKnown: (word: string) => boolean = () => true,
-): TokenTarget {
+): Promise<TokenTarget> {
   const grantedWords = scopeWords(granted.scope)
   const asked = scope === undefined || isOfflineAlone(scope) ? granted.scope : scope
   const words = scopeWords(asked).filter((word) =>
@@ -121,7 +148,7 @@ export function narrowTarget(
   if (words.some((word) => !grantedWords.includes(word))) {
     throw new OAuthError('invalid_scope', `The scope was granted as ${granted.scope}`)
   }
-  const audience = narrowAudience(granted, resource, by)
+  const audience = await narrowAudience(app, client, granted, resource)
   const { resources, includesIssuer } = audience
   if (resources.length === 0 && !includesIssuer) throw notGranted()
   const requestedScope = words.join(' ')
@@ -149,28 +176,38 @@ export async function knownScopes(
   return (word) => known.has(word) && (may?.includes(word) ?? true)
 }
 
-function narrowAudience(
-  granted: { scope: string; resource: string | null; resources: Resource[] },
+async function narrowAudience(
+  { store, settings }: Pick<FastifyInstance, 'store' | 'settings'>,
+  client: Pick<Client, 'origin'>,
+  granted: Granted,
   resource: ResourceParameter | undefined,
-  { client, settings }: { client: Pick<Client, 'origin'>; settings: Pick<Settings, 'ISSUER'> },
-): Pick<Target, 'resources' | 'includesIssuer'> {
+): Promise<Pick<Target, 'resources' | 'includesIssuer'>> {
   const stored: string[] = granted.resource === null ? [] : JSON.parse(granted.resource)
-  const issuerGranted = stored.length === 0 || stored.some((uri) => isIssuer(uri, settings))
+  const [first, last] = [stored.at(0), stored.at(-1)]
+  const issuerGranted = first === undefined || isIssuer(first, settings)
+  const ownGranted = scopeWords(granted.scope).some(isIdentityScope)
   const registered = withoutIssuer(granted.resources, settings)
-  if (resource === undefined) {
+  const named = resource === undefined ? undefined : namedAudience(resource, settings)
+  const issuerMeansResources =
+    !issuerGranted && (!ownGranted || (last !== undefined && isIssuer(last, settings)))
+  if (named === undefined || (named.normal_uris.length === 0 && issuerMeansResources)) {
     const resources = registered.filter((each) => isOpenTo(each, client.origin))
     const isClosed = registered.length > 0 && resources.length === 0 && !issuerGranted
     if (isClosed) throw notOpen()
     return { resources, includesIssuer: issuerGranted }
   }
-  const { normal_uris, includesIssuer } = namedAudience(resource, settings)
-  const resources = registered.filter(({ normal_uri }) => normal_uris.includes(normal_uri))
-  if (resources.length < normal_uris.length) throw notGranted()
+  const { normal_uris, includesIssuer } = named
+  const meant = new Set(await Promise.all(normal_uris.map(findMeant)))
+  const resources = registered.filter(({ resource_id }) => meant.has(resource_id))
+  if (resources.length < meant.size) throw notGranted()
   if (!resources.every((each) => isOpenTo(each, client.origin))) throw notOpen()
-  if (includesIssuer && !issuerGranted && !scopeWords(granted.scope).some(isIdentityScope)) {
-    throw notGranted()
-  }
+  if (includesIssuer && !issuerGranted && !ownGranted) throw notGranted()
   return { resources, includesIssuer }
+
+  async function findMeant(normal_uri: string): Promise<string | undefined> {
+    const exact = registered.find((each) => each.normal_uri === normal_uri)
+    return (exact ?? (await store.resources.findByUri(normal_uri)))?.resource_id
+  }
 }
 
 /** The `aud` of a token: one string for one audience. */
@@ -234,7 +271,7 @@ async function find(
   normal_uris: string[],
   origin: Client['origin'],
 ): Promise<Resource[]> {
-  return await Promise.all(
+  const resources = await Promise.all(
     normal_uris.map(async (normal_uri) => {
       const resource = await store.resources.findByUri(normal_uri)
       if (resource === undefined) {
@@ -247,6 +284,8 @@ async function find(
       return resource
     }),
   )
+  // Two spellings of one resource name it once.
+  return [...new Map(resources.map((each) => [each.resource_id, each])).values()]
 }
 
 async function inferResources(
@@ -300,7 +339,7 @@ function normalUris(parameter: ResourceParameter): string[] {
     throw new OAuthError('invalid_target', 'resource must be an absolute URI without a fragment')
   })
   const distinct = [...new Set(uris)]
-  if (distinct.length > MAX_RESOURCES) {
+  if (new Set(distinct.map(withoutSlash)).size > MAX_RESOURCES) {
     throw new OAuthError('invalid_target', `resource may name at most ${MAX_RESOURCES} APIs`)
   }
   return distinct

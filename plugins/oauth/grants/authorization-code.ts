@@ -48,8 +48,7 @@ export async function redeemAuthorizationCode(
       websiteError: 'code-verifier',
     })
   }
-  const by = { client, settings: app.settings }
-  const target = narrowTarget({ ...request, resources }, { resource }, by)
+  const target = await narrowTarget(app, client, { ...request, resources }, { resource })
   accessTokenAlg(target.resources, app.settings)
   const expires_at = expiry(app.settings, now, idle, granted_at)
   if (standing(request, now) !== 'redeemed' && expires_at <= now) throw unusable()

@@ -35,8 +35,7 @@ export async function refresh(
   const { resources, owner, grant: found } = refreshable
   const expires_at = expiry(app.settings, now, REFRESH_TOKEN_TTL, found.created_at)
   if (expires_at <= now) throw unusable()
-  const by = { client, settings: app.settings }
-  const target = narrowTarget({ ...found, resources }, request, by, isKnown)
+  const target = await narrowTarget(app, client, { ...found, resources }, request, isKnown)
   accessTokenAlg(target.resources, app.settings)
 
   const rotation = await app.store.grants.rotate({
