@@ -208,7 +208,7 @@ export interface Web {
   requests(path: string): number
 }
 
-/** The websites site.example and client.example on the loopback, over real TLS. */
+/** The websites site.example, client.example and localhost on the loopback, over real TLS. */
 export async function startWeb(t: Test): Promise<Web> {
   const { private: key, cert } = await generate([{ name: 'commonName', value: 'web' }], {
     keyType: 'ec',
@@ -219,6 +219,7 @@ export async function startWeb(t: Test): Promise<Web> {
         altNames: [
           { type: 2, value: 'site.example' },
           { type: 2, value: 'client.example' },
+          { type: 2, value: 'localhost' },
           { type: 7, ip: '127.0.0.1' },
         ],
       },

@@ -2,6 +2,7 @@ import { isIP } from 'node:net'
 import { type Static, Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import fp from 'fastify-plugin'
+import { isNeverFetched } from '../../schemas/address.ts'
 import { parseSender } from '../../schemas/mailbox.ts'
 import { isLoopback, normalHost, normalHostPattern } from '../../schemas/uri.ts'
 
@@ -109,6 +110,11 @@ export const Settings = Type.Object({
   CLIENT_ID_METADATA_DENIED_HOSTS: Type.Optional(
     Type.String({ description: 'Hosts whose documents are refused' }),
   ),
+  PRIVATE_HOSTS: Type.String({
+    default: 'none',
+    description:
+      'Hosts that documents and keys may be fetched from on private networks (comma-separated, `*.` for all below), or `none`',
+  }),
   SIGNING_KEY_TTL: Seconds(7_776_000, 'How long a key signs before its successor takes over'),
   SMTP_URL: Type.Optional(
     Type.String({
@@ -207,6 +213,13 @@ export function completeSettings(given: Partial<Settings>): Settings {
     if (bad.length === 0) continue
     problems.set(name, `${name}=${settings[name]}: ${listed(bad)}: ${HOST_LIST_RULE}`)
   }
+  const { bad: neverPrivate } = readPrivateHosts(settings.PRIVATE_HOSTS)
+  if (neverPrivate.length > 0 && !problems.has('PRIVATE_HOSTS')) {
+    problems.set(
+      'PRIVATE_HOSTS',
+      `PRIVATE_HOSTS=${settings.PRIVATE_HOSTS}: ${listed(neverPrivate)}: ${PRIVATE_HOSTS_RULE}`,
+    )
+  }
   if (problems.size > 0) throw new SettingsError([...problems.values()])
   return settings
 }
@@ -240,6 +253,19 @@ export function readHostList(text = ''): { patterns: string[]; bad: string[] } {
     patterns: entries.flatMap((entry) => normalHostPattern(entry) ?? []),
     bad: entries.filter((entry) => normalHostPattern(entry) === undefined),
   }
+}
+
+const PRIVATE_HOSTS_RULE =
+  'must be none alone, or a host without scheme, port and path, or *. and a domain; link-local addresses and cloud metadata services are never allowed'
+
+/** As `readHostList`, of hosts that may be on private networks; `none` is no host. */
+export function readPrivateHosts(text: string): { patterns: string[]; bad: string[] } {
+  if (text.trim() === 'none') return { patterns: [], bad: [] }
+  const { patterns, bad } = readHostList(text)
+  const never = patterns.filter((host) => {
+    return host === 'none' || isNeverFetched(host.replace(/^\[|\]$/g, ''))
+  })
+  return { patterns, bad: [...bad, ...never] }
 }
 
 function listed(entries: string[]): string {

@@ -1,7 +1,9 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { FastifyInstance } from 'fastify'
 import type { Client } from '../../db/store.ts'
+import { KEY_SET_BYTES } from '../../plugins/core/callers/client-assertion.ts'
 import { OAuthError } from '../../plugins/core/http/errors.ts'
+import { RemoteDocumentError } from '../../plugins/core/registry/fetch-document.ts'
 import type { SecretRotation } from '../../plugins/core/registry/registration.ts'
 import { ID_TOKEN_SIGNING_ALGS } from '../../schemas/openid.ts'
 import { parseUri } from '../../schemas/uri.ts'
@@ -99,9 +101,8 @@ export function addClientCommands(program: Command): void {
       }
       const { url: given = 'URL_OF_THE_MCP_SERVER' } = options
       const url = preset && isBelowUrl(preset) ? given.replace(/\/$/, '') : given
-      const { client, client_secret, issuer } = await withCore(async (app) => ({
-        issuer: app.settings.ISSUER,
-        ...(await app.registration.createClient({
+      const { client, client_secret, issuer, warning } = await withCore(async (app) => {
+        const created = await app.registration.createClient({
           redirect_uris: options.redirectUri ?? [],
           token_endpoint_auth_method: methodOf(options),
           grant_types: options.grantType,
@@ -119,8 +120,11 @@ export function addClientCommands(program: Command): void {
           legacy_polling: options.legacyPolling && options.legacyPolling === 'yes',
           jwks_uri: options.jwksUri,
           jwks: options.jwksFile === undefined ? undefined : readKeySet(options.jwksFile),
-        })),
-      }))
+        })
+        const { jwks_uri } = created.client
+        const warning = jwks_uri === null ? undefined : await whyNotFetched(app, jwks_uri)
+        return { ...created, issuer: app.settings.ISSUER, warning }
+      })
       const filled = {
         issuer,
         client_id: client.client_id,
@@ -131,8 +135,9 @@ export function addClientCommands(program: Command): void {
         file,
         lines: lines(filled),
       }))
-      print(command, { ...client, client_secret, configuration }, (created) =>
-        described(created, client_secret && 'Keep the client_secret now: it is not shown again.'),
+      const note = client_secret ? 'Keep the client_secret now: it is not shown again.' : warning
+      print(command, { ...client, client_secret, configuration, warning }, () =>
+        described({ ...client, client_secret, configuration }, note),
       )
     })
 
@@ -394,4 +399,18 @@ function described(
   })
   const files = configuration.map(({ file, lines }) => `For the other side, ${file}:\n\n${lines}`)
   return [text, ...(note === undefined ? [] : [note]), ...files].join('\n\n')
+}
+
+/** What is in the way of the keys at a `jwks_uri`, which are fetched when the client authenticates. */
+async function whyNotFetched(app: FastifyInstance, jwks_uri: string): Promise<string | undefined> {
+  try {
+    await app.remoteDocuments.read(jwks_uri, KEY_SET_BYTES, { address: '127.0.0.1' })
+    return undefined
+  } catch (error) {
+    if (error instanceof RemoteDocumentError) {
+      return `Its keys cannot be fetched now: ${jwks_uri} ${error.forOperator}.`
+    }
+    if (error instanceof OAuthError) return `Its keys cannot be fetched now: ${error.message}.`
+    throw error
+  }
 }

@@ -132,6 +132,43 @@ t.test('a list of hosts with an entry that is not a host stops the start', async
   }
 })
 
+t.test('a private host that is not a host, or is never allowed, stops the start', async (t) => {
+  const bad = [
+    '*',
+    '*.',
+    'https://nas.home.arpa',
+    'nas.home.arpa:8443',
+    'nas.home.arpa/keys',
+    '192.168.0.0/16',
+    'nas.home.arpa none',
+    'nas.home.arpa,',
+    'none,nas.home.arpa',
+    'nas.home.arpa, none',
+    '*.192.168.1.1',
+    'fd00::1',
+    '169.254.169.254',
+    '[fe80::1]',
+    '[::ffff:169.254.169.254]',
+    '[fd00:ec2::254]',
+    '100.100.100.200',
+  ]
+  for (const PRIVATE_HOSTS of bad) {
+    t.throws(() => completeSettings({ PRIVATE_HOSTS }), { message: /PRIVATE_HOSTS=.*must be/ })
+  }
+  for (const PRIVATE_HOSTS of [
+    'none',
+    ' none ',
+    'nas.home.arpa',
+    '*.home.arpa, NAS.local.',
+    '192.168.1.5,[fd00::1]',
+    'localhost',
+    '',
+  ]) {
+    t.doesNotThrow(() => completeSettings({ PRIVATE_HOSTS }), PRIVATE_HOSTS)
+  }
+  t.equal(completeSettings({}).PRIVATE_HOSTS, 'none')
+})
+
 t.test('the database alone signs nothing: another encryption key stops the start', async (t) => {
   const folder = makeFolder(t)
   const DATABASE_URL = `sqlite:${join(folder, 'data.db')}`

@@ -25,7 +25,7 @@ const MAX_LIFETIME = 600
 const CLOCK_SKEW = 30
 /** For how many seconds a key set is not fetched again because of an unknown key. */
 const REFETCH_AFTER = 30
-const KEY_SET_BYTES = 64 * 1024
+export const KEY_SET_BYTES = 64 * 1024
 
 /** Without control characters and lone surrogates, so that every database stores it unchanged. */
 const JTI = /^[^\p{Cc}\p{Cs}]{1,255}$/u
@@ -109,10 +109,12 @@ export async function verifyClientAssertion(
   async function clientKeys(notBefore: number): Promise<JSONWebKeySet> {
     if (client.jwks_uri === null) return { keys: client.jwks?.keys ?? [] } as JSONWebKeySet
     const asked = { address, notBefore }
-    const text = await parts.remoteDocuments.read(client.jwks_uri, KEY_SET_BYTES, asked)
+    const { remoteDocuments } = parts
+    const text = await remoteDocuments.read(client.jwks_uri, KEY_SET_BYTES, asked)
     const keySet = readKeySet(text)
-    if (keySet === undefined) throw invalidAssertion('The jwks_uri has no key set')
-    return keySet
+    if (keySet !== undefined) return keySet
+    const error = invalidAssertion('The jwks_uri has no key set')
+    throw remoteDocuments.unusable(client.jwks_uri, error)
   }
 }
 

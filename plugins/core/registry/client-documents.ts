@@ -44,14 +44,10 @@ export class ClientDocuments {
    */
   async read(client_id: string, address: string): Promise<Client> {
     this.#assertAcceptable(client_id)
-    let body: string
-    try {
-      body = await this.#documents.read(client_id, DOCUMENT_BYTES, { address })
-    } catch (error) {
+    const said = await this.#readDocument(client_id, address).catch((error) => {
       if (!(error instanceof RemoteDocumentError)) throw error
       throw unusableDocument(`its document ${error.message}`, error)
-    }
-    const said = readDocument(client_id, body)
+    })
     const known = await this.#parts.store.clients.find(client_id)
     const client = {
       ...said,
@@ -73,6 +69,15 @@ export class ClientDocuments {
     }
     if (known === undefined) await this.#parts.strangers.admitClient(address)
     return await this.#parts.store.clients.saveDocument(client)
+  }
+
+  async #readDocument(client_id: string, address: string) {
+    const body = await this.#documents.read(client_id, DOCUMENT_BYTES, { address })
+    try {
+      return readDocument(client_id, body)
+    } catch (error) {
+      throw error instanceof OAuthError ? this.#documents.unusable(client_id, error) : error
+    }
   }
 
   #assertAcceptable(client_id: string): void {

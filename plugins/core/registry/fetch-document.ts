@@ -1,9 +1,9 @@
-import { Resolver } from 'node:dns/promises'
+import { lookup as askSystem, Resolver } from 'node:dns/promises'
 import type { IncomingMessage } from 'node:http'
 import { request } from 'node:https'
 import { isIP, type LookupFunction } from 'node:net'
 import { setTimeout } from 'node:timers'
-import ipaddr from 'ipaddr.js'
+import { isNeverFetched, isPrivateAddress, isPublicAddress } from '../../../schemas/address.ts'
 
 /** In milliseconds: for a whole fetch, for its name, and until it is connected. */
 const WHOLE = 5000
@@ -13,6 +13,8 @@ const CONNECT = 2500
 const ATTEMPTS = 2
 /** How long a nameserver has to answer, in milliseconds, and how often it is asked. */
 const RESOLVER = { timeout: 1000, tries: 2 }
+/** For names that the system may know too: leaves it the rest of the time. */
+const RESOLVER_BEFORE_SYSTEM = { timeout: 1000, tries: 1 }
 
 /** How this server reaches others; by default through the system's nameservers and certificates. */
 export interface Network {
@@ -34,9 +36,15 @@ export class RemoteDocumentError extends Error {
   override name = 'RemoteDocumentError'
   /** Whether its host says that it is there no more, so that no copy may stand in. */
   readonly gone: boolean
-  constructor(message: string, options: { gone?: boolean; cause?: unknown } = {}) {
+  /** The sentence's end for the operator alone, in the log and at the command line. */
+  readonly forOperator: string
+  constructor(
+    message: string,
+    options: { gone?: boolean; cause?: unknown; forOperator?: string | undefined } = {},
+  ) {
     super(message, { cause: options.cause })
     this.gone = options.gone ?? false
+    this.forOperator = options.forOperator ?? message
   }
 }
 
@@ -51,43 +59,51 @@ export const REQUEST_HEADERS = { accept: 'application/json', 'user-agent': 'auth
 
 /**
  * GETs a JSON document from an https URL, so that nobody can make this server talk to what is not on
- * the public internet: the addresses of the name are checked and are the ones connected to, redirects
- * are not followed, size and time are bounded. When it returns or throws, the name is no longer asked
- * for and the socket is closed.
+ * the public internet, but for the operator's private hosts: the addresses of the name are checked and
+ * are the ones connected to, redirects are not followed, size and time are bounded. When it returns or
+ * throws, the socket is closed.
+ * @param isPrivateHost whether the operator allows its host to be on a private network
  * @throws {RemoteDocumentError}
  */
 export async function fetchDocument(
   url: URL,
   maxBytes: number,
   network: Network,
+  isPrivateHost: boolean,
   closing: AbortSignal,
 ): Promise<FetchedDocument> {
   if (url.protocol !== 'https:') throw new RemoteDocumentError('is not https')
   const signal = AbortSignal.any([closing, AbortSignal.timeout(WHOLE)])
   try {
-    const addresses = await findAddresses(url.hostname, network, signal)
+    const addresses = await findAddresses(url.hostname, network, isPrivateHost, signal)
     return await get(url, addresses, network.ca, signal, async (response) => {
       assertDocument(response)
       return { body: await readBounded(response, maxBytes), headers: response.headers }
     })
   } catch (cause) {
     if (cause instanceof RemoteDocumentError) throw cause
-    throw new RemoteDocumentError('cannot be fetched', { cause })
+    const { code = '' } = cause as NodeJS.ErrnoException
+    const forOperator = UNKNOWN_AUTHORITY.includes(code) ? UNTRUSTED : undefined
+    throw new RemoteDocumentError('cannot be fetched', { cause, forOperator })
   }
 }
 
-/** Whether an address is of the public internet, and of no special use (RFC 6890). */
-export function isPublicAddress(text: string): boolean {
-  if (!ipaddr.isValid(text)) return false
-  const address = ipaddr.process(text)
-  if (address.range() !== 'unicast') return false
-  return address.kind() === 'ipv4' || address.match(ipaddr.parseCIDR('2000::/3'))
-}
+/** The codes of OpenSSL for a certificate of an authority that Node does not know. */
+const UNKNOWN_AUTHORITY = [
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+]
+const UNTRUSTED =
+  'has a certificate of an authority that is not trusted; name a file with the authority in NODE_EXTRA_CA_CERTS'
 
 /** The addresses of a host, of which every one may be connected to. */
 async function findAddresses(
   hostname: string,
   { lookup, nameservers, allowsAddress = isPublicAddress }: Network,
+  isPrivateHost: boolean,
   signal: AbortSignal,
 ): Promise<string[]> {
   const host = hostname.replace(/^\[|\]$/g, '')
@@ -95,25 +111,53 @@ async function findAddresses(
   const addresses =
     isIP(host) !== 0
       ? [host]
-      : lookup === undefined
-        ? await resolve(host, nameservers, bounded)
-        : await lookup(host, bounded)
-  if (addresses.length === 0 || !addresses.every(allowsAddress)) {
-    throw notPublic(new Error(`it has the addresses ${addresses.join(', ') || 'none'}`))
-  }
+      : lookup !== undefined
+        ? await lookup(host, bounded)
+        : isPrivateHost
+          ? await resolveOrAskSystem(host, nameservers, bounded)
+          : await resolve(host, new Resolver(RESOLVER), nameservers, bounded)
+  const refused = addresses.filter(
+    (address) =>
+      isNeverFetched(address) ||
+      !(allowsAddress(address) || (isPrivateHost && isPrivateAddress(address))),
+  )
+  if (addresses.length === 0 || refused.length > 0) throw notPublic(addresses, refused)
   return [4, 6].flatMap((family) =>
     addresses.filter((address) => isIP(address) === family).slice(0, ATTEMPTS),
   )
 }
 
-/** Asks nameservers, and not getaddrinfo: that cannot be cancelled and blocks a thread. */
-async function resolve(
+/**
+ * The addresses of a private host, which may be in the hosts file of this machine alone or be known by
+ * multicast DNS. getaddrinfo comes second, since it cannot be cancelled.
+ */
+async function resolveOrAskSystem(
   hostname: string,
   nameservers: string[] | undefined,
   signal: AbortSignal,
 ): Promise<string[]> {
+  try {
+    return await resolve(hostname, new Resolver(RESOLVER_BEFORE_SYSTEM), nameservers, signal)
+  } catch (error) {
+    signal.throwIfAborted()
+    const aborted = new Promise<never>((_, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+    })
+    const asking = askSystem(hostname, { all: true }).catch(() => {
+      throw error
+    })
+    return (await Promise.race([asking, aborted])).map(({ address }) => address)
+  }
+}
+
+/** Asks nameservers, and not getaddrinfo: that cannot be cancelled and blocks a thread. */
+async function resolve(
+  hostname: string,
+  resolver: Resolver,
+  nameservers: string[] | undefined,
+  signal: AbortSignal,
+): Promise<string[]> {
   signal.throwIfAborted()
-  const resolver = new Resolver(RESOLVER)
   if (nameservers !== undefined) resolver.setServers(nameservers)
   const cancel = () => resolver.cancel()
   signal.addEventListener('abort', cancel)
@@ -130,14 +174,28 @@ async function resolve(
     const telling = errors.find(({ code }) => code !== 'ENODATA' && code !== 'ENOTFOUND')
     if (telling !== undefined) throw telling
     // Strangers are not told which names there are on our own network.
-    throw notPublic(errors[0])
+    throw new RemoteDocumentError(NOT_PUBLIC, { cause: errors[0] })
   } finally {
     signal.removeEventListener('abort', cancel)
   }
 }
 
-function notPublic(cause?: unknown): RemoteDocumentError {
-  return new RemoteDocumentError('is not on the public internet', { cause })
+const NOT_PUBLIC = 'is not on the public internet'
+
+/** Strangers are told the same of a name that has no address, and of every kind of address. */
+function notPublic(addresses: string[], refused: string[]): RemoteDocumentError {
+  const cause = new Error(`it has the addresses ${addresses.join(', ') || 'none'}`)
+  return new RemoteDocumentError(NOT_PUBLIC, { cause, forOperator: whyRefused(refused) })
+}
+
+function whyRefused(refused: string[]): string | undefined {
+  if (refused.length === 0) return undefined
+  if (refused.every(isPrivateAddress)) {
+    return 'resolves to a private address; name its host in PRIVATE_HOSTS to allow it'
+  }
+  return refused.some(isNeverFetched)
+    ? 'resolves to a link-local address or a cloud metadata service, which PRIVATE_HOSTS cannot allow'
+    : 'resolves to an address of special use, which PRIVATE_HOSTS cannot allow'
 }
 
 /** Reads the answer of one of these addresses, and returns when its socket is closed. */

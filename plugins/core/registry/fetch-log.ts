@@ -1,6 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { LRUCache } from 'lru-cache'
 import { type Clock, isRecent } from '../clock.ts'
+import { RemoteDocumentError } from './fetch-document.ts'
 
 /** How many lines a minute: of one host, and in all. */
 const LINES = { host: 1, all: 20 }
@@ -24,14 +25,21 @@ export class FetchLog {
     this.#log = log
   }
 
-  record(host: string, error: unknown): void {
+  /** @param what has happened, as the line begins */
+  record(host: string, error: unknown, what = 'a document was not fetched'): void {
     if (!this.#admits(`host ${host}`, LINES.host) || !this.#admits('all', LINES.all)) return
     const { message, cause } = error as Error
     const { code, syscall = '', message: detail } = (cause ?? error) as NodeJS.ErrnoException
-    const facts = { host, reason: message, cause: detail || code }
+    const hint = error instanceof RemoteDocumentError ? error.forOperator : message
+    const facts = {
+      host,
+      reason: message,
+      cause: detail || code,
+      ...(hint !== message && { hint }),
+    }
     const unanswered = code === 'ECONNREFUSED' && syscall.startsWith('query')
     if (unanswered || NO_WAY_OUT.includes(code ?? '')) this.#log.warn(facts, HINT)
-    else this.#log.info(facts, 'a document was not fetched')
+    else this.#log.info(facts, what)
   }
 
   #admits(name: string, limit: number): boolean {

@@ -3,9 +3,10 @@ import fp from 'fastify-plugin'
 import CachePolicy from 'http-cache-semantics'
 import { LRUCache } from 'lru-cache'
 import type { RemoteDocument, Store } from '../../../db/store.ts'
-import { parseUri } from '../../../schemas/uri.ts'
+import { matchesHostPattern, parseUri } from '../../../schemas/uri.ts'
 import { type Clock, isRecent } from '../clock.ts'
 import { OAuthError } from '../http/errors.ts'
+import { readPrivateHosts, type Settings } from '../settings.ts'
 import { FetchBudgets } from './fetch-budgets.ts'
 import {
   type FetchedDocument,
@@ -46,6 +47,7 @@ export class RemoteDocuments {
   readonly #store: Pick<Store, 'remoteDocuments'>
   readonly #clock: Clock
   readonly #network: Network
+  readonly #privateHosts: string[]
   readonly #budgets: FetchBudgets
   readonly #log: FetchLog
   readonly #closing = new AbortController()
@@ -58,11 +60,13 @@ export class RemoteDocuments {
     store: Pick<Store, 'remoteDocuments'>,
     clock: Clock,
     log: Pick<FastifyBaseLogger, 'info' | 'warn'>,
+    settings: Pick<Settings, 'PRIVATE_HOSTS'>,
     network: Network = {},
   ) {
     this.#store = store
     this.#clock = clock
     this.#network = network
+    this.#privateHosts = readPrivateHosts(settings.PRIVATE_HOSTS).patterns
     this.#budgets = new FetchBudgets(clock)
     this.#log = new FetchLog(clock, log)
   }
@@ -72,6 +76,30 @@ export class RemoteDocuments {
    * @throws {RemoteDocumentError} and {OAuthError} temporarily_unavailable when too many are fetched
    */
   async read(url: string, maxBytes: number, { address, notBefore = 0 }: Asked): Promise<string> {
+    try {
+      return await this.#read(url, maxBytes, address, notBefore)
+    } catch (error) {
+      throw error instanceof RemoteDocumentError && this.#isPrivate(url) ? concealed(error) : error
+    }
+  }
+
+  /**
+   * The error for a document that was fetched and cannot be used. Of a private host nobody but the log
+   * is told why: a stranger who may name any URL there would learn what its host serves.
+   */
+  unusable(url: string, error: OAuthError): OAuthError | RemoteDocumentError {
+    if (!this.#isPrivate(url)) return error
+    this.#log.record(new URL(url).host, error, 'a document cannot be used')
+    return concealed(error)
+  }
+
+  #isPrivate(url: string): boolean {
+    const hostname = parseUri(url)?.hostname
+    if (hostname === undefined) return false
+    return this.#privateHosts.some((pattern) => matchesHostPattern(hostname, pattern))
+  }
+
+  async #read(url: string, maxBytes: number, address: string, notBefore: number): Promise<string> {
     const copy = await this.#store.remoteDocuments.find(url)
     const now = this.#clock.now()
     if (copy !== undefined && isFresh(copy, now) && copy.fetched_at >= notBefore) {
@@ -124,7 +152,9 @@ export class RemoteDocuments {
   async #fetch(parsed: URL, url: string, maxBytes: number): Promise<RemoteDocument> {
     let fetched: FetchedDocument
     try {
-      fetched = await fetchDocument(parsed, maxBytes, this.#network, this.#closing.signal)
+      const isPrivate = this.#isPrivate(url)
+      const { signal } = this.#closing
+      fetched = await fetchDocument(parsed, maxBytes, this.#network, isPrivate, signal)
     } catch (error) {
       this.#log.record(parsed.host, error)
       const { cause } = error as Error
@@ -145,6 +175,12 @@ export class RemoteDocuments {
     await this.#store.remoteDocuments.save(document)
     return document
   }
+}
+
+/** The same for whatever went wrong. */
+function concealed(cause: Error): RemoteDocumentError {
+  const forOperator = cause instanceof RemoteDocumentError ? cause.forOperator : cause.message
+  return new RemoteDocumentError('cannot be fetched', { cause, forOperator })
 }
 
 /** RFC 9111 section 4.2, within our bounds. A copy from the future is not fresh. */
@@ -175,10 +211,10 @@ declare module 'fastify' {
 
 export default fp<{ network?: Network | undefined }>(
   async (app, { network }) => {
-    const { clock, log, store } = app
-    const remoteDocuments = new RemoteDocuments(store, clock, log, network)
+    const { clock, log, settings, store } = app
+    const remoteDocuments = new RemoteDocuments(store, clock, log, settings, network)
     app.decorate('remoteDocuments', remoteDocuments)
     app.addHook('onClose', () => remoteDocuments.close())
   },
-  { name: 'remoteDocuments', dependencies: ['clock', 'store'] },
+  { name: 'remoteDocuments', dependencies: ['clock', 'settings', 'store'] },
 )

@@ -4,7 +4,7 @@ import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { setImmediate } from 'node:timers/promises'
 import ipaddr from 'ipaddr.js'
 import t, { type Test } from 'tap'
-import { isPublicAddress } from '../../../plugins/core/registry/fetch-document.ts'
+import { isPublicAddress } from '../../../schemas/address.ts'
 import { build, startWeb, TestClock } from '../../harness.ts'
 
 const PATH = '/document.json'
@@ -307,7 +307,14 @@ t.test('the log says why documents cannot be fetched, in few lines', async (t) =
 
   for (const address of ['10.0.0.1', '127.0.0.1']) await t.rejects(read(address))
   const told = lines.filter(({ host }) => host === '10.0.0.1')
-  t.match(told, [{ level: 30, reason: 'is not on the public internet', cause: /10\.0\.0\.1/ }])
+  t.match(told, [
+    {
+      level: 30,
+      reason: 'is not on the public internet',
+      hint: /name its host in PRIVATE_HOSTS/,
+      cause: /10\.0\.0\.1/,
+    },
+  ])
   for (let n = 0; n < 40; n += 1) await t.rejects(read(`10.0.1.${n}`))
   t.equal(lines.filter(({ msg }) => /was not fetched/.test(String(msg))).length, 20)
 })

@@ -1,0 +1,48 @@
+import ipaddr from 'ipaddr.js'
+
+/**
+ * Where clouds tell a machine its secrets, beside the link-local addresses: Azure, Alibaba Cloud, AWS,
+ * Google Cloud, Oracle Cloud, Scaleway.
+ */
+const METADATA_SERVICES = [
+  '168.63.129.16/32',
+  '100.100.100.200/32',
+  'fd00:ec2::/32',
+  'fd20:ce::/32',
+  'fd00:c1::/32',
+  'fd00:42::/32',
+].map((range) => ipaddr.parseCIDR(range))
+
+/** Special-use ranges (RFC 6890) in which people run services of their own. */
+const PRIVATE_RANGES = ['private', 'uniqueLocal', 'carrierGradeNat', 'loopback']
+
+/** Whether nothing is ever fetched from an address: a link-local one, or a cloud's metadata service. */
+export function isNeverFetched(text: string): boolean {
+  const address = parse(text)
+  if (address === undefined) return false
+  return (
+    address.range() === 'linkLocal' ||
+    METADATA_SERVICES.some(([network, length]) => {
+      return network.kind() === address.kind() && address.match(network, length)
+    })
+  )
+}
+
+/** Whether an address is of the public internet, and of no special use (RFC 6890). */
+export function isPublicAddress(text: string): boolean {
+  const address = parse(text)
+  if (address === undefined || isNeverFetched(text) || address.range() !== 'unicast') return false
+  return address.kind() === 'ipv4' || address.match(ipaddr.parseCIDR('2000::/3'))
+}
+
+/** Whether an address is private (RFC 1918, RFC 4193), carrier-grade (RFC 6598) or a loopback. */
+export function isPrivateAddress(text: string): boolean {
+  const address = parse(text)
+  if (address === undefined || isNeverFetched(text)) return false
+  return PRIVATE_RANGES.includes(address.range())
+}
+
+/** The address; an IPv4 address that is mapped to IPv6 as IPv4. */
+function parse(text: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
+  return ipaddr.isValid(text) ? ipaddr.process(text) : undefined
+}
