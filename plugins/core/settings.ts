@@ -1,8 +1,7 @@
-import { isIP } from 'node:net'
+import { BlockList, isIP } from 'node:net'
 import { type Static, Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import fp from 'fastify-plugin'
-import { isNeverFetched } from '../../schemas/address.ts'
 import { parseSender } from '../../schemas/mailbox.ts'
 import { isLoopback, normalHost, normalHostPattern } from '../../schemas/uri.ts'
 
@@ -266,6 +265,30 @@ export function readPrivateHosts(text: string): { patterns: string[]; bad: strin
     return host === 'none' || isNeverFetched(host.replace(/^\[|\]$/g, ''))
   })
   return { patterns, bad: [...bad, ...never] }
+}
+
+/** Link-local addresses, where most clouds tell a machine its secrets, and where others do. */
+const NEVER_FETCHED: [network: string, length: number][] = [
+  ['169.254.0.0', 16],
+  ['fe80::', 10],
+  // Azure, Alibaba Cloud, AWS, Google Cloud, Oracle Cloud, Scaleway.
+  ['168.63.129.16', 32],
+  ['100.100.100.200', 32],
+  ['fd00:ec2::', 32],
+  ['fd20:ce::254', 128],
+  ['fd00:c1::a9fe:a9fe', 128],
+  ['fd00:42::42', 128],
+]
+const neverFetched = new BlockList()
+for (const [network, length] of NEVER_FETCHED) {
+  neverFetched.addSubnet(network, length, isIP(network) === 4 ? 'ipv4' : 'ipv6')
+}
+
+/** Whether nothing is ever fetched from an address, also where IPv6 spells an IPv4 address. */
+export function isNeverFetched(text: string): boolean {
+  const address = text.replace(/%.*$/, '')
+  const family = isIP(address)
+  return family !== 0 && neverFetched.check(address, family === 4 ? 'ipv4' : 'ipv6')
 }
 
 function listed(entries: string[]): string {

@@ -3,7 +3,8 @@ import type { IncomingMessage } from 'node:http'
 import { request } from 'node:https'
 import { isIP, type LookupFunction } from 'node:net'
 import { setTimeout } from 'node:timers'
-import { isNeverFetched, isPrivateAddress, isPublicAddress } from '../../../schemas/address.ts'
+import { isNeverFetched } from '../settings.ts'
+import { isPrivateAddress, isPublicAddress } from './addresses.ts'
 
 /** In milliseconds: for a whole fetch, for its name, and until it is connected. */
 const WHOLE = 5000

@@ -4,7 +4,7 @@ import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { setImmediate } from 'node:timers/promises'
 import ipaddr from 'ipaddr.js'
 import t, { type Test } from 'tap'
-import { isPublicAddress } from '../../../schemas/address.ts'
+import { isPublicAddress } from '../../../plugins/core/registry/addresses.ts'
 import { build, startWeb, TestClock } from '../../harness.ts'
 
 const PATH = '/document.json'

@@ -1,32 +1,8 @@
 import ipaddr from 'ipaddr.js'
-
-/**
- * Where clouds tell a machine its secrets, beside the link-local addresses: Azure, Alibaba Cloud, AWS,
- * Google Cloud, Oracle Cloud, Scaleway.
- */
-const METADATA_SERVICES = [
-  '168.63.129.16/32',
-  '100.100.100.200/32',
-  'fd00:ec2::/32',
-  'fd20:ce::/32',
-  'fd00:c1::/32',
-  'fd00:42::/32',
-].map((range) => ipaddr.parseCIDR(range))
+import { isNeverFetched } from '../settings.ts'
 
 /** Special-use ranges (RFC 6890) in which people run services of their own. */
 const PRIVATE_RANGES = ['private', 'uniqueLocal', 'carrierGradeNat', 'loopback']
-
-/** Whether nothing is ever fetched from an address: a link-local one, or a cloud's metadata service. */
-export function isNeverFetched(text: string): boolean {
-  const address = parse(text)
-  if (address === undefined) return false
-  return (
-    address.range() === 'linkLocal' ||
-    METADATA_SERVICES.some(([network, length]) => {
-      return network.kind() === address.kind() && address.match(network, length)
-    })
-  )
-}
 
 /** Whether an address is of the public internet, and of no special use (RFC 6890). */
 export function isPublicAddress(text: string): boolean {

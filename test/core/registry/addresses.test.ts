@@ -1,5 +1,6 @@
 import t from 'tap'
-import { isNeverFetched, isPrivateAddress, isPublicAddress } from '../../schemas/address.ts'
+import { isPrivateAddress, isPublicAddress } from '../../../plugins/core/registry/addresses.ts'
+import { isNeverFetched } from '../../../plugins/core/settings.ts'
 
 const rows: [kind: 'public' | 'private' | 'never' | 'special', addresses: string[]][] = [
   ['public', ['1.1.1.1', '172.32.0.1', '100.128.0.1', '2606:4700::1111', '::ffff:1.1.1.1']],
