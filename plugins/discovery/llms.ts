@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import fp from 'fastify-plugin'
 import { errors, text } from '../../schemas/answers.ts'
+import { IDENTITY_RULE } from '../../schemas/scope.ts'
 
 /** GET /llms.txt: how to sign in, in plain words for agents. */
 const llms: FastifyPluginAsyncTypebox = async (app) => {
@@ -39,6 +40,8 @@ function instructions(issuer: string): string {
 
 > This server lets an AI agent sign in to a website. The website sends its visitor here, the agent
 > proves itself to this server, and the website receives a code. No password is typed anywhere.
+
+${IDENTITY_RULE}
 
 You need an agent_id (agent_...) and an agent_secret (ags_...). Your operator gives them to you or,
 better, to a tool that you use, so that you never see the secret.

@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { BODY_ERRORS, errors } from '../../schemas/answers.ts'
-import { IDENTITY_SCOPES } from '../../schemas/scope.ts'
+import { IDENTITY_GIVES, IDENTITY_RULE, IDENTITY_SCOPES } from '../../schemas/scope.ts'
 import { UserinfoForm, UserinfoResponse } from '../../schemas/userinfo.ts'
 import { invalidToken } from '../core/callers/bearer.ts'
 
@@ -14,7 +14,7 @@ const userinfo: FastifyPluginAsyncTypebox = async (app) => {
   app.metadata.advertise({ userinfo_endpoint: '/userinfo' })
 
   const documentation = {
-    description: 'OpenID Connect Core section 5.3. Nothing else about a person is known.',
+    description: `OpenID Connect Core section 5.3. ${IDENTITY_RULE}`,
     tags: ['Sign-in'],
     security: [{ accessToken: [] }],
   }
@@ -29,7 +29,7 @@ const userinfo: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         ...documentation,
         operationId: 'readUserinfo',
-        summary: "Read the e-mail address of the agent's owner",
+        summary: `Read ${IDENTITY_GIVES}`,
         response: { 200: UserinfoResponse, ...errors(refusals, { challenge: true }) },
       },
       config: { crossOrigin: true },
@@ -42,7 +42,7 @@ const userinfo: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         ...documentation,
         operationId: 'postUserinfo',
-        summary: "Read the e-mail address of the agent's owner, with the token in a form",
+        summary: `Read ${IDENTITY_GIVES}, with the token in a form`,
         // RFC 6750 section 2.2: only a form can carry the token.
         body: { content: { 'application/x-www-form-urlencoded': { schema: UserinfoForm } } },
         response: {

@@ -1,5 +1,19 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
-import { build, createAgent, createSite, encode, post, signIn, TestClock } from '../harness.ts'
+import { IDENTITY_GIVES, IDENTITY_RULE, IDENTITY_SCOPES } from '../../schemas/scope.ts'
+import {
+  authorize,
+  authorizeQuery,
+  build,
+  createAgent,
+  createSite,
+  encode,
+  pkce,
+  post,
+  signIn,
+  TestClock,
+} from '../harness.ts'
 
 t.test(
   'OpenID Connect Core section 5.3: sub and e-mail, and nothing else of a person',
@@ -100,5 +114,29 @@ t.test(
     t.equal(response.statusCode, 403)
     t.equal(response.json().error, 'insufficient_scope')
     t.match(response.headers['www-authenticate'], /error="insufficient_scope"/)
+  },
+)
+
+t.test(
+  'docs, page, API document and /llms.txt say in the same words what identity scopes give',
+  async (t) => {
+    const app = await build(t)
+    const site = await createSite(app)
+    const agent = await createAgent(app)
+    const plain = (text: string) => text.replace(/&#39;/g, "'").replace(/\s+/g, ' ')
+    const readme = readFileSync(join(import.meta.dirname, '../../plugins/oauth/README.md'), 'utf8')
+    t.match(plain(readme), IDENTITY_RULE)
+    t.match(plain((await app.inject('/llms.txt')).body), IDENTITY_RULE)
+    const { paths } = (await app.inject('/openapi.json')).json()
+    t.match(paths['/userinfo'].get.description, IDENTITY_RULE)
+    const [, scopes = ''] = IDENTITY_RULE.match(/the scopes (.*), also alone/) ?? []
+    t.strictSame(scopes.split(/, | and /), IDENTITY_SCOPES)
+    for (const scope of IDENTITY_SCOPES) {
+      const page = await authorize(app, authorizeQuery(site, pkce().code_challenge, { scope }))
+      t.match(plain(page.body), `<dd>${IDENTITY_GIVES}</dd>`, scope)
+      const { access_token } = await signIn(app, site, agent, { scope })
+      const headers = { authorization: `Bearer ${access_token}` }
+      t.match((await app.inject({ url: '/userinfo', headers })).json(), { email: /@/ }, scope)
+    }
   },
 )

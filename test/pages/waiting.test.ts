@@ -47,9 +47,13 @@ t.test('The waiting page names what the website gets, and nothing that it does n
   const app = await build(t)
   const site = await createSite(app)
   const { uri } = await createApi(app)
-  const email = 'The e-mail address of your agent&#39;s owner'
+  const email = 'the e-mail address of the agent&#39;s owner'
   for (const [scope = '', named] of [
     ['openid email', email],
+    ['openid', email],
+    ['profile', email],
+    ['email', email],
+    ['openid profile read', `${email}, read`],
     ['email read', `${email}, read`],
     ['read', 'read'],
   ]) {

@@ -1,5 +1,10 @@
 import { quoteName } from '../../../schemas/name.ts'
-import { IDENTITY_SCOPES, OFFLINE_ACCESS, scopeWords } from '../../../schemas/scope.ts'
+import {
+  IDENTITY_GIVES,
+  IDENTITY_SCOPES,
+  OFFLINE_ACCESS,
+  scopeWords,
+} from '../../../schemas/scope.ts'
 import type { SignInDescription } from '../../../schemas/sign-in-description.ts'
 import { isLoopback } from '../../../schemas/uri.ts'
 
@@ -68,10 +73,10 @@ function describeApi({ uri, name, scopes }: SignInDescription['apis'][number]): 
 }
 
 /** The scope in a person's words; an API's own scopes as they are. */
-function describeScope(scope: string): string {
+export function describeScope(scope: string): string {
   const words = scopeWords(scope).filter((word) => word !== OFFLINE_ACCESS)
   const others = words.filter((word) => !IDENTITY_SCOPES.includes(word))
-  const identity = others.length < words.length ? ["the e-mail address of the agent's owner"] : []
+  const identity = others.length < words.length ? [IDENTITY_GIVES] : []
   return [...identity, ...others].join(', ')
 }
 

@@ -347,7 +347,8 @@ If you want that, give your agent this code. It works once, within ${minutes ===
   ${code}
 ${remember === 1 ? '\nAfter that, your agent may sign in to this website without asking.\n' : ''}
 If you did not expect this, do nothing and tell nobody the code: without it nobody is
-signed in. If it happens again, have whoever runs ${this.#parts.settings.ISSUER} disable the agent:
+signed in. If it happens again, have whoever runs this server
+(${this.#parts.settings.ISSUER}/docs) disable the agent:
 
   auth-agent agent disable ${agent.agent_id}
 `,
