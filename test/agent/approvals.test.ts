@@ -56,6 +56,13 @@ t.test('a first sign-in to a site asks the owner by mail, and then signs in', as
     t.match(mail, part)
   }
   t.match(code(), /^\d{6}$/)
+  const pages = [...mail.matchAll(/https?:\/\/[^\s)"]+/g)].map(([url]) => url)
+  t.ok(pages.length > 0)
+  for (const url of pages) {
+    t.ok(url.startsWith(app.settings.ISSUER), url)
+    const path = url.slice(app.settings.ISSUER.length) || '/'
+    t.equal((await app.inject(path)).statusCode, 200, `${url} exists`)
+  }
 
   const mailed_at = clock.now()
   clock.advance(60)

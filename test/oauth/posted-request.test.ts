@@ -1,16 +1,19 @@
 import type { FastifyInstance } from 'fastify'
+import { decodeJwt } from 'jose'
 import t from 'tap'
 import {
   authenticate,
   authorizeQuery,
   build,
   createAgent,
+  createApi,
   createSite,
   encode,
   open,
   type Parameters,
   pkce,
   redeem,
+  signIn,
 } from '../harness.ts'
 
 /** A form of another site that a browser posts: it brings no cookie that is SameSite=Lax. */
@@ -172,3 +175,70 @@ t.test('RFC 6749 section 3.1: what is posted is checked as what is in a URL', as
   const inUrl = await app.inject({ method: 'POST', url, headers: { accept: 'text/html' } })
   t.equal(inUrl.statusCode, 400, 'the parameters of a POST are in its body')
 })
+
+t.test(
+  'OpenID Connect Core section 3.1.2.1: a form is taken however long its parameters may be',
+  async (t) => {
+    const app = await build(t)
+    const url = await app.listen({ port: 0, host: '127.0.0.1' })
+    const long = (begin: string, length: number) => begin.padEnd(length, 'x')
+    const redirect_uri = long('https://site.example/', 2000)
+    const site = await createSite(app, { redirect_uris: [redirect_uri] })
+    const agent = await createAgent(app)
+    const resource: string[] = []
+    for (let n = 0; n < 10; n += 1) {
+      const api = await createApi(app, { uri: long(`https://api${n}.example/`, 2000), scopes: [] })
+      resource.push(api.uri)
+    }
+    const { id_token } = await signIn(app, site, agent, { scope: 'openid email' })
+    const { code_verifier, code_challenge } = pkce()
+    const query = authorizeQuery(site, code_challenge, {
+      scope: long('openid email ', 1024),
+      resource,
+      // Every byte takes three in a form.
+      state: '%'.repeat(3072),
+      nonce: '"'.repeat(1024),
+      prompt: 'login',
+      id_token_hint: id_token,
+      login_hint: 'l'.repeat(4096),
+      claims: JSON.stringify({ userinfo: { email: null }, x: 'y'.repeat(8192) }),
+    })
+    const send = (change: Parameters, accept = 'text/html') =>
+      fetch(`${url}/authorize`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/x-www-form-urlencoded', accept },
+        body: encode({ ...query, ...change }),
+        redirect: 'manual',
+      })
+    t.ok(encode(query).length > 40 * 1024, 'more than twice what a URL can have')
+    const inUrl = await fetch(`${url}/authorize?${encode(query)}`, { redirect: 'manual' })
+    t.equal(inUrl.status, 431, 'a URL cannot carry it')
+
+    const page = await send({})
+    t.equal(page.status, 200)
+    const [, request_id = ''] = (await page.text()).match(/request_id: '(req_[\w-]+)'/) ?? []
+    const cookie = String(page.headers.get('set-cookie')).split(';')[0] ?? ''
+    const { redirect_to } = (await authenticate(app, request_id, agent)).json()
+    const { searchParams } = new URL(redirect_to)
+    t.equal(searchParams.get('state'), query.state)
+    const status = await fetch(`${url}/api/check-status?request_id=${request_id}`, {
+      headers: { cookie },
+    })
+    t.match(await status.json(), { status: 'completed', redirect_to })
+    const tokens = await redeem(app, site, { code: searchParams.get('code') ?? '', code_verifier })
+    t.strictSame(decodeJwt(tokens.json().access_token).aud, resource)
+    t.equal(decodeJwt(tokens.json().id_token).nonce, query.nonce)
+    t.match(await (await send({}, 'application/json')).json(), { resource })
+
+    const state = '%'.repeat(4096)
+    const refused = await send({ state, nonce: undefined, response_type: 'token' })
+    t.equal(refused.status, 303)
+    const location = new URL(refused.headers.get('location') ?? '')
+    t.equal(location.searchParams.get('error'), 'unsupported_response_type')
+    t.equal(location.searchParams.get('state'), state)
+
+    const tooLong = await send({ claims: 'y'.repeat(64 * 1024) })
+    t.equal(tooLong.status, 413, 'beyond the limit of a body')
+    t.equal((await send({})).status, 200, 'the good request still works')
+  },
+)
