@@ -456,3 +456,32 @@ t.test('a posted request of anything but text is refused', async (t) => {
     t.equal(response.statusCode, 400, JSON.stringify(payload))
   }
 })
+
+t.test('RFC 7636 section 4.4.1: the log says which website sends no challenge', async (t) => {
+  const lines: Record<string, unknown>[] = []
+  const write = (line: string) => void lines.push(JSON.parse(line))
+  const app = await build(t, { LOG_LEVEL: 'info' }, { logStream: { write } })
+  const site = await createSite(app)
+  const refusals = () =>
+    lines.filter(({ msg }) => /authorization request refused/.test(String(msg)))
+  const rows: [change: Parameters, cause: RegExp, anchor?: string][] = [
+    [{ code_challenge: undefined }, /code_challenge is required: turn on PKCE with S256/, 'pkce'],
+    [{ code_challenge_method: undefined }, /code_challenge_method must be S256/, 'pkce'],
+    [{ code_challenge_method: 'plain' }, /code_challenge_method must be S256/, 'pkce'],
+    [{ scope: 'secret-scope' }, /Nothing of this scope can be granted/],
+  ]
+  for (const [change, cause, anchor] of rows) {
+    for (const accept of ['text/html', 'application/json']) {
+      await authorize(app, authorizeQuery(site, code_challenge, change), { accept })
+      const line = refusals().at(-1)
+      t.match(line, { level: 30, client_id: site.client_id, msg: cause }, String(cause))
+      if (anchor !== undefined) t.match(line?.error_uri, `/docs/errors#${anchor}`)
+      t.notMatch(JSON.stringify(line), /secret-scope|the state/, 'nothing of the query')
+    }
+  }
+  const before = refusals().length
+  t.equal(before, 2 * rows.length)
+  await authorize(app, authorizeQuery(site, code_challenge))
+  await authorize(app, authorizeQuery({ ...site, client_id: 'client_unknown' }, code_challenge))
+  t.equal(refusals().length, before, 'a good request, and a client that is not known')
+})

@@ -33,12 +33,25 @@ export class RefusedRequest extends Error {
  */
 export function answerError(thrown: unknown, request: FastifyRequest, reply: FastifyReply) {
   const cause = thrown instanceof RefusedRequest ? thrown.cause : thrown
+  if (thrown instanceof RefusedRequest) logRefusal(thrown, request)
   if (wantsJson(request)) return sendError(cause, request, reply)
   const error = toOAuthError(cause)
   logError(error, request)
   return thrown instanceof RefusedRequest && error.status < 500
     ? tellWebsite(error, thrown, request, reply)
     : showError(error, request, reply)
+}
+
+/** What is wrong at which client, for an operator whose users only see an error of the website. */
+function logRefusal({ cause, site }: RefusedRequest, request: FastifyRequest): void {
+  const error = toOAuthError(cause)
+  if (error.status >= 500) return
+  const { client_id } = site.client
+  const explained = errorUri(error, request.server)
+  request.log.info(
+    { client_id, error: error.code, ...(explained !== undefined && { error_uri: explained }) },
+    `authorization request refused: ${error.message}`,
+  )
 }
 
 export function wantsJson(request: Pick<FastifyRequest, 'headers'>): boolean {

@@ -12,19 +12,20 @@ export const flaskOidc: Trial = {
     )
     await workshop.write(
       'website.py',
-      `from flask import Flask
+      `from flask import Flask, session
 from flask_oidc import OpenIDConnect
 
 app = Flask(__name__)
 app.config.update(SECRET_KEY="not secret", OIDC_CLIENT_SECRETS="client_secrets.json")
 app.config.update(OIDC_CALLBACK_ROUTE="/callback", OIDC_SCOPES="openid email")
 oidc = OpenIDConnect(app)
+oidc.oauth.oidc.client_kwargs["code_challenge_method"] = "S256"
 
 
 @app.get("/private")
 @oidc.require_login
 def private():
-    return "Hello"
+    return session["oidc_auth_profile"]["email"]
 
 
 app.run(host="localhost", port=${workshop.port})
@@ -34,5 +35,4 @@ app.run(host="localhost", port=${workshop.port})
     return await workshop.versions(python, 'flask-oidc', 'authlib')
   },
   login: '/private',
-  impossible: /code_challenge/,
 }
