@@ -1,6 +1,6 @@
 import { createRemoteJWKSet, customFetch, decodeProtectedHeader, jwtVerify } from 'jose'
 import t from 'tap'
-import { createAgent, createSite, signIn, TestClock } from '../harness.ts'
+import { createAgent, createApi, createSite, signIn, TestClock } from '../harness.ts'
 import { listen } from './live.ts'
 
 t.test('jose verifies access tokens offline, across a key rotation', async (t) => {
@@ -64,3 +64,40 @@ t.test('jose verifies access tokens offline, across a key rotation', async (t) =
   clock.advance(3600)
   await t.rejects(verify(second), { code: 'ERR_JWT_EXPIRED' })
 })
+
+t.test(
+  'an API that checks type, issuer, audience and algorithm takes its own tokens alone',
+  async (t) => {
+    const { app, issuer } = await listen(t)
+    const agent = await createAgent(app)
+    const site = await createSite(app, { id_token_signed_response_alg: 'ES256' })
+    const { uri } = await createApi(app)
+    const other = (await createApi(app, { uri: 'https://other.example/', scopes: [] })).uri
+    const keys = createRemoteJWKSet(new URL(`${issuer}/.well-known/jwks.json`))
+    const verify = async (token: string, resource: string) => {
+      const checks = {
+        issuer,
+        audience: resource,
+        typ: 'at+jwt',
+        algorithms: ['ES256'],
+        requiredClaims: ['exp', 'sub'],
+      }
+      const { payload } = await jwtVerify(token, keys, checks)
+      return payload.sub
+    }
+    const own = await signIn(app, site, agent, { resource: uri, scope: 'openid' })
+    const both = await signIn(app, site, agent, { resource: [uri, other] })
+    for (const { access_token } of [own, both]) {
+      t.equal(await verify(access_token, uri), agent.agent_id)
+    }
+    const [header, claims] = own.access_token.split('.')
+    const refusals: [name: string, token: string, resource: string][] = [
+      ['of another API', (await signIn(app, site, agent, { resource: other })).access_token, uri],
+      ['for the issuer', (await signIn(app, site, agent)).access_token, uri],
+      ['an ID Token', own.id_token ?? '', uri],
+      ['an ID Token whose audience fits', own.id_token ?? '', site.client_id],
+      ['unsigned', `${header}.${claims}.`, uri],
+    ]
+    for (const [name, token, resource] of refusals) await t.rejects(verify(token, resource), name)
+  },
+)
