@@ -1,4 +1,4 @@
-import { closeSync, existsSync, mkdirSync, openSync, rmSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, rmSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
 import { sql } from 'kysely'
@@ -404,7 +404,9 @@ function concernsAll(error: unknown): boolean {
 
 /** @throws {DatabaseUnavailableError} absent */
 export function assertExists(path: string): void {
-  if (path !== ':memory:' && !existsSync(path)) throw new DatabaseUnavailableError('absent', path)
+  // A folder that this user may not enter is told as such, and not as a database that is absent.
+  if (path === ':memory:' || statSync(path, { throwIfNoEntry: false }) !== undefined) return
+  throw new DatabaseUnavailableError('absent', path)
 }
 
 function createFile(path: string): void {

@@ -8,6 +8,7 @@ import { addApprovalCommands } from './commands/approval.ts'
 import { addBackupCommand } from './commands/backup.ts'
 import { addClientCommands } from './commands/client.ts'
 import { addDatabaseCommands } from './commands/db.ts'
+import { describeFileError, describeUser, isFileError } from './commands/file-errors.ts'
 import { addGrantCommands } from './commands/grant.ts'
 import { addKeyCommands } from './commands/key.ts'
 import { addRegistrationTokenCommands } from './commands/registration-token.ts'
@@ -61,8 +62,11 @@ function report(error: unknown): number {
   if (error instanceof OAuthError) say(error.code, error.message)
   else if (error instanceof SettingsError) say('settings', error.message)
   else if (error instanceof Refusal) say('refused', error.message)
-  else if (error instanceof DatabaseUnavailableError) say('unavailable', error.message)
-  // What the operating system or the database refused: a folder, a disk, a locked file.
+  else if (error instanceof DatabaseUnavailableError) {
+    const advice = error.reason === 'read-only' ? `. ${describeUser()}` : ''
+    say('unavailable', `${error.message}${advice}`)
+  } else if (isFileError(error)) say(error.code, describeFileError(error))
+  // What the operating system refused.
   else if (error instanceof Error && 'code' in error) say(String(error.code), error.message)
   else {
     const sentence = (error instanceof Error ? error.message : String(error)).replace(/\.$/, '')

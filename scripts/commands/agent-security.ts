@@ -1,23 +1,32 @@
-import { type Command, Option } from 'commander'
-import type { FastifyInstance } from 'fastify'
-import type { Event, RememberedApproval } from '../../db/store.ts'
-import { OAuthError } from '../../plugins/core/http/errors.ts'
-import type { AgentPolicy, ModelPolicy } from '../../schemas/policy.ts'
-import { compromised } from './client.ts'
+import { Option } from 'commander'
+import type { Agent, Event, RememberedApproval } from '../../db/store.ts'
+import type { AgentPolicy } from '../../schemas/policy.ts'
+import { readJsonObject } from './json-file.ts'
+import { assertAgent, type Noun } from './noun.ts'
+import {
+  compromised,
+  identifier,
+  listOf,
+  type ModelOptions,
+  toModelPolicy,
+  wholeNumber,
+  withModelOptions,
+} from './options.ts'
 import { facts, print, table, time, withCore } from './session.ts'
-import { listOf, readJsonObject, wholeNumber } from './values.ts'
 
 /** What says how an agent proves itself, what it may do, and what it did. */
-export function addAgentSecurityCommands(agent: Command): void {
-  agent
-    .command('add-key <agent_id>')
-    .description('register a public key, by which the agent proves itself instead of its secret')
+export function addAgentSecurityCommands(noun: Noun<Agent>): void {
+  noun
+    .addOfOne(
+      'add-key',
+      'register a public key, by which the agent proves itself instead of its secret',
+      '--jwk public.jwk',
+    )
     .option(
       '--jwk <file>',
       'the public JSON Web Key (ES256, EdDSA or Ed25519), or - for standard input',
     )
     .option('--generate', 'make a key pair; the private key is shown once')
-    .addHelpText('after', '\nExample:\n  auth-agent agent add-key agent_mZ4k… --jwk public.jwk')
     .action(async (agent_id: string, options: { jwk?: string; generate?: true }, command) => {
       const { jwk, generate } = options
       if ((jwk === undefined) === (generate === undefined)) {
@@ -34,10 +43,8 @@ export function addAgentSecurityCommands(agent: Command): void {
       print(command, { agent_id, kid, alg }, facts)
     })
 
-  agent
-    .command('list-keys <agent_id>')
-    .description('list the registered keys of an agent')
-    .addHelpText('after', '\nExample:\n  auth-agent agent list-keys agent_mZ4k…')
+  noun
+    .addOfOne('list-keys', 'list the registered keys of an agent')
     .action(async (agent_id: string, _options, command) => {
       const keys = await withCore(async (app) => {
         await assertAgent(app, agent_id)
@@ -47,22 +54,24 @@ export function addAgentSecurityCommands(agent: Command): void {
       print(command, keys, () => table(rows, 'The agent has no key.'))
     })
 
-  agent
-    .command('remove-key <agent_id> <kid>')
+  noun
+    .addOfOne('remove-key', 'let a key prove nothing any more', 'NzbLs…')
+    .argument('<kid>')
     // Some key identifiers start with a dash.
     .allowUnknownOption()
-    .description('let a key prove nothing any more')
     .addOption(compromised())
-    .addHelpText('after', '\nExample:\n  auth-agent agent remove-key agent_mZ4k… NzbLs…')
     .action(async (agent_id: string, kid: string, options: { compromised?: true }, command) => {
       await withCore((app) => app.agentKeys.remove(agent_id, kid, options.compromised))
       print(command, { agent_id, kid, removed: true }, () => `Removed ${kid}.`)
     })
 
   withModelOptions(
-    agent
-      .command('policy <agent_id>')
-      .description('show what an agent may do, or change what is named')
+    noun
+      .addOfOne(
+        'policy',
+        'show what an agent may do, or change what is named',
+        '--sites list --allow-site shop.example',
+      )
       .addOption(
         new Option('--sites <which>', 'where it may sign in').choices([
           'registered',
@@ -81,7 +90,11 @@ export function addAgentSecurityCommands(agent: Command): void {
           'whether what its owner approves is allowed from then on',
         ).choices(['yes', 'no']),
       )
-      .option('--forget-site <client_id>', 'forget what its owner approved of a website')
+      .option(
+        '--forget-site <client_id>',
+        'forget what its owner approved of a website',
+        identifier('client_id'),
+      )
       .addOption(
         new Option('--deliver <to>', 'whether codes go to the agent alone').choices([
           'any',
@@ -91,34 +104,27 @@ export function addAgentSecurityCommands(agent: Command): void {
       .addOption(
         new Option('--secret <use>', 'whether its secret counts').choices(['allow', 'forbid']),
       ),
-  )
-    .addHelpText(
-      'after',
-      '\nExample:\n  auth-agent agent policy agent_mZ4k… --sites list --allow-site shop.example',
-    )
-    .action(async (agent_id: string, options: PolicyOptions, command) => {
-      const change = toPolicy(options)
-      const policy = await withCore(async (app) => {
-        await assertAgent(app, agent_id)
-        if (options.forgetSite) await app.policies.forget(agent_id, options.forgetSite)
-        if (Object.keys(change).length > 0) await app.policies.changeAgent(agent_id, change)
-        return {
-          ...(await app.policies.ofAgent(agent_id)),
-          remembered_approvals: (await app.policies.remembered(agent_id)).map(rememberedRow),
-        }
-      })
-      print(command, { agent_id, ...policy }, ({ remembered_approvals, ...rest }) =>
-        [facts(rest), table(remembered_approvals.map(shown), 'No approval is remembered.')].join(
-          '\n\n',
-        ),
-      )
+  ).action(async (agent_id: string, options: PolicyOptions, command) => {
+    const change = toPolicy(options)
+    const policy = await withCore(async (app) => {
+      await assertAgent(app, agent_id)
+      if (options.forgetSite) await app.policies.forget(agent_id, options.forgetSite)
+      if (Object.keys(change).length > 0) await app.policies.changeAgent(agent_id, change)
+      return {
+        ...(await app.policies.ofAgent(agent_id)),
+        remembered_approvals: (await app.policies.remembered(agent_id)).map(rememberedRow),
+      }
     })
+    print(command, { agent_id, ...policy }, ({ remembered_approvals, ...rest }) =>
+      [facts(rest), table(remembered_approvals.map(shown), 'No approval is remembered.')].join(
+        '\n\n',
+      ),
+    )
+  })
 
-  agent
-    .command('sign-ins <agent_id>')
-    .description('show the audit trail of an agent, the newest first')
+  noun
+    .addOfOne('sign-ins', 'show the audit trail of an agent, the newest first', '--limit 10')
     .option('--limit <number>', 'how many lines', wholeNumber('lines', 1, 10_000), 50)
-    .addHelpText('after', '\nExample:\n  auth-agent agent sign-ins agent_mZ4k… --limit 10')
     .action(async (agent_id: string, { limit }: { limit: number }, command) => {
       const events = await withCore(async (app) => {
         const found = await app.store.events.list({ agent_id, limit })
@@ -128,25 +134,6 @@ export function addAgentSecurityCommands(agent: Command): void {
       })
       print(command, events, () => table(events.map(row), 'Nothing is on record.'))
     })
-}
-
-export interface ModelOptions {
-  allowModel?: string[]
-  refuseModel?: string[]
-}
-
-/** Of a policy of an agent, or of a website. */
-export function withModelOptions(command: Command): Command {
-  return command
-    .option('--allow-model <models...>', 'by name, or a beginning with a trailing *; none for all')
-    .option('--refuse-model <models...>', 'the same; none refuses nothing')
-}
-
-export function toModelPolicy({ allowModel, refuseModel }: ModelOptions): Partial<ModelPolicy> {
-  return {
-    ...(allowModel && { allowed_models: listOf(allowModel) }),
-    ...(refuseModel && { refused_models: listOf(refuseModel) }),
-  }
 }
 
 interface PolicyOptions extends ModelOptions {
@@ -168,15 +155,6 @@ function toPolicy({ allowSite, remember, ...options }: PolicyOptions): Partial<A
     ...(secret && { secret }),
     ...toModelPolicy(options),
   }
-}
-
-/** @throws {OAuthError} not_found */
-export async function assertAgent(
-  app: Pick<FastifyInstance, 'store'>,
-  agent_id: string,
-): Promise<void> {
-  if ((await app.store.agents.find(agent_id)) !== undefined) return
-  throw new OAuthError('not_found', `There is no ${agent_id}`)
 }
 
 function rememberedRow(approval: RememberedApproval) {

@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander'
 import type { OpenApproval } from '../../db/store.ts'
 import { toLines } from '../../plugins/core/audit/sign-in-lines.ts'
 import type { SignInDescription } from '../../schemas/sign-in-description.ts'
+import { identifier } from './options.ts'
 import { facts, print, time, withCore } from './session.ts'
 
 export function addApprovalCommands(program: Command): void {
@@ -19,7 +20,8 @@ export function addApprovalCommands(program: Command): void {
     })
 
   approval
-    .command('approve <request_id>')
+    .command('approve')
+    .argument('<request_id>', '', identifier('request_id'))
     .description('let the agent sign in, which it does when it authenticates again')
     .addOption(whichAgent())
     .addOption(
@@ -37,7 +39,8 @@ export function addApprovalCommands(program: Command): void {
     })
 
   approval
-    .command('deny <request_id>')
+    .command('deny')
+    .argument('<request_id>', '', identifier('request_id'))
     .description('refuse it')
     .addOption(whichAgent())
     .addHelpText('after', '\nExample:\n  auth-agent approval deny req_8sK2…')
@@ -53,7 +56,10 @@ interface AnswerOptions {
 }
 
 function whichAgent(): Option {
-  return new Option('--agent <agent_id>', 'which agent, where several wait for the same request')
+  return new Option(
+    '--agent <agent_id>',
+    'which agent, where several wait for the same request',
+  ).argParser(identifier('agent_id'))
 }
 
 /** All that there is to decide by. */

@@ -1,5 +1,5 @@
-import { existsSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { accessSync, constants, existsSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { print, Refusal, withCore } from './session.ts'
 
@@ -10,8 +10,11 @@ export function addBackupCommand(program: Command): void {
     .addHelpText('after', '\nExample:\n  auth-agent backup /backups/auth-agent.db')
     .addHelpText('after', '\nThe encryption key is not in it: keep a copy of that elsewhere.')
     .action(async (given: string, _options, command) => {
+      if (given === '') throw new Refusal('The name of the file is empty.')
       const file = resolve(given)
       if (existsSync(file)) throw new Refusal(`There is a file at ${file} already.`)
+      // SQLite says no more than that it cannot open the file.
+      accessSync(dirname(file), constants.W_OK | constants.X_OK)
       process.umask(0o077)
       await withCore(async (app) => app.store.backup(file))
       print(command, { file }, () => `Copied the database to ${file}.`)

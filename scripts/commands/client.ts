@@ -1,17 +1,22 @@
-import { type Command, InvalidArgumentError, Option } from 'commander'
-import type { FastifyInstance } from 'fastify'
+import { type Command, Option } from 'commander'
 import type { Client } from '../../db/store.ts'
 import { KEY_SET_BYTES } from '../../plugins/core/callers/client-assertion.ts'
-import { OAuthError } from '../../plugins/core/http/errors.ts'
 import { RemoteDocumentError } from '../../plugins/core/registry/fetch-document.ts'
-import type { SecretRotation } from '../../plugins/core/registry/registration.ts'
 import { ID_TOKEN_SIGNING_ALGS } from '../../schemas/openid.ts'
-import { parseUri } from '../../schemas/uri.ts'
 import { isBelowUrl, registrationOf } from '../presets/preset.ts'
 import { PRESETS } from '../presets/presets.ts'
-import { type ModelOptions, toModelPolicy, withModelOptions } from './agent-security.ts'
-import { facts, print, Refusal, table, time, withCore } from './session.ts'
-import { readKeySet, wholeNumber } from './values.ts'
+import { readKeySet } from './json-file.ts'
+import { assertClient, keepNow, Noun } from './noun.ts'
+import {
+  type ModelOptions,
+  plainUrl,
+  scopeOf,
+  seconds,
+  secondsOrServer,
+  toModelPolicy,
+  withModelOptions,
+} from './options.ts'
+import { facts, print, table, time, withCore } from './session.ts'
 
 const REUSE = '--refresh-reuse <rule>'
 const REUSE_GRACE = '--refresh-reuse-grace <seconds>'
@@ -42,11 +47,40 @@ interface UpdateOptions
 }
 
 export function addClientCommands(program: Command): void {
-  const client = program.command('client').description('the websites that agents sign in to')
+  const noun = new Noun<Client>(program, {
+    name: 'client',
+    description: 'the websites that agents sign in to',
+    id: 'client_id',
+    kind: 'client_id',
+    list: (app) => app.store.clients.list(),
+    delete: (app, id) => app.store.clients.delete(id),
+    toRow,
+    none: 'No client is registered.',
+  })
+  addCreate(noun)
+  addPresets(noun)
+  noun.addList('list the registered websites')
+  noun.addShow('show one website', (app, id) => app.store.clients.find(id), describe)
+  addUpdate(noun)
+  addPolicy(noun)
+  noun.addRotateSecret('client_secret', ({ registration }, id, options) =>
+    registration.rotateClientSecret(id, options),
+  )
+  noun.addDisableAndEnable(
+    ({ registration }, id, change) => registration.updateClient(id, change),
+    describe,
+  )
+  noun.addDelete('remove it with its sign-ins, codes and tokens')
+}
 
-  client
-    .command('create')
-    .description('register a website; its secret is shown once')
+function addCreate(noun: Noun<Client>): void {
+  noun
+    .add(
+      'create',
+      'register a website; its secret is shown once',
+      '--name Shop --redirect-uri https://shop.example/callback',
+      '--preset oauth2-proxy --url https://app.example',
+    )
     .option('--name <name>', 'what people see it called; required without --preset')
     .option('--redirect-uri <uri...>', 'where sign-ins return to, exactly')
     .addOption(
@@ -83,10 +117,6 @@ export function addClientCommands(program: Command): void {
       'the API that its tokens are for where it names none, because its software cannot',
     )
     .addOption(legacyPolling())
-    .addHelpText(
-      'after',
-      '\nExample:\n  auth-agent client create --name Shop --redirect-uri https://shop.example/callback\n  auth-agent client create --preset oauth2-proxy --url https://app.example',
-    )
     .action(async (options: CreateOptions, command) => {
       const preset = options.preset === undefined ? undefined : PRESETS[options.preset]
       const name = options.name ?? preset?.title
@@ -135,16 +165,16 @@ export function addClientCommands(program: Command): void {
         file,
         lines: lines(filled),
       }))
-      const note = client_secret ? 'Keep the client_secret now: it is not shown again.' : warning
+      const note = client_secret ? keepNow('client_secret') : warning
       print(command, { ...client, client_secret, configuration, warning }, () =>
-        described({ ...client, client_secret, configuration }, note),
+        describe({ ...client, client_secret, configuration }, note),
       )
     })
+}
 
-  client
-    .command('presets')
-    .description('list the applications and MCP hosts that --preset knows')
-    .addHelpText('after', '\nExample:\n  auth-agent client presets')
+function addPresets(noun: Noun<Client>): void {
+  noun
+    .add('presets', 'list the applications and MCP hosts that --preset knows')
     .action((_options, command) => {
       const presets = Object.entries(PRESETS).map(([preset, { title, redirect }]) => ({
         preset,
@@ -153,29 +183,11 @@ export function addClientCommands(program: Command): void {
       }))
       print(command, presets, (rows) => table(rows, ''))
     })
+}
 
-  client
-    .command('list')
-    .description('list the registered websites')
-    .addHelpText('after', '\nExample:\n  auth-agent client list --json')
-    .action(async (_options, command) => {
-      const clients = await withCore((app) => app.store.clients.list())
-      print(command, clients, () => table(clients.map(row), 'No client is registered.'))
-    })
-
-  client
-    .command('show <client_id>')
-    .description('show one website')
-    .addHelpText('after', '\nExample:\n  auth-agent client show client_mZ4k…')
-    .action(async (client_id: string, _options, command) => {
-      const found = await withCore((app) => app.store.clients.find(client_id))
-      if (found === undefined) throw new OAuthError('not_found', `There is no ${client_id}`)
-      print(command, found, described)
-    })
-
-  client
-    .command('update <client_id>')
-    .description('change what is given')
+function addUpdate(noun: Noun<Client>): void {
+  noun
+    .addOfOne('update', 'change what is given', '--name "Example Shop"')
     .option('--name <name>', 'what people see it called')
     .addOption(
       new Option('--redirect-uri <uri...>', 'all redirect URIs that it has from now on').conflicts([
@@ -185,10 +197,6 @@ export function addClientCommands(program: Command): void {
     )
     .option('--add-redirect-uri <uri...>', 'redirect URIs that it has beside the others')
     .option('--remove-redirect-uri <uri...>', 'redirect URIs that it has no longer')
-    .addHelpText(
-      'after',
-      '\nExample:\n  auth-agent client update client_mZ4k… --name "Example Shop"',
-    )
     .addOption(idTokenAlg())
     .option('--grant-type <type...>', 'all grant types that it has from now on')
     .option('--scope <scope...>', 'the only scopes that it may ask for, from now on')
@@ -230,78 +238,26 @@ export function addClientCommands(program: Command): void {
               ...(redirectUri !== undefined && { redirect_uris: redirectUri }),
             }),
       )
-      print(command, updated, described)
-    })
-
-  withModelOptions(
-    client
-      .command('policy <client_id>')
-      .description('show which models a website takes, or change what is named'),
-  )
-    .addHelpText(
-      'after',
-      "\nExample:\n  auth-agent client policy client_9fQe… --allow-model 'claude-*'",
-    )
-    .action(async (client_id: string, options: ModelOptions, command) => {
-      const change = toModelPolicy(options)
-      const policy = await withCore(async (app) => {
-        if (Object.keys(change).length > 0) return app.policies.changeClient(client_id, change)
-        await assertClient(app, client_id)
-        return app.policies.ofClient(client_id)
-      })
-      print(command, { client_id, ...policy }, facts)
-    })
-
-  client
-    .command('rotate-secret <client_id>')
-    .description('make a new secret; it is shown once')
-    .option('--overlap <seconds>', 'for how long the old one stays good', seconds)
-    .addOption(compromised())
-    .addHelpText(
-      'after',
-      '\nExample:\n  auth-agent client rotate-secret client_mZ4k… --overlap 86400',
-    )
-    .action(async (client_id: string, options: SecretRotation, command) => {
-      const client_secret = await withCore((app) =>
-        app.registration.rotateClientSecret(client_id, options),
-      )
-      print(
-        command,
-        { client_id, client_secret },
-        (rotated) => `${facts(rotated)}\n\nKeep the client_secret now: it is not shown again.`,
-      )
-    })
-
-  client
-    .command('disable <client_id>')
-    .description('end its sign-ins, codes and tokens and allow no new ones')
-    .addHelpText('after', '\nExample:\n  auth-agent client disable client_mZ4k…')
-    .action((client_id: string, _options, command) => setDisabled(client_id, true, command))
-
-  client
-    .command('enable <client_id>')
-    .description('allow sign-ins again')
-    .addHelpText('after', '\nExample:\n  auth-agent client enable client_mZ4k…')
-    .action((client_id: string, _options, command) => setDisabled(client_id, false, command))
-
-  client
-    .command('delete <client_id>')
-    .description('remove it and everything that hangs from it')
-    .addHelpText('after', '\nExample:\n  auth-agent client delete client_mZ4k…')
-    .action(async (client_id: string, _options, command) => {
-      const deleted = await withCore((app) => app.store.clients.delete(client_id))
-      if (!deleted) throw new OAuthError('not_found', `There is no ${client_id}`)
-      print(command, { client_id, deleted }, () => `Deleted ${client_id}.`)
+      print(command, updated, describe)
     })
 }
 
-/** @throws {OAuthError} not_found */
-export async function assertClient(
-  app: Pick<FastifyInstance, 'store'>,
-  client_id: string,
-): Promise<void> {
-  if ((await app.store.clients.find(client_id)) !== undefined) return
-  throw new OAuthError('not_found', `There is no ${client_id}`)
+function addPolicy(noun: Noun<Client>): void {
+  withModelOptions(
+    noun.addOfOne(
+      'policy',
+      'show which models a website takes, or change what is named',
+      "--allow-model 'claude-*'",
+    ),
+  ).action(async (client_id: string, options: ModelOptions, command) => {
+    const change = toModelPolicy(options)
+    const policy = await withCore(async (app) => {
+      if (Object.keys(change).length > 0) return app.policies.changeClient(client_id, change)
+      await assertClient(app, client_id)
+      return app.policies.ofClient(client_id)
+    })
+    print(command, { client_id, ...policy }, facts)
+  })
 }
 
 function methodOf(options: CreateOptions): string {
@@ -310,38 +266,11 @@ function methodOf(options: CreateOptions): string {
   return keys === undefined ? 'client_secret_basic' : 'private_key_jwt'
 }
 
-async function setDisabled(client_id: string, disabled: boolean, command: Command): Promise<void> {
-  const updated = await withCore((app) =>
-    app.registration.updateClient(client_id, { disabled_at: disabled ? app.clock.now() : null }),
-  )
-  print(command, updated, described)
-}
-
-/** Of `rotate-secret`. */
-export function compromised(): Option {
-  return new Option('--compromised', 'end every sign-in, code and token with it').conflicts(
-    'overlap',
-  )
-}
-
-/** A whole number of seconds, for an option. */
-export const seconds = wholeNumber('seconds', 0, 315_360_000)
-
-function secondsOrServer(text: string): number | 'server' {
-  return text === 'server' ? text : seconds(text)
-}
-
 function refreshReuse(): Option {
   return new Option(
     REUSE,
     'whether a used refresh token may come again from networks that the sign-in is known by',
   ).choices(['strict', 'known-networks'])
-}
-
-/** A URL that a shell and every kind of configuration take as it is. */
-function plainUrl(text: string): string {
-  if (/^https?:\/\/[\w.~:/%[\]-]+$/.test(text) && parseUri(text)) return text
-  throw new InvalidArgumentError('It must be an http or https URL of letters, digits and ~:/%.-[]_')
 }
 
 function idTokenAlg(): Option {
@@ -358,21 +287,7 @@ function legacyPolling(): Option {
   ).choices(['yes', 'no'])
 }
 
-/** Scopes may be given one by one or as one text. */
-export function words(scopes: string[]): string[] {
-  return scopes.flatMap((scope) => scope.split(/\s+/)).filter((word) => word !== '')
-}
-
-/** @throws {Refusal} for an empty scope, with which the client could ask for nothing */
-function scopeOf(scopes: string[]): string {
-  const scope = words(scopes).join(' ')
-  if (scope !== '') return scope
-  throw new Refusal(
-    'With an empty --scope the client could ask for nothing. Name its scopes; without a limit it is with --any-scope of `client update`, or without --scope of `client create`.',
-  )
-}
-
-function row(client: Client): Record<string, unknown> {
+function toRow(client: Client): Record<string, unknown> {
   return {
     client_id: client.client_id,
     name: client.client_name,
@@ -383,7 +298,7 @@ function row(client: Client): Record<string, unknown> {
   }
 }
 
-function described(
+function describe(
   {
     configuration = [],
     ...client

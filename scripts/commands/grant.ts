@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { OAuthError } from '../../plugins/core/http/errors.ts'
-import { assertAgent } from './agent-security.ts'
-import { assertClient } from './client.ts'
+import { assertAgent, assertClient } from './noun.ts'
+import { identifier } from './options.ts'
 import { print, table, time, withCore } from './session.ts'
 
 export function addGrantCommands(program: Command): void {
@@ -10,8 +10,8 @@ export function addGrantCommands(program: Command): void {
   grant
     .command('list')
     .description('list where agents are signed in')
-    .option('--agent <agent_id>', 'of one agent')
-    .option('--client <client_id>', 'at one website')
+    .option('--agent <agent_id>', 'of one agent', identifier('agent_id'))
+    .option('--client <client_id>', 'at one website', identifier('client_id'))
     .addHelpText('after', '\nExample:\n  auth-agent grant list --agent agent_mZ4k…')
     .action(async (options: { agent?: string; client?: string }, command) => {
       const grants = await withCore(async (app) => {
@@ -41,7 +41,8 @@ export function addGrantCommands(program: Command): void {
     })
 
   grant
-    .command('revoke <grant_id>')
+    .command('revoke')
+    .argument('<grant_id>', '', identifier('grant_id'))
     .description('end one sign-in and all its tokens')
     .addHelpText('after', '\nExample:\n  auth-agent grant revoke grant_mZ4k…')
     .action(async (grant_id: string, _options, command) => {

@@ -1,6 +1,10 @@
 import { type Command, Option } from 'commander'
+import { KEY_SET_MAX_AGE } from '../../plugins/core/crypto/keys.ts'
 import { SIGNING_ALGS } from '../../plugins/core/settings.ts'
-import { print, table, time, withCore } from './session.ts'
+import { confirm, print, table, time, warn, withCore } from './session.ts'
+
+/** Keys are public for longer than this before they sign, but for those of `--now`. */
+const GAP = `Verifiers that cache the key set (max-age ${KEY_SET_MAX_AGE}) refuse new tokens for up to ${KEY_SET_MAX_AGE} seconds.`
 
 export function addKeyCommands(program: Command): void {
   const key = program.command('key').description('the keys that sign tokens')
@@ -31,14 +35,19 @@ export function addKeyCommands(program: Command): void {
   key
     .command('rotate')
     .description('publish a new key, which signs once verifiers had time to fetch it')
-    .option('--now', 'let it sign at once')
-    .addHelpText('after', '\nExample:\n  auth-agent key rotate --now')
+    .option('--now', `let it sign at once. ${GAP}`)
+    .option('--yes', 'with --now: do not ask first, as where there is no terminal')
+    .addHelpText('after', '\nExample:\n  auth-agent key rotate')
     .addOption(
       new Option('--alg <alg>', 'of which algorithm; by default that of access tokens').choices(
         SIGNING_ALGS,
       ),
     )
-    .action(async (options: { now?: true; alg?: string }, command) => {
+    .action(async (options: { now?: true; yes?: true; alg?: string }, command) => {
+      if (options.now) {
+        warn(command, `${GAP} To rotate without a gap use "auth-agent key rotate", without --now.`)
+        if (!options.yes) await confirm(command, 'Rotate now?')
+      }
       const { kid, alg, active_from } = await withCore((app) =>
         app.keys.rotate(options.now, options.alg),
       )

@@ -1,3 +1,4 @@
+import { createInterface } from 'node:readline/promises'
 import type { Command } from 'commander'
 import type { FastifyInstance } from 'fastify'
 import { buildApp } from '../../plugins/app.ts'
@@ -38,6 +39,28 @@ export function print<T>(command: Command, value: T, text: (value: T) => string)
   } catch (error) {
     throw outputLost(error)
   }
+}
+
+/** Says on standard error what the command is about to cause. */
+export function warn(command: Command, warning: string): void {
+  const { json } = command.optsWithGlobals<{ json?: boolean }>()
+  process.stderr.write(`${json ? toJson({ warning }) : plain(warning)}\n`)
+}
+
+/**
+ * Asks a person at a terminal. Scripts, and whoever asks for JSON, are not asked: they have said it.
+ * @throws {Refusal} unless the answer is yes
+ */
+export async function confirm(command: Command, question: string): Promise<void> {
+  const { json } = command.optsWithGlobals<{ json?: boolean }>()
+  if (json || !process.stdin.isTTY || !process.stderr.isTTY) return
+  const terminal = createInterface({ input: process.stdin, output: process.stderr })
+  const answered = terminal.question(`${question} [y/N] `)
+  // At the end of input there is no answer.
+  const closed = new Promise<string>((resolve) => terminal.once('close', () => resolve('')))
+  const answer = await Promise.race([answered, closed])
+  terminal.close()
+  if (!/^y(es)?$/i.test(answer.trim())) throw new Refusal('Nothing was changed.')
 }
 
 /** Why a command that was carried out ends with an error. */

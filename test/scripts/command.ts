@@ -72,3 +72,22 @@ export async function freePort(): Promise<number> {
   server.close()
   return typeof address === 'object' && address !== null ? address.port : 0
 }
+
+/** Every message is sentences for a person: no stack trace, and something is said. */
+export function assertSentence(
+  t: Test,
+  outcome: { code: number; err: string },
+  about: string,
+): void {
+  t.not(outcome.code, 0, `${about}: fails`)
+  t.match(outcome.err, /^\S.*\n/, `${about}: says why`)
+  t.notMatch(outcome.err, /^ +at |node:internal|Error:/m, `${about}: no stack trace`)
+}
+
+/** The exit code of a process, and what it said on standard error. */
+export async function ending(child: ChildProcess): Promise<{ code: number; err: string }> {
+  const { stderr } = child
+  if (stderr === null) throw new Error('no output')
+  const [err, [code]] = await Promise.all([text(stderr), once(child, 'exit')])
+  return { code, err }
+}

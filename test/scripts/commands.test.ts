@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs'
 import t from 'tap'
+import { build } from '../harness.ts'
 import { fresh, json, run } from './command.ts'
 
 t.test('a website and an agent are registered, shown, changed and removed', async (t) => {
@@ -74,4 +75,20 @@ t.test('a backup is a whole database that its owner alone reads', async (t) => {
   const copy = { DATABASE_URL: `sqlite:${file}`, ENCRYPTION_KEY_FILE: key }
   t.match(await json(copy, 'agent', 'list'), [{ agent_id }])
   t.match(await run(environment, 'backup', file), { code: 1, err: /already/ })
+})
+
+t.test('key rotate --now tells the gap that it causes, and the way without one', async (t) => {
+  const environment = fresh(t)
+  const app = await build(t)
+  const keySet = await app.inject('/.well-known/jwks.json')
+  const [, maxAge] = /max-age=(\d+)/.exec(String(keySet.headers['cache-control'])) ?? []
+  t.ok(maxAge)
+  const rotated = await run(environment, 'key', 'rotate', '--now')
+  t.match(rotated, { code: 0, out: /signs from/ })
+  t.match(rotated.err, `refuse new tokens for up to ${maxAge} seconds`)
+  t.match(rotated.err, '"auth-agent key rotate", without --now')
+  const asJson = await run(environment, 'key', 'rotate', '--now', '--yes', '--json')
+  t.match(JSON.parse(asJson.out), { kid: String })
+  t.match(JSON.parse(asJson.err), { warning: new RegExp(`${maxAge} seconds`) })
+  t.equal((await run(environment, 'key', 'rotate')).err, '', 'no gap, no warning')
 })

@@ -1,25 +1,17 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { spawn } from 'node:child_process'
 import { mkdirSync, openSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { text } from 'node:stream/consumers'
 import Database from 'better-sqlite3'
 import { exportJWK, generateKeyPair } from 'jose'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { readEnvironment, Settings } from '../../plugins/core/settings.ts'
-import { readKeySet, wholeNumber } from '../../scripts/commands/values.ts'
+import { readKeySet } from '../../scripts/commands/json-file.ts'
+import { wholeNumber } from '../../scripts/commands/options.ts'
 import { build, createAgent, createSite } from '../harness.ts'
 import { makeFolder } from '../processes.ts'
-import { type Environment, fresh, json, run } from './command.ts'
+import { assertSentence, type Environment, ending, fresh, json, run } from './command.ts'
 
 const shop = ['client', 'create', '--name', 'Shop', '--redirect-uri', 'https://shop.example/a']
-
-/** Every message is sentences for a person: no stack trace, and something is said. */
-function assertSentence(t: Test, outcome: { code: number; err: string }, about: string): void {
-  t.not(outcome.code, 0, `${about}: fails`)
-  t.match(outcome.err, /^\S.*\n/, `${about}: says why`)
-  t.notMatch(outcome.err, /^ +at |node:internal|Error:/m, `${about}: no stack trace`)
-}
 
 function fileOf({ DATABASE_URL = '' }: Environment): string {
   return DATABASE_URL.slice('sqlite:'.length)
@@ -345,11 +337,4 @@ function messageOf(work: () => unknown): string {
     if (error instanceof Error) return error.message
   }
   return ''
-}
-
-async function ending(child: ChildProcess): Promise<{ code: number; err: string }> {
-  const { stderr } = child
-  if (stderr === null) throw new Error('no output')
-  const [err, [code]] = await Promise.all([text(stderr), once(child, 'exit')])
-  return { code, err }
 }

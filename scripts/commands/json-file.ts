@@ -1,25 +1,6 @@
 import { readFileSync } from 'node:fs'
-import { InvalidArgumentError } from 'commander'
 import type { Client } from '../../db/store.ts'
 import { Refusal } from './session.ts'
-
-/** A parser for an option that takes decimal digits and nothing else. */
-export function wholeNumber(unit: string, minimum: number, maximum: number) {
-  return (text: string): number => {
-    const number = /^(0|[1-9]\d{0,14})$/.test(text) ? Number(text) : Number.NaN
-    if (number >= minimum && number <= maximum) return number
-    throw new InvalidArgumentError(
-      `It must be a whole number of ${unit} from ${minimum} to ${maximum}.`,
-    )
-  }
-}
-
-/** The words of an option that may be repeated; `none` alone is the empty list. */
-export function listOf(words: string[]): string[] {
-  if (!words.includes('none')) return words
-  if (words.length === 1) return []
-  throw new Refusal('"none" must stand alone: it empties the list.')
-}
 
 /**
  * The JSON object in a file, or on standard input for `-`.
