@@ -1,6 +1,8 @@
 import { type Command, Option } from 'commander'
+import type { FastifyInstance } from 'fastify'
 import type { Client } from '../../db/store.ts'
 import { KEY_SET_BYTES } from '../../plugins/core/callers/client-assertion.ts'
+import { OAuthError } from '../../plugins/core/http/errors.ts'
 import { RemoteDocumentError } from '../../plugins/core/registry/fetch-document.ts'
 import { ID_TOKEN_SIGNING_ALGS } from '../../schemas/openid.ts'
 import { isBelowUrl, registrationOf } from '../presets/preset.ts'
