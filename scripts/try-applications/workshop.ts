@@ -122,6 +122,21 @@ export class Workshop {
     return jar
   }
 
+  /** The path of a jar of Maven Central, `GROUP:ARTIFACT`. */
+  async mavenArtifact(name: string, version: string): Promise<string> {
+    const folder = join(cache, 'jars')
+    const jar = join(folder, `${name.split(':')[1]}-${version}.jar`)
+    if (!existsSync(jar)) {
+      const copy = [
+        'dependency:copy',
+        `-Dartifact=${name}:${version}`,
+        `-DoutputDirectory=${folder}`,
+      ]
+      await this.run('mvn', ['-q', '-B', ...copy])
+    }
+    return jar
+  }
+
   /** Runs a command to its end and gives what it printed. */
   async run(command: string, args: string[], options: SpawnOptions = {}): Promise<string> {
     const child = await this.#start(command, args, options)

@@ -132,6 +132,15 @@ t.test('the document has what generators of clients need', async (t) => {
     if (operation.requestBody === undefined) continue
     for (const status of ['408', '413', '415']) t.ok(responses[status], `${name} ${status}`)
   }
+  const words = ['pending', 'authenticated', 'completed', 'error']
+  const answer = document.paths['/api/check-status']?.get?.responses['200']?.content
+  t.match(answer?.['application/json']?.schema?.properties?.status, { enum: words })
+  t.match(document.components.schemas.Error?.properties?.reason, {
+    enum: ['site', 'agent', 'policy', 'owner', 'attempts'],
+    description: /what refused. `site`: .*; `agent`: /,
+  })
+  t.notMatch(text, /"anyOf":\[\{"const"/, 'no choice of constants')
+
   const ids = operations(document).map(({ operation }) => operation.operationId)
   t.equal(new Set(ids).size, ids.length, 'each operationId is of one operation')
   t.same(document.paths['/register/{client_id}']?.get?.security, [{ accessToken: [] }])

@@ -1,6 +1,6 @@
 import about from 'auth-agent/package.json' with { type: 'json' }
 import type { FastifyInstance, RouteOptions } from 'fastify'
-import type { ApiDocument } from '../../../schemas/api-document.ts'
+import type { ApiDocument, ApiSchema } from '../../../schemas/api-document.ts'
 import { ErrorBody } from '../../../schemas/error.ts'
 
 /** What each group of endpoints is for. */
@@ -76,6 +76,7 @@ async function describe(
   }
   await app.ready()
   const document = structuredClone(app.swagger()) as unknown as ApiDocument
+  nameWords(document)
   const operations = Object.values(document.paths).flatMap((methods) => Object.values(methods))
   const used = new Set(operations.flatMap(({ tags = [] }) => tags))
   document.tags = Object.entries(TAGS)
@@ -91,4 +92,23 @@ async function describe(
     for (const { schema } of Object.values(requestBody.content)) delete schema?.discriminator
   }
   return document
+}
+
+/** Words that are told apart become an `enum`: generators of clients know no choice of constants. */
+function nameWords(node: unknown): void {
+  if (typeof node !== 'object' || node === null) return
+  for (const child of Object.values(node)) nameWords(child)
+  if (!('anyOf' in node)) return
+  const { anyOf = [], description, ...rest }: ApiSchema = node
+  if (!anyOf.every((option) => typeof option.const === 'string')) return
+  const meanings = anyOf.flatMap((option) => {
+    return option.description === undefined ? [] : [`\`${option.const}\`: ${option.description}`]
+  })
+  const text = [description, meanings.join('; ')].filter(Boolean).join('. ')
+  delete node.anyOf
+  Object.assign(node, rest, {
+    type: 'string',
+    enum: anyOf.map((option) => option.const),
+    ...(text !== '' && { description: text }),
+  })
 }
