@@ -98,17 +98,15 @@ async function describe(
 function nameWords(node: unknown): void {
   if (typeof node !== 'object' || node === null) return
   for (const child of Object.values(node)) nameWords(child)
-  if (!('anyOf' in node)) return
-  const { anyOf = [], description, ...rest }: ApiSchema = node
-  if (!anyOf.every((option) => typeof option.const === 'string')) return
-  const meanings = anyOf.flatMap((option) => {
-    return option.description === undefined ? [] : [`\`${option.const}\`: ${option.description}`]
-  })
+  const schema: ApiSchema = node
+  const { anyOf, description } = schema
+  if (anyOf === undefined || !anyOf.every((option) => typeof option.const === 'string')) return
+  const meanings = anyOf
+    .filter((option) => option.description !== undefined)
+    .map((option) => `\`${option.const}\`: ${option.description}`)
   const text = [description, meanings.join('; ')].filter(Boolean).join('. ')
-  delete node.anyOf
-  Object.assign(node, rest, {
-    type: 'string',
-    enum: anyOf.map((option) => option.const),
-    ...(text !== '' && { description: text }),
-  })
+  delete schema.anyOf
+  schema.type = 'string'
+  schema.enum = anyOf.map((option) => option.const)
+  if (text !== '') schema.description = text
 }
