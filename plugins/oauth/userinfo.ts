@@ -41,6 +41,7 @@ const userinfo: FastifyPluginAsyncTypebox = async (app) => {
     {
       schema: {
         ...documentation,
+        security: [...documentation.security, {}],
         operationId: 'postUserinfo',
         summary: `Read ${IDENTITY_GIVES}, with the token in a form`,
         // RFC 6750 section 2.2: only a form can carry the token.

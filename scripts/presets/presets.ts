@@ -4,6 +4,7 @@ import * as java from './java.ts'
 import { MCP_HOSTS } from './mcp-hosts.ts'
 import type { ApplicationPreset, Preset } from './preset.ts'
 import * as python from './python.ts'
+import * as rust from './rust.ts'
 
 /** The applications of the page, in its order. */
 export const APPLICATIONS: Record<string, ApplicationPreset> = {
@@ -19,6 +20,7 @@ export const APPLICATIONS: Record<string, ApplicationPreset> = {
   'spring-boot-3': java.springBoot3,
   quarkus: java.quarkus,
   'hashicorp-cap': go.hashicorpCap,
+  openidconnect: rust.openidconnect,
 }
 
 /** By the name that `client create --preset` takes. */

@@ -6,6 +6,8 @@ import { hashicorpCap } from './products/hashicorp-cap.ts'
 import { jupyterHub } from './products/jupyterhub.ts'
 import { mozillaDjangoOidc } from './products/mozilla-django-oidc.ts'
 import { oauth2Proxy } from './products/oauth2-proxy.ts'
+import { oktaOidcMiddleware } from './products/okta-oidc-middleware.ts'
+import { openidconnect } from './products/openidconnect.ts'
 import { passportOpenidconnect } from './products/passport-openidconnect.ts'
 import { quarkus } from './products/quarkus.ts'
 import { socialAuth } from './products/social-auth-app-django.ts'
@@ -28,8 +30,10 @@ export const TRIALS: Record<string, Trial> = {
   'spring-boot-4': springBoot4,
   quarkus,
   'hashicorp-cap': hashicorpCap,
+  openidconnect,
   'flask-oidc': flaskOidc,
   'passport-openidconnect': passportOpenidconnect,
+  'okta-oidc-middleware': oktaOidcMiddleware,
 }
 
 /** APIs, which get a token instead of a visitor. */

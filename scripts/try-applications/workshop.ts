@@ -106,6 +106,17 @@ export class Workshop {
     return program
   }
 
+  /** The program that a Rust source makes, with these lines of dependencies. */
+  async rustProgram(name: string, dependencies: string, source: string): Promise<string> {
+    const folder = join(cache, 'rust-programs', name)
+    await mkdir(join(folder, 'src'), { recursive: true })
+    const about = `[package]\nname = "program"\nversion = "1.0.0"\nedition = "2024"\n`
+    await writeFile(join(folder, 'Cargo.toml'), `${about}\n[dependencies]\n${dependencies}`)
+    await writeFile(join(folder, 'src/main.rs'), source)
+    await this.run('cargo', ['build', '--quiet'], { cwd: folder })
+    return join(folder, 'target/debug/program')
+  }
+
   /** The jar that a Maven project makes, built anew when a file of it has changed. */
   async maven(name: string, files: Record<string, string>): Promise<string> {
     const folder = join(cache, 'maven', name)

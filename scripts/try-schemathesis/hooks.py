@@ -85,6 +85,9 @@ def given_for(operation, body):
     name = operation.definition.raw["operationId"]
     if name == "requestToken":
         grant_type = body.get("grant_type")
+        if secrets.randbelow(2):
+            grant_type = secrets.choice(["authorization_code", "refresh_token"])
+            body["grant_type"] = grant_type
         if grant_type == "authorization_code":
             return {**new_code(), **CLIENT}
         if grant_type == "refresh_token":
@@ -96,6 +99,8 @@ def given_for(operation, body):
         return {"request_id": new_request()[0], **AGENT}
     if name == "postAuthorizationRequest":
         return authorization(pkce()[1])
+    if name == "updateClient":
+        return {"client_id": REGISTRATION["client_id"], "redirect_uris": [REDIRECT_URI]}
     if name == "registerClient":
         return {"redirect_uris": [REDIRECT_URI]}
     return {}
@@ -106,6 +111,8 @@ def map_body(context, body):
     if not isinstance(body, dict) or secrets.randbelow(4) == 0:
         return body
     given = given_for(context.operation, body)
+    if context.operation.definition.raw["operationId"] == "updateClient" and secrets.randbelow(2):
+        return given
     # A generated member that is good stays in one request of three, so that both are combined.
     return {**body, **given} if secrets.randbelow(3) else {**given, **body}
 
@@ -146,12 +153,14 @@ class AccessToken:
 @schemathesis.auth().apply_to(path="/register/{client_id}")
 class RegistrationToken:
     def get(self, case, ctx):
-        global REGISTRATION
-        REGISTRATION = new_registration()
         return REGISTRATION["registration_access_token"]
 
     def set(self, case, data, ctx):
         case.headers = case.headers or {}
+        if case.operation.definition.raw["operationId"] == "deleteClient":
+            registration = new_registration()
+            case.path_parameters["client_id"] = registration["client_id"]
+            data = registration["registration_access_token"]
         case.headers["Authorization"] = f"Bearer {data}"
 
 

@@ -145,6 +145,9 @@ t.test('the document has what generators of clients need', async (t) => {
   t.equal(new Set(ids).size, ids.length, 'each operationId is of one operation')
   t.same(document.paths['/register/{client_id}']?.get?.security, [{ accessToken: [] }])
   t.same(document.paths['/api/agent/authenticate']?.post?.security, [])
+  const { get, post } = document.paths['/userinfo'] ?? {}
+  t.same(get?.security, [{ accessToken: [] }])
+  t.same(post?.security, [{ accessToken: [] }, {}], 'the token can be in the form')
 
   const opened = document.paths['/authorize']?.get?.responses
   t.same(Object.keys(opened?.['200']?.content ?? {}), ['application/json', 'text/html'])

@@ -147,6 +147,26 @@ t.test('RFC 7591 section 3.2.2: metadata that is refused', async (t) => {
   t.equal((await register(app, local)).statusCode, 201, 'but http on the loopback is fine')
 })
 
+t.test(
+  'RFC 7591 section 2: an empty list is as if it were left out, as generated clients send it',
+  async (t) => {
+    const app = await open(t)
+    const given = { redirect_uris: [REDIRECT], grant_types: [], response_types: [] }
+    const answer = await register(app, given)
+    t.match(answer.json(), { grant_types: ['authorization_code'], response_types: ['code'] })
+    t.equal(answer.statusCode, 201)
+
+    const { client_id, registration_access_token } = answer.json()
+    const changed = await app.inject({
+      method: 'PUT',
+      url: `/register/${client_id}`,
+      headers: { authorization: `Bearer ${registration_access_token}` },
+      payload: { client_id, ...given, client_name: 'Renamed' },
+    })
+    t.match(changed.json(), { client_name: 'Renamed', grant_types: ['authorization_code'] })
+  },
+)
+
 t.test('RFC 7591 section 3: registration with an initial access token', async (t) => {
   const clock = new TestClock()
   const app = await open(t, { DYNAMIC_REGISTRATION: 'token' }, clock)

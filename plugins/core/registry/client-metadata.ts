@@ -119,9 +119,11 @@ export function checkClientMetadata(
 export function checkStrangersMetadata(
   given: ClientMetadata,
 ): ReturnType<typeof checkClientMetadata> {
-  const grant_types = given.grant_types?.filter((type) => STRANGERS_GRANT_TYPES.includes(type))
+  const asked = unlessEmpty(given.grant_types)
+  const grant_types = asked?.filter((type) => STRANGERS_GRANT_TYPES.includes(type))
   const metadata = checkClientMetadata({
     ...given,
+    response_types: unlessEmpty(given.response_types),
     grant_types: grant_types && [...new Set(grant_types)],
     redirect_uris: given.redirect_uris?.filter((uri) => !hasPrivateScheme(uri)),
   })
@@ -141,6 +143,11 @@ function hasPrivateScheme(uri: string): boolean {
 
 /** The most metadata that is stored of a client that registered itself, in bytes. */
 const MAX_STRANGERS_BYTES = 8192
+
+/** Programs that make a list of every member (generated Java clients) send an empty one for none. */
+function unlessEmpty(list: string[] | undefined): string[] | undefined {
+  return list?.length === 0 ? undefined : list
+}
 
 const STRANGERS_GRANT_TYPES = ['authorization_code', 'refresh_token']
 const GRANT_TYPES = ['authorization_code', 'refresh_token', 'client_credentials']
