@@ -65,5 +65,36 @@ class SecurityConfig {
   ],
 }
 
+export const kubernetes: ApiPreset = {
+  title: 'Kubernetes (API server)',
+  version: 'k8s.io/apiserver 0.37.2',
+  files: [
+    {
+      name: 'authentication-config.yaml',
+      language: 'yaml',
+      lines: ({ issuer, url }) => `apiVersion: apiserver.config.k8s.io/v1
+kind: AuthenticationConfiguration
+jwt:
+- issuer:
+    url: ${issuer}
+    audiences: ["${url}"]
+  claimMappings:
+    username:
+      expression: '"agent:" + claims.sub'
+    groups:
+      expression: 'claims.?scope.orValue("").split(" ").map(scope, "auth-agent:" + scope)'
+    extra:
+    - key: auth-agent.example/model
+      valueExpression: 'claims.?model.orValue("")'`,
+    },
+  ],
+  notes: [
+    'Given to the API server with `--authentication-config`; what was tried is its authenticator, with a real token and key set over https. A private CA goes under `issuer` as `certificateAuthority`.',
+    'A claim that a token may lack is read with `claims.?NAME.orValue("")`, as here.',
+    "The user is the agent's id, or that of a client that acts for itself. Access tokens tell no e-mail address.",
+    'Tokens of the issuer, of another API and ID Tokens are refused, by their audience.',
+  ],
+}
+
 /** By the name of their trial. */
-export const APIS: Record<string, ApiPreset> = { 'spring-api': springApi }
+export const APIS: Record<string, ApiPreset> = { 'spring-api': springApi, kubernetes }

@@ -3,6 +3,8 @@ import type { Workshop } from './workshop.ts'
 
 /** How a framework for APIs is tried: it listens at the URL that is registered as its resource. */
 export interface ApiTrial {
+  /** Whether it takes an issuer with https alone; the workshop has the certificate. */
+  https?: boolean
   start(workshop: Workshop): Promise<string>
 }
 

@@ -4,6 +4,7 @@ import { fastapiSso } from './products/fastapi-sso.ts'
 import { flaskOidc } from './products/flask-oidc.ts'
 import { hashicorpCap } from './products/hashicorp-cap.ts'
 import { jupyterHub } from './products/jupyterhub.ts'
+import { kubernetes } from './products/kubernetes.ts'
 import { mozillaDjangoOidc } from './products/mozilla-django-oidc.ts'
 import { oauth2Proxy } from './products/oauth2-proxy.ts'
 import { oktaOidcMiddleware } from './products/okta-oidc-middleware.ts'
@@ -39,5 +40,6 @@ export const TRIALS: Record<string, Trial> = {
 /** APIs, which get a token instead of a visitor. */
 export const API_TRIALS: Record<string, ApiTrial> = {
   'spring-api': springApi('4.0.7'),
+  kubernetes,
   'spring-api-3': springApi('3.5.7'),
 }

@@ -1,7 +1,10 @@
+import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
+import { generate } from 'selfsigned'
 import { buildApp } from '../../plugins/app.ts'
 import { findFreePort } from '../demo/free-port.ts'
 import { registrationOf } from '../presets/preset.ts'
@@ -39,7 +42,9 @@ for (const name of names.length > 0 ? names : Object.keys(trials)) {
 }
 
 async function tryProduct(name: string, trial: Trial | ApiTrial, folder: string): Promise<string> {
-  const issuer = `http://localhost:${await findFreePort()}`
+  const https = 'https' in trial && trial.https === true
+  const port = await findFreePort()
+  const issuer = `http${https ? 's' : ''}://localhost:${port}`
   const app = await buildApp({
     ISSUER: issuer,
     DATABASE_URL: `sqlite:${join(folder, 'auth-agent.db')}`,
@@ -47,10 +52,13 @@ async function tryProduct(name: string, trial: Trial | ApiTrial, folder: string)
   })
   const workshop = await prepare(app, name)
   try {
-    await app.listen({ host: 'localhost', port: Number(new URL(issuer).port) })
+    // The parties of this process are given no CA: they go to the application itself.
+    const plainPort = https ? await serveHttps(app, workshop, port) : port
+    await app.listen({ host: 'localhost', port: plainPort })
     const version = await trial.start(workshop)
+    const given = { ...workshop.given, issuer: `http://localhost:${plainPort}` }
     const outcome =
-      'login' in trial ? await signIn(app, trial, workshop) : await callApi(app, workshop.given)
+      'login' in trial ? await signIn(app, trial, workshop) : await callApi(app, given)
     return `${outcome} (${version})`
   } catch (error) {
     const said = error instanceof Error ? error.message : error
@@ -59,6 +67,26 @@ async function tryProduct(name: string, trial: Trial | ApiTrial, folder: string)
     await workshop.close()
     await app.close()
   }
+}
+
+/** Serves the application with https too, until the workshop is closed: a free port for http. */
+async function serveHttps(app: FastifyInstance, workshop: Workshop, port: number): Promise<number> {
+  const { private: key, cert } = await generate([{ name: 'commonName', value: 'localhost' }], {
+    keyType: 'ec',
+    extensions: [
+      { name: 'basicConstraints', cA: true },
+      { name: 'subjectAltName', altNames: [{ type: 2, value: 'localhost' }] },
+    ],
+  })
+  workshop.certificate = cert
+  const server = createServer({ key, cert }, (request, response) => app.routing(request, response))
+  server.listen(port, 'localhost')
+  await once(server, 'listening')
+  workshop.closeAfter(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return findFreePort()
 }
 
 /** Registers the product as `client create --preset` does. */

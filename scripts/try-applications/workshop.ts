@@ -23,6 +23,8 @@ export class Workshop {
   /** Of each file. */
   readonly files: string[]
   readonly given: Given
+  /** Of an issuer with https, in PEM. */
+  certificate = ''
   readonly #children: ChildProcess[] = []
   readonly #closings: (() => unknown)[] = []
 
