@@ -96,5 +96,29 @@ jwt:
   ],
 }
 
+export const quarkusApi: ApiPreset = {
+  title: 'Quarkus (API)',
+  version: '3.33.2',
+  files: [
+    {
+      name: 'application.properties',
+      language: 'properties',
+      lines: ({ issuer, url }) => `quarkus.oidc.auth-server-url=${issuer}
+quarkus.oidc.application-type=service
+quarkus.oidc.token.token-type=at+jwt
+quarkus.oidc.token.audience=${url}
+quarkus.oidc.token.principal-claim=sub`,
+    },
+  ],
+  notes: [
+    'Tokens of the issuer, of another API and ID Tokens are answered 401.',
+    'The principal is the id of the agent, or of a client that acts for itself, by `principal-claim`.',
+  ],
+}
+
 /** By the name of their trial. */
-export const APIS: Record<string, ApiPreset> = { 'spring-api': springApi, kubernetes }
+export const APIS: Record<string, ApiPreset> = {
+  'spring-api': springApi,
+  'quarkus-api': quarkusApi,
+  kubernetes,
+}

@@ -10,7 +10,7 @@ import { oauth2Proxy } from './products/oauth2-proxy.ts'
 import { oktaOidcMiddleware } from './products/okta-oidc-middleware.ts'
 import { openidconnect } from './products/openidconnect.ts'
 import { passportOpenidconnect } from './products/passport-openidconnect.ts'
-import { quarkus } from './products/quarkus.ts'
+import { quarkus, quarkusApi } from './products/quarkus.ts'
 import { socialAuth } from './products/social-auth-app-django.ts'
 import { springApi } from './products/spring-api.ts'
 import { springBoot3, springBoot4 } from './products/spring-boot.ts'
@@ -40,6 +40,7 @@ export const TRIALS: Record<string, Trial> = {
 /** APIs, which get a token instead of a visitor. */
 export const API_TRIALS: Record<string, ApiTrial> = {
   'spring-api': springApi('4.0.7'),
+  'quarkus-api': quarkusApi,
   kubernetes,
   'spring-api-3': springApi('3.5.7'),
 }

@@ -1,4 +1,5 @@
-import type { Trial } from '../trial.ts'
+import { quarkusApi as preset } from '../../presets/apis.ts'
+import type { ApiTrial, Trial } from '../trial.ts'
 
 const pom = `<?xml version="1.0" encoding="UTF-8"?>
 <project xmlns="http://maven.apache.org/POM/4.0.0">
@@ -70,15 +71,31 @@ public class Greeting {
 }
 `
 
+const project = {
+  'pom.xml': pom,
+  'src/main/java/example/Greeting.java': greeting,
+  // One jar with all in it is the only form that a copy elsewhere keeps.
+  'src/main/resources/application.properties':
+    'quarkus.package.jar.type=uber-jar\nquarkus.package.jar.add-runner-suffix=false\n',
+}
+
+/** Signs nobody in: it takes access tokens. */
+export const quarkusApi: ApiTrial = {
+  async start(workshop) {
+    const [file] = preset.files
+    const jar = await workshop.maven('quarkus', project)
+    await workshop.write(
+      'config/application.properties',
+      `${file?.lines(workshop.given)}\nquarkus.http.host=localhost\nquarkus.http.port=${workshop.port}\n`,
+    )
+    await workshop.serve('java', ['-Xmx256m', '-jar', jar])
+    return 'Quarkus 3.33.2'
+  },
+}
+
 export const quarkus: Trial = {
   async start(workshop) {
-    const jar = await workshop.maven('quarkus', {
-      'pom.xml': pom,
-      'src/main/java/example/Greeting.java': greeting,
-      // One jar with all in it is the only form that a copy elsewhere keeps.
-      'src/main/resources/application.properties':
-        'quarkus.package.jar.type=uber-jar\nquarkus.package.jar.add-runner-suffix=false\n',
-    })
+    const jar = await workshop.maven('quarkus', project)
     await workshop.write(
       'config/application.properties',
       `${workshop.lines}\nquarkus.http.host=localhost\nquarkus.http.port=${workshop.port}\n`,
