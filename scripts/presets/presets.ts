@@ -11,6 +11,7 @@ export const APPLICATIONS: Record<string, ApplicationPreset> = {
   'oauth2-proxy': gateways.oauth2Proxy,
   jupyterhub: python.jupyterHub,
   authlib: python.authlib,
+  'flask-oidc': python.flaskOidc,
   'django-allauth': python.djangoAllauth,
   'mozilla-django-oidc': python.mozillaDjangoOidc,
   'social-auth-app-django': python.socialAuth,

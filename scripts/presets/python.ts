@@ -24,6 +24,39 @@ export const authlib: ApplicationPreset = {
   ],
 }
 
+export const flaskOidc: ApplicationPreset = {
+  title: 'Flask-OIDC',
+  version: '2.4.0',
+  redirect: '/callback',
+  files: [
+    {
+      name: 'client_secrets.json',
+      language: 'json',
+      lines: ({ issuer, client_id, client_secret }) => `{
+  "web": {
+    "client_id": "${client_id}",
+    "client_secret": "${client_secret}",
+    "issuer": "${issuer}",
+    "auth_uri": "${issuer}/authorize"
+  }
+}`,
+    },
+    {
+      name: 'the application',
+      language: 'python',
+      lines: () => `app.config.update(OIDC_CLIENT_SECRETS="client_secrets.json")
+app.config.update(OIDC_CALLBACK_ROUTE="/callback", OIDC_SCOPES="openid email")
+oidc = OpenIDConnect(app)
+oidc.oauth.oidc.client_kwargs["code_challenge_method"] = "S256"`,
+    },
+  ],
+  notes: [
+    'It has no setting for PKCE: the last line turns it on, and without it no sign-in starts.',
+    'Name users by `email`, the address of the agent\'s owner: `session["oidc_auth_profile"]["email"]`.',
+    'It has no sign-out at this server: forget the session of your website.',
+  ],
+}
+
 export const djangoAllauth: ApplicationPreset = {
   title: 'django-allauth',
   version: '65.21.1 on Django 5.2.19',
