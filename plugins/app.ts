@@ -156,7 +156,6 @@ export async function buildApp(
     clock: options.clock,
     network: options.network,
     existingDatabase: options.existingDatabase,
-    createBlank: () => Fastify({ exposeHeadRoutes: false }),
   })
   app.addHook('onRequest', (request, _reply, done) => {
     assertHost(request.raw)

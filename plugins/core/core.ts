@@ -1,4 +1,3 @@
-import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { assertDatabaseExists } from '../../db/store.ts'
 import audit from './audit/audit.ts'
@@ -12,12 +11,12 @@ import verifyPkce from './crypto/pkce.ts'
 import secrets from './crypto/secrets.ts'
 import tokens from './crypto/tokens.ts'
 import { openVault } from './crypto/vault.ts'
-import { createApiDocument } from './documents/api-document.ts'
+import describeApi from './documents/api-document.ts'
 import metadata from './documents/metadata.ts'
 import metadataDocument from './documents/metadata-document.ts'
 import browserCookie from './http/browser-cookie.ts'
 import cors from './http/cors.ts'
-import { installErrors } from './http/errors.ts'
+import errors from './http/errors.ts'
 import faults from './http/fault-log.ts'
 import noStore from './http/no-store.ts'
 import ownOrigin from './http/own-origin.ts'
@@ -54,25 +53,12 @@ export {
   standing,
 } from '../../db/store.ts'
 
-declare module 'fastify' {
-  interface FastifyInstance {
-    /** Every endpoint in OpenAPI 3.1. */
-    apiDocument: ReturnType<typeof createApiDocument>
-  }
-  interface FastifyContextConfig {
-    /** Further members of the route's error bodies. */
-    errorMembers?: Record<string, unknown>
-  }
-}
-
 export interface CoreOptions {
   settings: Settings
   clock?: Clock | undefined
   network?: Network | undefined
   /** Fails where there is no database; by default one is made. */
   existingDatabase?: boolean | undefined
-  /** Makes an application without routes, on which the API document describes them. */
-  createBlank: () => FastifyInstance
 }
 
 /**
@@ -92,7 +78,7 @@ const core = fp<CoreOptions>(
     await app.register(verifyPkce)
 
     await app.register(faults)
-    installErrors(app)
+    await app.register(errors)
     await app.register(noStore)
     await app.register(parameters)
     await app.register(cors)
@@ -101,7 +87,7 @@ const core = fp<CoreOptions>(
 
     await app.register(metadata)
     await app.register(metadataDocument)
-    app.decorate('apiDocument', createApiDocument(app, options.createBlank))
+    await app.register(describeApi)
 
     await app.register(secrets)
     await app.register(tokens, { vault })

@@ -26,7 +26,7 @@ const openapi: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (_request, reply) => {
       reply.header('cache-control', 'public, max-age=300')
-      return await app.apiDocument()
+      return app.describeApi()
     },
   )
 }
@@ -34,5 +34,5 @@ const openapi: FastifyPluginAsyncTypebox = async (app) => {
 export default fp(openapi, {
   name: 'discovery/openapi',
   encapsulate: true,
-  decorators: { fastify: ['apiDocument'] },
+  decorators: { fastify: ['describeApi'] },
 })

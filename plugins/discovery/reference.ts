@@ -21,7 +21,7 @@ const reference: FastifyPluginAsyncTypebox = async (app) => {
     },
     async (_request, reply) => {
       const nonce = randomBytes(16).toString('base64')
-      return reply.headers(pageHeaders(nonce)).send(referencePage(await app.apiDocument(), nonce))
+      return reply.headers(pageHeaders(nonce)).send(referencePage(app.describeApi(), nonce))
     },
   )
 }
@@ -29,5 +29,5 @@ const reference: FastifyPluginAsyncTypebox = async (app) => {
 export default fp(reference, {
   name: 'discovery/reference',
   encapsulate: true,
-  decorators: { fastify: ['apiDocument'] },
+  decorators: { fastify: ['describeApi'] },
 })

@@ -1,7 +1,7 @@
+import swagger from '@fastify/swagger'
 import about from 'auth-agent/package.json' with { type: 'json' }
-import type { FastifyInstance, RouteOptions } from 'fastify'
+import fp from 'fastify-plugin'
 import type { ApiDocument, ApiSchema } from '../../../schemas/api-document.ts'
-import { ErrorBody } from '../../../schemas/error.ts'
 
 /** What each group of endpoints is for. */
 const TAGS: Record<string, string> = {
@@ -13,69 +13,57 @@ const TAGS: Record<string, string> = {
   Health: 'Whether the server works, for those who run it',
 }
 
-/**
- * A function that describes every route of the application in OpenAPI 3.1. The work is done once,
- * when it is first asked for, and by packages that are loaded then: a server that is never asked
- * starts as fast as without it.
- */
-export function createApiDocument(
-  app: Pick<FastifyInstance, 'addHook' | 'settings'>,
-  createBlank: () => FastifyInstance,
-): () => Promise<ApiDocument> {
-  const routes: RouteOptions[] = []
-  app.addHook('onRoute', (route) => void routes.push(route))
-  let document: Promise<ApiDocument> | undefined
-  return () => {
-    document ??= describe(routes, app.settings.ISSUER, createBlank())
-    return document
+const openapi = {
+  openapi: '3.1.0',
+  info: {
+    title: 'Auth Agent',
+    version: about.version,
+    description: about.description,
+    license: { name: 'MIT License', identifier: about.license },
+  },
+  components: {
+    securitySchemes: {
+      client: {
+        type: 'http',
+        scheme: 'basic',
+        description: 'client_id and client_secret; they may be sent in the body instead',
+      },
+      accessToken: {
+        type: 'http',
+        scheme: 'bearer',
+        bearerFormat: 'JWT',
+        description: 'An access token (RFC 6750, RFC 9068); to register, the token for that',
+      },
+    },
+  },
+} as const
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Describes every endpoint in OpenAPI 3.1. */
+    describeApi: () => ApiDocument
   }
 }
 
-/** The routes once more, on an application that never listens: `@fastify/swagger` reads them there. */
-async function describe(
-  routes: RouteOptions[],
-  issuer: string,
-  app: FastifyInstance,
-): Promise<ApiDocument> {
-  const { default: swagger } = await import('@fastify/swagger')
-  app.setValidatorCompiler(() => () => true)
-  app.setSerializerCompiler(() => JSON.stringify)
-  app.addSchema({ $id: 'Error', ...ErrorBody })
-  await app.register(swagger, {
-    openapi: {
-      openapi: '3.1.0',
-      info: {
-        title: 'Auth Agent',
-        version: about.version,
-        description: about.description,
-        license: { name: 'MIT License', identifier: about.license },
-      },
-      servers: [{ url: issuer }],
-      components: {
-        securitySchemes: {
-          client: {
-            type: 'http',
-            scheme: 'basic',
-            description: 'client_id and client_secret; they may be sent in the body instead',
-          },
-          accessToken: {
-            type: 'http',
-            scheme: 'bearer',
-            bearerFormat: 'JWT',
-            description: 'An access token (RFC 6750, RFC 9068); to register, the token for that',
-          },
-        },
-      },
-    },
-    convertConstToEnum: false,
-    refResolver: { buildLocalReference: ({ $id }) => String($id) },
-  })
-  for (const { method, url, schema } of routes) {
-    if (method === 'HEAD' || method === 'OPTIONS') continue
-    app.route({ method, url, schema, handler: async () => null })
-  }
-  await app.ready()
-  const document = structuredClone(app.swagger()) as unknown as ApiDocument
+/** Describes the routes that are registered after it; written once, when it is first asked for. */
+export default fp(
+  async (app) => {
+    await app.register(swagger, {
+      openapi: { ...openapi, servers: [{ url: app.settings.ISSUER }] },
+      convertConstToEnum: false,
+      refResolver: { buildLocalReference: ({ $id }) => String($id) },
+    })
+    let document: ApiDocument | undefined
+    app.decorate('describeApi', () => {
+      document ??= complete(structuredClone(app.swagger()) as unknown as ApiDocument)
+      return document
+    })
+  },
+  { name: 'describeApi', dependencies: ['errors', 'settings'] },
+)
+
+/** Names the groups of endpoints, and mends what `@fastify/swagger` says of request bodies. */
+function complete(document: ApiDocument): ApiDocument {
   nameWords(document)
   const operations = Object.values(document.paths).flatMap((methods) => Object.values(methods))
   const used = new Set(operations.flatMap(({ tags = [] }) => tags))

@@ -42,8 +42,10 @@ async function installCors(app: FastifyInstance): Promise<void> {
       allowedHeaders: ALLOWED_HEADERS,
       maxAge: PREFLIGHT_MAX_AGE,
     }
-    app.options(route.url, { config: { cors: preflight } }, (_request, reply) =>
-      reply.callNotFound(),
+    app.options(
+      route.url,
+      { schema: { hide: true }, config: { cors: preflight } },
+      (_request, reply) => reply.callNotFound(),
     )
   })
 }

@@ -1,6 +1,7 @@
 import { type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
 import { DatabaseUnavailableError } from '../../../db/store.ts'
 import { ErrorBody, type ErrorCode, type RefusalReason } from '../../../schemas/error.ts'
 import { namesOfCodes, WEBSITE_ERRORS_PATH, type WebsiteErrorName } from './website-errors.ts'
@@ -163,26 +164,6 @@ function fromValidation({ keyword, instancePath, params, message, data }: Valida
   return new OAuthError('invalid_request', `${name} ${message}`)
 }
 
-/** The one writer of error bodies. */
-export function installErrors(app: FastifyInstance): void {
-  app.addSchema({ $id: 'Error', ...ErrorBody })
-  app.setErrorHandler((error, request, reply) => sendError(error, request, reply))
-  app.setNotFoundHandler((request, reply) => {
-    const path = request.url.split('?', 1)[0] ?? ''
-    const allowed = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'].filter((method) =>
-      app.findRoute({ method, url: path }),
-    )
-    const error =
-      allowed.length === 0
-        ? new OAuthError('not_found', 'There is nothing at this address')
-        : new OAuthError('invalid_request', `Use ${allowed.join(' or ')} here`, {
-            status: 405,
-            headers: { allow: allowed.join(', ') },
-          })
-    return sendError(error, request, reply)
-  })
-}
-
 /** What Node's HTTP parser gives up on, by its code. */
 const parserProblems: Record<string, [status: number, description: string]> = {
   CONNECT: [405, 'This is no proxy: CONNECT is not supported'],
@@ -247,3 +228,33 @@ export function logError(error: OAuthError, request: FastifyRequest): void {
   if (status < 500) request.log.debug({ err: cause, error: code }, message)
   else request.server.faults.report(request.log, cause ?? error, message)
 }
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Further members of the route's error bodies. */
+    errorMembers?: Record<string, unknown>
+  }
+}
+
+/** The one writer of error bodies. */
+export default fp(
+  async (app) => {
+    app.addSchema({ $id: 'Error', ...ErrorBody })
+    app.setErrorHandler((error, request, reply) => sendError(error, request, reply))
+    app.setNotFoundHandler((request, reply) => {
+      const path = request.url.split('?', 1)[0] ?? ''
+      const allowed = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'].filter((method) =>
+        app.findRoute({ method, url: path }),
+      )
+      const error =
+        allowed.length === 0
+          ? new OAuthError('not_found', 'There is nothing at this address')
+          : new OAuthError('invalid_request', `Use ${allowed.join(' or ')} here`, {
+              status: 405,
+              headers: { allow: allowed.join(', ') },
+            })
+      return sendError(error, request, reply)
+    })
+  },
+  { name: 'errors', dependencies: ['faults', 'settings'] },
+)
