@@ -79,10 +79,10 @@ async function prepareOurs(bench: Bench): Promise<Program> {
   const site = await child.call('site')
   await child.stop()
   const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
-  const [, ...words] = String(scripts.start).split(' ')
+  const [, words = ''] = String(scripts.start).split(/\bnode /)
   return {
     name: 'ours',
-    arguments: words,
+    arguments: words.split(' '),
     environment: {
       DATABASE_URL: `sqlite:${join(folder, 'auth-agent.db')}`,
       HOST: '127.0.0.1',

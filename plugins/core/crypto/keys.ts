@@ -10,6 +10,7 @@ import {
   type JWK,
   type JWTPayload,
 } from 'jose'
+import { LRUCache } from 'lru-cache'
 import { DatabaseUnavailableError, type SigningKey, type Store } from '../../../db/store.ts'
 import { type Clock, isRecent } from '../clock.ts'
 import { type Settings, SettingsError } from '../settings.ts'
@@ -21,6 +22,8 @@ export const KEY_SET_MAX_AGE = 300
 const PUBLISHED_AHEAD = 2 * KEY_SET_MAX_AGE
 /** For how long a process uses the keys that it last read, in seconds. */
 const REREAD_AFTER = 5
+/** How many keys are kept ready for use: far more than are in a key set. */
+const KEYS_IN_MEMORY = 100
 
 /** Makes a signed JWT of this `typ` (RFC 8725 section 3.11) from its claims. */
 export type JwtSigner = (typ: string, claims: JWTPayload) => Promise<string>
@@ -32,16 +35,23 @@ interface Loaded {
 
 /**
  * The keys that sign tokens, one active for each algorithm. The first key of an algorithm is made
- * when it is first asked for: an RSA key takes a tenth of a second. Private keys are encrypted in the database; every process reads them
- * again every few seconds, so that a rotation by one is seen by all.
+ * when it is first asked for: an RSA key takes a tenth of a second. Private keys are encrypted in the
+ * database; every process reads them again every few seconds, so that all see a rotation by one.
  */
 export class KeyManager {
   readonly #store: Store
   readonly #vault: Vault
   readonly #clock: Clock
   readonly #settings: Settings
-  readonly #private = new Map<string, KeyObject>()
-  readonly #public = new Map<string, Promise<CryptoKey>>()
+  readonly #private = new LRUCache<string, KeyObject, SigningKey>({
+    max: KEYS_IN_MEMORY,
+    fetchMethod: (_kid, _stale, { context }) => this.#decrypt(context),
+  })
+  readonly #public = new LRUCache<string, CryptoKey, SigningKey>({
+    max: KEYS_IN_MEMORY,
+    fetchMethod: async (_kid, _stale, { context }) =>
+      (await importJWK(JSON.parse(context.public_jwk), context.alg)) as CryptoKey,
+  })
   readonly #making = new Map<string, Promise<void>>()
   readonly #algs: Set<string>
   #loaded: Loaded = { keys: [], at: Number.NEGATIVE_INFINITY }
@@ -65,7 +75,7 @@ export class KeyManager {
    */
   async start(): Promise<void> {
     const newest = (await this.#read()).at(-1)
-    if (newest !== undefined) this.#privateKey(newest)
+    if (newest !== undefined) await this.#privateKey(newest)
     await this.active()
   }
 
@@ -87,7 +97,7 @@ export class KeyManager {
    */
   async loadSigner(alg: string = this.#settings.ACCESS_TOKEN_ALG): Promise<JwtSigner> {
     const key = await this.active(alg)
-    const privateKey = this.#privateKey(key)
+    const privateKey = await this.#privateKey(key)
     const sign = signers[alg]
     if (sign === undefined) throw new Error(`Nothing signs ${alg}`)
     return async (typ, claims) => {
@@ -222,31 +232,29 @@ export class KeyManager {
       kid,
       alg,
       public_jwk: JSON.stringify({ ...jwk, kid, alg, use: 'sig' }),
-      private_jwk_encrypted: this.#vault.encrypt(secret, kid),
+      private_jwk_encrypted: await this.#vault.encrypt(secret, kid),
       created_at: this.#clock.now(),
       active_from,
       remove_at: null,
     }
   }
 
-  #privateKey(key: SigningKey): KeyObject {
-    return remember(this.#private, key.kid, () => {
-      let jwk: string
-      try {
-        jwk = this.#vault.decrypt(key.private_jwk_encrypted, key.kid)
-      } catch {
-        throw new SettingsError([wrongKey(this.#settings)])
-      }
-      return createPrivateKey({ key: JSON.parse(jwk), format: 'jwk' })
-    })
+  #privateKey(key: SigningKey): Promise<KeyObject> {
+    return this.#private.forceFetch(key.kid, { context: key })
   }
 
   #publicKey(key: SigningKey): Promise<CryptoKey> {
-    return remember(
-      this.#public,
-      key.kid,
-      () => importJWK(JSON.parse(key.public_jwk), key.alg) as Promise<CryptoKey>,
-    )
+    return this.#public.forceFetch(key.kid, { context: key })
+  }
+
+  async #decrypt({ kid, private_jwk_encrypted }: SigningKey): Promise<KeyObject> {
+    let jwk: string
+    try {
+      jwk = await this.#vault.decrypt(private_jwk_encrypted, kid)
+    } catch {
+      throw new SettingsError([wrongKey(this.#settings)])
+    }
+    return createPrivateKey({ key: JSON.parse(jwk), format: 'jwk' })
   }
 }
 
@@ -270,15 +278,6 @@ const signers: Record<string, (data: Buffer, key: KeyObject) => Buffer | Promise
 
 function encodeBase64url(json: object): string {
   return Buffer.from(JSON.stringify(json)).toString('base64url')
-}
-
-function remember<Key>(keys: Map<string, Key>, kid: string, load: () => Key): Key {
-  let key = keys.get(kid)
-  if (key === undefined) {
-    key = load()
-    keys.set(kid, key)
-  }
-  return key
 }
 
 declare module 'fastify' {

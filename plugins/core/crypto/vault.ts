@@ -1,5 +1,4 @@
 import {
-  createCipheriv,
   createDecipheriv,
   createHmac,
   createSecretKey,
@@ -18,6 +17,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { dirname, resolve } from 'node:path'
+import { CompactEncrypt, compactDecrypt } from 'jose'
 import { decodeKey, type Settings, SettingsError } from '../settings.ts'
 
 const MAC_BYTES = 32
@@ -32,19 +32,30 @@ export class Vault {
     this.#sealKey = createSecretKey(derive(encryptionKey, 'auth-agent sealed tokens'))
   }
 
-  /** AES-256-GCM, with `context` authenticated beside the text. */
-  encrypt(text: string, context: string): string {
-    const nonce = randomBytes(12)
-    const cipher = createCipheriv('aes-256-gcm', this.#cipherKey, nonce)
-    cipher.setAAD(Buffer.from(context))
-    const encrypted = Buffer.concat([cipher.update(text, 'utf8'), cipher.final()])
-    return Buffer.concat([nonce, cipher.getAuthTag(), encrypted]).toString('base64url')
+  /** A JWE (RFC 7516) of a text, with `context` authenticated beside it in the protected header. */
+  encrypt(text: string, context: string): Promise<string> {
+    return new CompactEncrypt(Buffer.from(text))
+      .setProtectedHeader({ alg: 'dir', enc: 'A256GCM', context })
+      .encrypt(this.#cipherKey)
   }
 
   /** @throws when the text was not encrypted with this key and context. */
-  decrypt(encrypted: string, context: string): string {
+  async decrypt(encrypted: string, context: string): Promise<string> {
+    if (!encrypted.includes('.')) return this.#decryptWithoutHeader(encrypted, context)
+    const { plaintext, protectedHeader } = await compactDecrypt(encrypted, this.#cipherKey, {
+      keyManagementAlgorithms: ['dir'],
+      contentEncryptionAlgorithms: ['A256GCM'],
+    })
+    if (protectedHeader.context !== context) throw new Error('Encrypted for another context')
+    return Buffer.from(plaintext).toString('utf8')
+  }
+
+  /** The form in which older databases have it: nonce, tag and text of AES-256-GCM, without a header. */
+  #decryptWithoutHeader(encrypted: string, context: string): string {
     const bytes = Buffer.from(encrypted, 'base64url')
-    const decipher = createDecipheriv('aes-256-gcm', this.#cipherKey, bytes.subarray(0, 12))
+    const decipher = createDecipheriv('aes-256-gcm', this.#cipherKey, bytes.subarray(0, 12), {
+      authTagLength: 16,
+    })
     decipher.setAAD(Buffer.from(context))
     decipher.setAuthTag(bytes.subarray(12, 28))
     return decipher.update(bytes.subarray(28), undefined, 'utf8') + decipher.final('utf8')

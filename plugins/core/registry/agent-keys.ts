@@ -22,7 +22,12 @@ const IMPORTED = 10_000
 /** The public keys by which agents prove themselves. Private keys are never stored. */
 export class AgentKeys {
   readonly #parts: Pick<FastifyInstance, 'audit' | 'clock' | 'store'>
-  readonly #imported = new LRUCache<string, Promise<CryptoKey>>({ max: IMPORTED })
+  /** By their text. */
+  readonly #imported = new LRUCache<string, CryptoKey, string>({
+    max: IMPORTED,
+    fetchMethod: async (public_jwk, _stale, { context: alg }) =>
+      (await importJWK(JSON.parse(public_jwk), alg)) as CryptoKey,
+  })
 
   constructor(parts: Pick<FastifyInstance, 'audit' | 'clock' | 'store'>) {
     this.#parts = parts
@@ -71,12 +76,7 @@ export class AgentKeys {
 
   /** The key, ready to verify with. */
   import({ public_jwk, alg }: Pick<AgentKey, 'public_jwk' | 'alg'>): Promise<CryptoKey> {
-    let key = this.#imported.get(public_jwk)
-    if (key === undefined) {
-      key = importJWK(JSON.parse(public_jwk), alg) as Promise<CryptoKey>
-      this.#imported.set(public_jwk, key)
-    }
-    return key
+    return this.#imported.forceFetch(public_jwk, { context: alg })
   }
 
   #event(agent_id: string, outcome: string, kid: string) {
