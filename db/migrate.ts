@@ -13,29 +13,27 @@ const DELAY = 20
 /**
  * Brings the tables up to date. Of processes that start together one does it and the others wait.
  * A database that is up to date is only read, so that nobody's lock holds up a start.
- * @throws {NewerDatabaseError}
+ * @throws {NewerDatabaseError} and {DatabaseUnavailableError}; nothing has changed then
  */
 export async function migrate(database: Database.Database, file: string): Promise<void> {
   if (await patiently(file, () => isUpToDate(database))) return
   await patiently(file, () => database.exec('BEGIN IMMEDIATE'), MIGRATION_PATIENCE)
   try {
     assertNotNewer(database)
+    const migrator = new Migrator({
+      db: new Kysely({ dialect: new SqliteDialect({ database }) }),
+      provider: { getMigrations: async () => migrations },
+      disableTransactions: true,
+    })
+    const { error, results = [] } = await migrator.migrateToLatest()
+    if (error !== undefined) throw error
+    if (results.length > 0) noteVersion(database)
+    database.exec('COMMIT')
   } catch (error) {
-    database.exec('ROLLBACK')
-    throw error
-  }
-  const migrator = new Migrator({
-    db: new Kysely({ dialect: new SqliteDialect({ database }) }),
-    provider: { getMigrations: async () => migrations },
-    disableTransactions: true,
-  })
-  const { error, results = [] } = await migrator.migrateToLatest()
-  if (error !== undefined) {
+    // After some errors SQLite has rolled back by itself.
     if (database.inTransaction) database.exec('ROLLBACK')
     throw asUnavailable(error, file)
   }
-  if (results.length > 0) noteVersion(database)
-  database.exec('COMMIT')
 }
 
 function isUpToDate(database: Database.Database): boolean {
