@@ -1,23 +1,27 @@
 import type { FastifyInstance } from 'fastify'
-import {
-  decodeJwt,
-  decodeProtectedHeader,
-  errors,
-  generateKeyPair,
-  type JWTPayload,
-  type JWTVerifyResult,
-  jwtVerify,
-} from 'jose'
+import { decodeJwt, decodeProtectedHeader, errors, generateKeyPair } from 'jose'
 import type { AgentKey } from '../../../db/store.ts'
 import { OAuthError } from '../http/errors.ts'
 import { AGENT_KEY_ALGS } from '../registry/agent-keys.ts'
+import {
+  type AssertionClaims,
+  AssertionError,
+  type AssertionRules,
+  useAssertion,
+  verifyAssertion,
+} from './assertion.ts'
 
-/** For how long an assertion may be good, in seconds. */
-const MAX_LIFETIME = 60
-/** By how much the agent's clock may differ from ours, in seconds. */
-const CLOCK_SKEW = 10
-/** Without control characters and lone surrogates, so that every database stores it unchanged. */
-const JTI = /^[^\p{Cc}\p{Cs}]{8,255}$/u
+const RULES: AssertionRules = {
+  identifier: 'agent_id',
+  algorithms: AGENT_KEY_ALGS,
+  maxLifetime: 60,
+  clockSkew: 10,
+  countedFromIssue: true,
+  audienceMayBeArray: false,
+  shortestJti: 8,
+  requiredClaims: ['client_id', 'request_id'],
+}
+
 /** The explicit type (RFC 8725 section 3.11); a token with another type is refused. */
 const TYPES = [undefined, 'JWT', 'agent-assertion+jwt']
 
@@ -56,15 +60,9 @@ function decode(assertion: string) {
 }
 
 /** The claims that an agent signs to sign in to one site, once. */
-export interface AssertionClaims extends JWTPayload {
-  iss: string
-  sub: string
-  aud: string
+interface AgentClaims extends AssertionClaims {
   request_id: string
   client_id: string
-  jti: string
-  iat: number
-  exp: number
 }
 
 /** The authorization request that an assertion was sent for. */
@@ -100,7 +98,7 @@ export class AgentAssertions {
     agent_id: string,
     keys: AgentKey[],
     request: AssertedRequest,
-  ): Promise<AssertionClaims | undefined> {
+  ): Promise<AgentClaims | undefined> {
     const { alg = '', kid } = decodeProtectedHeader(assertion)
     const fitting = keys.filter(
       (key) => familyOf(key.alg) === familyOf(alg) && (kid === undefined || key.kid === kid),
@@ -108,23 +106,20 @@ export class AgentAssertions {
     const publicKeys = fitting.map((key) => this.#parts.agentKeys.import(key))
     const unusedKey = this.#unusedKeys.get(alg)
     if (publicKeys.length === 0 && unusedKey !== undefined) publicKeys.push(unusedKey)
+    const caller = {
+      id: agent_id,
+      audience: [this.#parts.settings.ISSUER],
+      now: this.#parts.clock.now(),
+    }
     for (const publicKey of publicKeys) {
       try {
-        const { payload } = await jwtVerify<AssertionClaims>(assertion, await publicKey, {
-          algorithms: AGENT_KEY_ALGS,
-          issuer: agent_id,
-          subject: agent_id,
-          audience: this.#parts.settings.ISSUER,
-          currentDate: new Date(this.#parts.clock.now() * 1000),
-          clockTolerance: CLOCK_SKEW,
-          maxTokenAge: MAX_LIFETIME,
-          requiredClaims: ['aud', 'client_id', 'exp', 'iat', 'iss', 'jti', 'request_id', 'sub'],
-        })
-        this.#assertClaims(payload, request)
-        return payload
+        const claims = await verifyAssertion<AgentClaims>(assertion, () => publicKey, caller, RULES)
+        assertRequest(claims, request)
+        return claims
       } catch (error) {
         if (error instanceof errors.JWSSignatureVerificationFailed) continue
-        if (error instanceof errors.JOSEError) throw toInvalidAssertion(error)
+        if (error instanceof AssertionError) throw invalidAssertion(error.message)
+        if (error instanceof errors.JOSEError) throw malformedAssertion('is not a signed JWT')
         throw error
       }
     }
@@ -135,50 +130,22 @@ export class AgentAssertions {
    * Uses up an assertion: only one of several requests with it succeeds.
    * @throws {OAuthError} invalid_credentials for a second use
    */
-  async use({ sub, jti, exp }: AssertionClaims): Promise<void> {
-    const first = await this.#parts.store.agentKeys.useAssertion(
-      sub,
-      jti,
-      // A NumericDate may have a fraction (RFC 7519 section 2), a row has whole seconds.
-      Math.ceil(exp) + CLOCK_SKEW,
-    )
-    if (!first) throw invalidAssertion('was used before, its jti is good once')
-  }
-
-  #assertClaims(
-    claims: JWTVerifyResult<AssertionClaims>['payload'],
-    request: AssertedRequest,
-  ): void {
-    const { aud, exp, iat, jti } = claims
-    if (Array.isArray(aud))
-      throw invalidAssertion('must have the issuer, and nobody else, as its aud')
-    if (exp - iat > MAX_LIFETIME)
-      throw invalidAssertion(`may be good for at most ${MAX_LIFETIME} seconds`)
-    if (typeof jti !== 'string' || !JTI.test(jti)) {
-      throw invalidAssertion('must have a jti of 8 to 255 characters')
-    }
-    if (claims.request_id !== request.request_id)
-      throw invalidAssertion('is for another request_id')
-    if (claims.client_id !== request.client_id) {
-      throw new OAuthError('access_denied', 'The agent_assertion is for another client_id', {
-        reason: 'site',
-      })
+  async use(claims: AgentClaims): Promise<void> {
+    try {
+      await useAssertion(claims, RULES, this.#parts.store.agentKeys.useAssertion)
+    } catch (error) {
+      throw error instanceof AssertionError ? invalidAssertion(error.message) : error
     }
   }
 }
 
-/** The refusal of an assertion whose signature is good; only a holder of the key can see it. */
-function toInvalidAssertion(error: errors.JOSEError): OAuthError {
-  if (error instanceof errors.JWTExpired) return invalidAssertion('has expired')
-  if (!(error instanceof errors.JWTClaimValidationFailed))
-    return malformedAssertion('is not a signed JWT')
-  const { claim, reason } = error
-  if (reason === 'missing') return invalidAssertion(`must have ${claim}`)
-  if (claim === 'iat') return invalidAssertion('was issued in the future')
-  if (claim === 'nbf') return invalidAssertion('is not good yet')
-  if (claim === 'aud') return invalidAssertion('has another aud than this issuer')
-  if (claim === 'iss') return invalidAssertion('must have the agent_id as its iss')
-  return invalidAssertion(`has a ${claim} that is not acceptable`)
+function assertRequest(claims: AgentClaims, request: AssertedRequest): void {
+  if (claims.request_id !== request.request_id) throw invalidAssertion('is for another request_id')
+  if (claims.client_id !== request.client_id) {
+    throw new OAuthError('access_denied', 'The agent_assertion is for another client_id', {
+      reason: 'site',
+    })
+  }
 }
 
 function invalidAssertion(text: string): OAuthError {

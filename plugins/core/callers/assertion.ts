@@ -1,0 +1,121 @@
+import { errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose'
+
+/** Without control characters and lone surrogates, so that every database stores it unchanged. */
+const JTI = /^[^\p{Cc}\p{Cs}]{1,255}$/u
+
+/** What the assertions of one kind of caller have to be. */
+export interface AssertionRules {
+  /** How a caller of this kind is named, which is its `iss` and `sub`. */
+  identifier: 'agent_id' | 'client_id'
+  algorithms: string[]
+  /** The longest life, and the largest difference between the clocks, in seconds. */
+  maxLifetime: number
+  clockSkew: number
+  /** Whether `iat` is required and the life is counted from there; else it is counted from now. */
+  countedFromIssue: boolean
+  /** Whether `aud` may be an array, which must then name nobody else. */
+  audienceMayBeArray: boolean
+  /** How many characters a `jti` has at least. */
+  shortestJti: number
+  /** Required beside `iss`, `sub`, `aud`, `exp` and `jti` (RFC 7523 section 3). */
+  requiredClaims: string[]
+}
+
+export interface AssertionClaims extends JWTPayload {
+  sub: string
+  jti: string
+  exp: number
+}
+
+/** A claim that does not hold. The message continues a sentence that begins with the assertion. */
+export class AssertionError extends Error {
+  override name = 'AssertionError'
+}
+
+/**
+ * The claims of an assertion that a caller signed for this server (RFC 7523 section 3).
+ * @param audience the values that `aud` may have
+ * @throws {AssertionError} for a claim that does not hold; an error of jose for a signature that does
+ *   not, and for what is not a signed JWT
+ */
+export async function verifyAssertion<Claims extends AssertionClaims>(
+  assertion: string,
+  key: JWTVerifyGetKey,
+  caller: { id: string; audience: string[]; now: number },
+  rules: AssertionRules,
+): Promise<Claims> {
+  const { id, audience, now } = caller
+  const { maxLifetime, clockSkew, countedFromIssue } = rules
+  const { payload } = await jwtVerify<Claims>(assertion, key, {
+    algorithms: rules.algorithms,
+    issuer: id,
+    subject: id,
+    audience,
+    requiredClaims: ['exp', 'jti', ...rules.requiredClaims],
+    currentDate: new Date(now * 1000),
+    clockTolerance: clockSkew,
+    ...(countedFromIssue && { maxTokenAge: maxLifetime }),
+  }).catch((error) => {
+    throw toAssertionError(error, rules)
+  })
+  const { aud, exp, iat, jti } = payload
+  // An assertion that names others as well could be passed on to us by them.
+  const isArrayFine =
+    rules.audienceMayBeArray && [aud].flat().every((one) => isOneOf(audience, one))
+  if (Array.isArray(aud) && !isArrayFine) {
+    throw new AssertionError('must have this server, and nobody else, as its aud')
+  }
+  const from = countedFromIssue ? Number(iat) : now + clockSkew
+  if (exp - from > maxLifetime) {
+    throw new AssertionError(`may be good for at most ${maxLifetime} seconds`)
+  }
+  const isJti = typeof jti === 'string' && JTI.test(jti) && [...jti].length >= rules.shortestJti
+  if (!isJti) {
+    throw new AssertionError(`must have a jti of ${rules.shortestJti} to 255 characters`)
+  }
+  return payload
+}
+
+/**
+ * Uses up an assertion: only one of several requests with it succeeds.
+ * @param use records the `jti`, and says whether it is the first to do so
+ * @throws {AssertionError} for a second use
+ */
+export async function useAssertion(
+  { sub, jti, exp }: AssertionClaims,
+  rules: AssertionRules,
+  use: (id: string, jti: string, expires_at: number) => Promise<boolean>,
+): Promise<void> {
+  // A NumericDate may have a fraction (RFC 7519 section 2), a row has whole seconds.
+  const isFirst = await use(sub, jti, Math.ceil(exp) + rules.clockSkew)
+  if (!isFirst) throw new AssertionError('was used before, its jti is good once')
+}
+
+function isOneOf(audience: string[], one: string | undefined): boolean {
+  return one !== undefined && audience.includes(one)
+}
+
+function toAssertionError(error: unknown, { identifier }: AssertionRules): unknown {
+  if (error instanceof errors.JWTExpired) return new AssertionError('has expired')
+  if (!(error instanceof errors.JWTClaimValidationFailed)) return error
+  const { claim, reason } = error
+  return new AssertionError(
+    reason === 'missing'
+      ? `must have ${claim}`
+      : (problems(identifier)[claim] ?? unacceptable(claim)),
+  )
+}
+
+function problems(identifier: string): Record<string, string> {
+  return {
+    iss: `must have the ${identifier} as its iss`,
+    sub: `must have the ${identifier} as its sub`,
+    aud: 'has another aud than this issuer',
+    iat: 'was issued in the future',
+    nbf: 'is not good yet',
+  }
+}
+
+function unacceptable(claim: string): string {
+  return `has a ${claim} that is not acceptable`
+}
