@@ -199,7 +199,8 @@ const register: FastifyPluginAsyncTypebox = async (app) => {
 
   async function assertCurrent(client_secret: string, { client_id }: Client): Promise<void> {
     const client = await app.store.clients.findWithSecrets(client_id, app.clock.now())
-    if (!(await app.secrets.verify(client_secret, client?.secrets ?? []))) {
+    const resembling = app.secrets.findResembling(client_secret, client?.secrets ?? [])
+    if (!(await app.secrets.verify(client_secret, resembling))) {
       throw invalidMetadata('client_secret is not the current one')
     }
   }

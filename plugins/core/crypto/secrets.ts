@@ -88,21 +88,22 @@ export class Secrets {
   }
 
   /**
-   * Whether a secret could be one of those stored. The hint is 32 bits of SHA-256: comparing it costs
+   * The stored secret that this one could be. The hint is 32 bits of SHA-256: comparing it costs
    * nothing and reveals nothing useful, since a guess fits it once in four thousand million times.
    */
-  resembles(secret: string, stored: LiveSecret[]): boolean {
-    return findByHint(secret, stored) !== undefined
+  findResembling(secret: string, stored: LiveSecret[]): LiveSecret | undefined {
+    const hint = hintOf(secret)
+    return stored.find((row) => row.hint === hint)
   }
 
   /**
-   * Whether a secret is one of those stored. A secret that resembles none of them waits as long as a
+   * Whether a secret is the one that it resembles. A secret that resembles none waits as long as a
    * check takes, without using the thread: a guess delays no other caller, and an unknown identifier
    * cannot be told from a wrong secret.
    * @throws {OAuthError} temporarily_unavailable when too many checks or guesses wait already
    */
-  async verify(secret: string, stored: LiveSecret[]): Promise<boolean> {
-    const bcrypt_hash = findByHint(secret, stored)?.bcrypt_hash
+  async verify(secret: string, resembling: LiveSecret | undefined): Promise<boolean> {
+    const bcrypt_hash = resembling?.bcrypt_hash
     if (bcrypt_hash === undefined) {
       await this.#waitAsLong()
       return false
@@ -172,11 +173,6 @@ export class Secrets {
 
 function busy(description: string): OAuthError {
   return new OAuthError('temporarily_unavailable', description, { headers: { 'retry-after': '5' } })
-}
-
-function findByHint(secret: string, stored: LiveSecret[]): LiveSecret | undefined {
-  const hint = hintOf(secret)
-  return stored.find((row) => row.hint === hint)
 }
 
 function hintOf(secret: string): string {

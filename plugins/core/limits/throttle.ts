@@ -28,12 +28,16 @@ export interface Attempt {
  * an agent out. Each process counts for itself.
  */
 export class Throttle {
-  readonly #secrets: Pick<Secrets, 'resembles' | 'verify'>
+  readonly #secrets: Pick<Secrets, 'findResembling' | 'verify'>
   readonly #settings: Settings
   readonly #identities: WindowCounts
   readonly #networks: WindowCounts
 
-  constructor(secrets: Pick<Secrets, 'resembles' | 'verify'>, clock: Clock, settings: Settings) {
+  constructor(
+    secrets: Pick<Secrets, 'findResembling' | 'verify'>,
+    clock: Clock,
+    settings: Settings,
+  ) {
     this.#secrets = secrets
     this.#settings = settings
     this.#identities = new WindowCounts(clock, settings.THROTTLE_WINDOW)
@@ -51,11 +55,10 @@ export class Throttle {
     secret: string,
     attempt: Attempt,
   ): Promise<Holder | undefined> {
-    const stored = holder?.secrets ?? []
-    const resembles = this.#secrets.resembles(secret, stored)
-    if (!resembles) await this.countFailure(attempt)
-    const matches = await this.#secrets.verify(secret, stored)
-    if (resembles && !matches) await this.countFailure(attempt)
+    const resembling = this.#secrets.findResembling(secret, holder?.secrets ?? [])
+    if (resembling === undefined) await this.countFailure(attempt)
+    const matches = await this.#secrets.verify(secret, resembling)
+    if (resembling !== undefined && !matches) await this.countFailure(attempt)
     return matches ? holder : undefined
   }
 

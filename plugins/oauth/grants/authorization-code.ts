@@ -49,7 +49,7 @@ export async function redeemAuthorizationCode(
     })
   }
   const target = await narrowTarget(app, client, { ...request, resources }, { resource })
-  accessTokenAlg(target.resources, app.settings)
+  const alg = accessTokenAlg(target.resources, app.settings)
   const expires_at = expiry(app.settings, now, idle, granted_at)
   if (standing(request, now) !== 'redeemed' && expires_at <= now) throw unusable()
 
@@ -70,6 +70,7 @@ export async function redeemAuthorizationCode(
   const { grant } = redemption
   return await tokenResponse(app, client, grant, {
     ...target,
+    alg,
     generation: grant.refresh_generation,
     owner,
     signers,

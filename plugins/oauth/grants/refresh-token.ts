@@ -36,7 +36,7 @@ export async function refresh(
   const expires_at = expiry(app.settings, now, REFRESH_TOKEN_TTL, found.created_at)
   if (expires_at <= now) throw unusable()
   const target = await narrowTarget(app, client, { ...found, resources }, request, isKnown)
-  accessTokenAlg(target.resources, app.settings)
+  const alg = accessTokenAlg(target.resources, app.settings)
 
   const rotation = await app.store.grants.rotate({
     ...presented,
@@ -53,7 +53,7 @@ export async function refresh(
 
   const { grant, generation } = rotation
   if (rotation.hasCopies) await app.audit.recordCopies(grant, address)
-  return await tokenResponse(app, client, grant, { ...target, generation, owner, signers })
+  return await tokenResponse(app, client, grant, { ...target, alg, generation, owner, signers })
 }
 
 function unusable(): OAuthError {

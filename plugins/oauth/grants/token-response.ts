@@ -3,7 +3,7 @@ import { scopeWords } from '../../../schemas/scope.ts'
 import type { TokenResponse } from '../../../schemas/token.ts'
 import type { Client, Grant, OwnerClaims } from '../../core/core.ts'
 import type { TokenSigners } from '../../core/crypto/tokens.ts'
-import { accessTokenAlg, audienceOf, type TokenTarget } from '../../core/registry/resources.ts'
+import { audienceOf, type TokenTarget } from '../../core/registry/resources.ts'
 import type { Settings } from '../../core/settings.ts'
 
 /** What the tokens are good for: what was granted or a part of it. */
@@ -12,6 +12,8 @@ export interface Issue extends TokenTarget {
   generation: number | null
   /** Where the scope of the grant gives an ID Token with the owner's address. */
   owner: OwnerClaims | undefined
+  /** What signs the access token (`accessTokenAlg`), found before the grant was changed. */
+  alg: string
   /** Loaded before the grant was changed. */
   signers: TokenSigners
   /** That of the authorization request, which the ID Token of a refresh does not repeat. */
@@ -28,7 +30,7 @@ export async function tokenResponse(
   app: Pick<FastifyInstance, 'clock' | 'settings' | 'tokens'>,
   client: Client,
   grant: Grant,
-  { generation, owner, signers, nonce, ...target }: Issue,
+  { alg, generation, owner, signers, nonce, ...target }: Issue,
 ): Promise<TokenResponse> {
   const { scope } = target
   // The ID Token goes to the client whatever the access token is for.
@@ -42,7 +44,7 @@ export async function tokenResponse(
       sub: grant.agent_id,
       scope,
       aud: audienceOf(target, app.settings),
-      alg: accessTokenAlg(target.resources, app.settings),
+      alg,
     },
     expires_in,
     signers,
