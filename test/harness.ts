@@ -68,6 +68,21 @@ export interface Site {
   redirect_uri: string
 }
 
+export interface Scene {
+  app: FastifyInstance
+  clock: TestClock
+  site: Site
+  agent: Credentials
+}
+
+/** A server with a registered website and an agent that may sign in anywhere. */
+export async function setUp(t: Test, settings: Partial<Settings> = {}): Promise<Scene> {
+  const clock = new TestClock()
+  const app = await build(t, settings, { clock })
+  const [site, agent] = await Promise.all([createSite(app), createAgent(app)])
+  return { app, clock, site, agent }
+}
+
 /** A registered website. */
 export async function createSite(
   app: FastifyInstance,
@@ -258,6 +273,31 @@ export async function startWeb(t: Test): Promise<Web> {
   }
 }
 
+/** A server, and the websites of `startWeb` whose clients have metadata documents. */
+export interface DocumentScene {
+  app: FastifyInstance
+  clock: TestClock
+  web: Web
+  /** A client that nobody registered, with a document of that name. */
+  serveSite(name: string): Site
+}
+
+export async function setUpDocuments(
+  t: Test,
+  settings: Partial<Settings> = {},
+): Promise<DocumentScene> {
+  const clock = new TestClock()
+  const web = await startWeb(t)
+  const app = await build(t, settings, { clock, network: web.network })
+  const redirect_uri = 'https://client.example/callback'
+  const serveSite = (client_name: string): Site => {
+    const client_id = web.url('client.example', `/${client_name}`)
+    web.serveJson(`/${client_name}`, { client_id, client_name, redirect_uris: [redirect_uri] })
+    return { client_id, client_secret: undefined, redirect_uri }
+  }
+  return { app, clock, web, serveSite }
+}
+
 /** A code verifier and its S256 challenge. */
 export function pkce(): { code_verifier: string; code_challenge: string } {
   const code_verifier = randomBytes(32).toString('base64url')
@@ -302,6 +342,36 @@ export function authorize(
   return app.inject({
     url: `/authorize?${encode(query)}`,
     headers: { accept: 'text/html', 'sec-fetch-mode': 'navigate', ...headers },
+  })
+}
+
+/** GET /authorize from an address. */
+export function authorizeFrom(
+  app: FastifyInstance,
+  remoteAddress: string,
+  site: Site,
+  accept = 'application/json',
+  change: Parameters = {},
+): Promise<LightMyRequestResponse> {
+  const query = encode(authorizeQuery(site, pkce().code_challenge, change))
+  return app.inject({ url: `/authorize?${query}`, headers: { accept }, remoteAddress })
+}
+
+/** POST /register from an address, as a public client does. */
+export function registerFrom(
+  app: FastifyInstance,
+  remoteAddress: string,
+  change: Record<string, unknown> = {},
+): Promise<LightMyRequestResponse> {
+  const metadata = {
+    redirect_uris: ['https://client.example/callback'],
+    token_endpoint_auth_method: 'none',
+  }
+  return app.inject({
+    method: 'POST',
+    url: '/register',
+    remoteAddress,
+    payload: { ...metadata, ...change },
   })
 }
 

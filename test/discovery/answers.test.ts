@@ -4,7 +4,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify'
 import t, { type Test } from 'tap'
 import type { ApiDocument, ApiOperation } from '../../schemas/api-document.ts'
-import { createWorld } from '../agent/approval-world.ts'
+import { createWorld } from '../core/sign-in/approval-world.ts'
 import {
   authorizeQuery,
   build,

@@ -14,6 +14,7 @@ import {
   pkce,
   redeem,
   type Site,
+  setUp,
   signIn,
 } from '../harness.ts'
 
@@ -85,8 +86,7 @@ t.test(
 t.test(
   'RFC 6749 section 4.1.2.1: other errors go to the redirect URI, with state and iss',
   async (t) => {
-    const app = await build(t)
-    const site = await createSite(app)
+    const { app, site } = await setUp(t)
     const machine = await createSite(app, { grant_types: ['client_credentials'] })
 
     const refusals: [name: string, change: Parameters, error: string, of?: Site][] = [
@@ -166,8 +166,7 @@ t.test(
 )
 
 t.test('RFC 6749 section 4.1.2.1: a repeated state is refused and none is sent back', async (t) => {
-  const app = await build(t)
-  const site = await createSite(app)
+  const { app, site } = await setUp(t)
   const { headers } = await ask(app, site, { state: ['a', 'b'] })
   const { searchParams } = new URL(String(headers.location))
   t.equal(searchParams.get('error'), 'invalid_request')
@@ -177,9 +176,7 @@ t.test('RFC 6749 section 4.1.2.1: a repeated state is refused and none is sent b
 t.test(
   'OAuth 2.1 section 3.1: unknown parameters are ignored and empty ones count as absent',
   async (t) => {
-    const app = await build(t)
-    const site = await createSite(app)
-    const agent = await createAgent(app)
+    const { app, site, agent } = await setUp(t)
     const tokens = await signIn(app, site, agent, {
       foo: '1',
       bar: ['1', '2'],
@@ -192,9 +189,7 @@ t.test(
 )
 
 t.test('OAuth 2.1 section 3.2.3: a scope that is not the one asked for is told', async (t) => {
-  const app = await build(t)
-  const site = await createSite(app)
-  const agent = await createAgent(app)
+  const { app, site, agent } = await setUp(t)
   const { scope } = await signIn(app, site, agent, { scope: 'email admin openid' })
   t.equal(scope, 'email openid')
 })
@@ -246,9 +241,7 @@ t.test('OAuth 2.1 section 8.4.2: a loopback redirect URI may have any port', asy
 t.test(
   'OAuth 2.1 section 2.3.2: the only redirect URI of a client need not be named',
   async (t) => {
-    const app = await build(t)
-    const site = await createSite(app)
-    const agent = await createAgent(app)
+    const { app, site, agent } = await setUp(t)
     const code = await getCode(app, site, agent, { redirect_uri: undefined })
     t.equal((await redeem(app, site, code)).statusCode, 200)
   },
@@ -268,9 +261,7 @@ t.test('OAuth 2.1 section 2.3: the query of a redirect URI is kept', async (t) =
 })
 
 t.test('OAuth 2.1 section 4.1.2: the state comes back as it was sent, and only then', async (t) => {
-  const app = await build(t)
-  const site = await createSite(app)
-  const agent = await createAgent(app)
+  const { app, site, agent } = await setUp(t)
   const states = [
     '&=#%+ \u00e9\u{1f600}"\'<script>',
     '%41',
@@ -292,9 +283,7 @@ t.test('OAuth 2.1 section 4.1.2: the state comes back as it was sent, and only t
 })
 
 t.test('OAuth 2.1 section 4.1.2: neither the page nor the code shows the challenge', async (t) => {
-  const app = await build(t)
-  const site = await createSite(app)
-  const agent = await createAgent(app)
+  const { app, site, agent } = await setUp(t)
   const page = await ask(app, site)
   t.notMatch(page.body, code_challenge)
   const [, request_id = ''] = page.body.match(/request_id: '(req_[\w-]+)'/) ?? []
@@ -307,8 +296,7 @@ t.test('OAuth 2.1 section 4.1.2: neither the page nor the code shows the challen
 t.test(
   'OAuth 2.1 section 7.10: no page can be framed, cached or made to load anything foreign',
   async (t) => {
-    const app = await build(t)
-    const site = await createSite(app)
+    const { app, site } = await setUp(t)
     const pages = [await ask(app, site), await ask(app, site, { client_id: 'client_unknown' })]
     for (const { headers, body } of pages) {
       const policy = String(headers['content-security-policy'])
@@ -364,8 +352,7 @@ t.test(
 )
 
 t.test('an https issuer gives the cookie the __Host- prefix and Secure', async (t) => {
-  const app = await build(t, { ISSUER: 'https://auth.example' })
-  const site = await createSite(app)
+  const { app, site } = await setUp(t, { ISSUER: 'https://auth.example' })
   const { headers } = await ask(app, site)
   t.match(headers['set-cookie'], /^__Host-auth-agent=[\w-]{43}; .*Path=\/;.*Secure/)
 })
@@ -373,8 +360,7 @@ t.test('an https issuer gives the cookie the __Host- prefix and Secure', async (
 t.test(
   'the cookie outlives the code of a request that is authenticated at the last moment',
   async (t) => {
-    const app = await build(t)
-    const site = await createSite(app)
+    const { app, site } = await setUp(t)
     const [, seconds] =
       String((await ask(app, site)).headers['set-cookie']).match(/Max-Age=(\d+)/) ?? []
     const { AUTHORIZATION_REQUEST_TTL, AUTHORIZATION_CODE_TTL } = app.settings
@@ -383,8 +369,7 @@ t.test(
 )
 
 t.test('two tabs of one browser share the cookie; a forged one is replaced', async (t) => {
-  const app = await build(t)
-  const site = await createSite(app)
+  const { app, site } = await setUp(t)
   const { cookie } = await open(app, site)
   const again = await ask(app, site, {}, { cookie })
   t.match(String(again.headers['set-cookie']), cookie)
@@ -393,8 +378,7 @@ t.test('two tabs of one browser share the cookie; a forged one is replaced', asy
 })
 
 t.test('an agent without a browser gets the same facts as JSON', async (t) => {
-  const app = await build(t)
-  const site = await createSite(app)
+  const { app, site } = await setUp(t)
   const response = await app.inject({
     url: `/authorize?${encode(authorizeQuery(site, code_challenge))}`,
     headers: { accept: 'application/json' },
@@ -414,8 +398,7 @@ t.test('an agent without a browser gets the same facts as JSON', async (t) => {
 })
 
 t.test('OAuth 2.1 section 3.1: no script of another origin may read /authorize', async (t) => {
-  const app = await build(t)
-  const site = await createSite(app)
+  const { app, site } = await setUp(t)
   const url = `/authorize?${encode(authorizeQuery(site, code_challenge))}`
   const origin = 'https://evil.example'
   const get = await app.inject({ url, headers: { origin } })
@@ -430,8 +413,7 @@ t.test('OAuth 2.1 section 3.1: no script of another origin may read /authorize',
 })
 
 t.test('HEAD, PUT, PATCH and DELETE are 405 with Allow', async (t) => {
-  const app = await build(t)
-  const site = await createSite(app)
+  const { app, site } = await setUp(t)
   const url = `/authorize?${encode(authorizeQuery(site, code_challenge))}`
   for (const method of ['HEAD', 'PUT', 'PATCH', 'DELETE'] as const) {
     const response = await app.inject({ method, url })

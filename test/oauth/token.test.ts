@@ -15,6 +15,7 @@ import {
   redeem,
   refresh,
   type Site,
+  setUp,
   signIn,
   TestClock,
 } from '../harness.ts'
@@ -53,11 +54,9 @@ function assertRefused(
 t.test(
   'RFC 6749 section 4.1.3: a redemption that is refused leaves the code as it was',
   async (t) => {
-    const app = await build(t)
-    const site = await createSite(app)
+    const { app, site, agent } = await setUp(t)
     const other = await createSite(app)
     const open = await createSite(app, { token_endpoint_auth_method: 'none' })
-    const agent = await createAgent(app)
     const code = await getCode(app, site, agent)
     const { client_id, client_secret = '' } = site
     const nameless = { client_id: undefined, client_secret: undefined }
@@ -227,9 +226,8 @@ t.test(
 )
 
 t.test('RFC 6749 section 5.1: the token answer', async (t) => {
-  const app = await build(t)
-  const site = await createSite(app)
-  const code = await getCode(app, site, await createAgent(app))
+  const { app, site, agent } = await setUp(t)
+  const code = await getCode(app, site, agent)
   const response = await redeem(app, site, code, { redirect_uri: site.redirect_uri, foo: '1' })
   t.equal(response.statusCode, 200)
   t.match(response.headers['content-type'], 'application/json')
@@ -244,9 +242,7 @@ t.test('RFC 6749 section 5.1: the token answer', async (t) => {
 })
 
 t.test('OAuth 2.1 section 2.4.1: a client may authenticate in the body or by Basic', async (t) => {
-  const app = await build(t)
-  const site = await createSite(app)
-  const agent = await createAgent(app)
+  const { app, site, agent } = await setUp(t)
   const { client_id, client_secret = '' } = site
   const nameless = { client_id: undefined, client_secret: undefined }
   const encoded = (text: string) =>
@@ -273,9 +269,7 @@ t.test('OAuth 2.1 section 2.4.1: a client may authenticate in the body or by Bas
 })
 
 t.test('JSON bodies say the same as forms, and empty members count as absent', async (t) => {
-  const app = await build(t)
-  const site = await createSite(app)
-  const agent = await createAgent(app)
+  const { app, site, agent } = await setUp(t)
   const { client_id, client_secret } = site
   const change = { redirect_uri: '', scope: '' }
   const redeemed = await app.inject({
@@ -309,9 +303,8 @@ t.test('OAuth 2.1 section 8.1: a public client signs in by PKCE alone and refres
 })
 
 t.test('OAuth 2.1 section 3.2.1: the id of a confidential client alone is nothing', async (t) => {
-  const app = await build(t)
-  const site = await createSite(app)
-  const { refresh_token } = await signIn(app, site, await createAgent(app))
+  const { app, site, agent } = await setUp(t)
+  const { refresh_token } = await signIn(app, site, agent)
   const asPublic = { ...site, client_secret: undefined }
   assertRefused(t, await refresh(app, asPublic, refresh_token), 401, 'invalid_client', 'no secret')
   t.equal((await refresh(app, site, refresh_token)).statusCode, 200)
@@ -327,10 +320,7 @@ t.test('OAuth 2.1 section 3.2: the endpoint is POST only', async (t) => {
 })
 
 t.test('OAuth 2.1 section 4.1.2: a code dies after AUTHORIZATION_CODE_TTL', async (t) => {
-  const clock = new TestClock()
-  const app = await build(t, {}, { clock })
-  const site = await createSite(app)
-  const agent = await createAgent(app)
+  const { app, clock, site, agent } = await setUp(t)
   const last = await getCode(app, site, agent)
   clock.advance(app.settings.AUTHORIZATION_CODE_TTL - 1)
   t.equal((await redeem(app, site, last)).statusCode, 200, 'in its last second')
@@ -342,9 +332,7 @@ t.test('OAuth 2.1 section 4.1.2: a code dies after AUTHORIZATION_CODE_TTL', asyn
 t.test(
   'OAuth 2.1 section 4.1.3: a second use of a code is refused and revokes its tokens',
   async (t) => {
-    const app = await build(t)
-    const site = await createSite(app)
-    const agent = await createAgent(app)
+    const { app, site, agent } = await setUp(t)
     const code = await getCode(app, site, agent)
     const first = (await redeem(app, site, code)).json()
     const refreshed = (await refresh(app, site, first.refresh_token)).json()
@@ -373,9 +361,7 @@ t.test(
 )
 
 t.test('RFC 9068 section 2: the access token is a JWT that says who acts for whom', async (t) => {
-  const app = await build(t)
-  const site = await createSite(app)
-  const agent = await createAgent(app)
+  const { app, site, agent } = await setUp(t)
   const { access_token } = await signIn(app, site, agent, { scope: 'openid' })
   t.match(decodeProtectedHeader(access_token), { typ: 'at+jwt', alg: 'ES256', kid: /./ })
   const claims = JSON.parse(Buffer.from(access_token.split('.')[1] ?? '', 'base64url').toString())
@@ -392,10 +378,9 @@ t.test('RFC 9068 section 2: the access token is a JWT that says who acts for who
 })
 
 t.test('OAuth 2.1 section 4.3: a refresh that is refused leaves the token as it was', async (t) => {
-  const app = await build(t)
-  const site = await createSite(app)
+  const { app, site, agent } = await setUp(t)
   const other = await createSite(app)
-  const { refresh_token = '' } = await signIn(app, site, await createAgent(app))
+  const { refresh_token = '' } = await signIn(app, site, agent)
 
   const refusals: [name: string, change: Parameters, status: number, error: string, as?: Site][] = [
     ['no token', { refresh_token: undefined }, 400, 'invalid_request'],
@@ -426,9 +411,8 @@ t.test('OAuth 2.1 section 4.3: a refresh that is refused leaves the token as it 
 t.test(
   'OAuth 2.1 section 4.3.1: a refresh narrows the scope of the access token alone',
   async (t) => {
-    const app = await build(t)
-    const site = await createSite(app)
-    const tokens = await signIn(app, site, await createAgent(app), { scope: 'openid email' })
+    const { app, site, agent } = await setUp(t)
+    const tokens = await signIn(app, site, agent, { scope: 'openid email' })
     const narrow = (await refresh(app, site, tokens.refresh_token, { scope: 'email' })).json()
     t.equal(narrow.scope, 'email')
     const { scope } = (await post(app, '/introspect', site, { token: narrow.access_token })).json()
@@ -441,10 +425,9 @@ t.test(
 t.test(
   'RFC 9700 section 4.14.2: use of a rotated refresh token ends the whole family',
   async (t) => {
-    const app = await build(t)
-    const site = await createSite(app)
+    const { app, site, agent } = await setUp(t)
     const other = await createSite(app)
-    const first = await signIn(app, site, await createAgent(app))
+    const first = await signIn(app, site, agent)
     const second = (await refresh(app, site, first.refresh_token)).json()
     t.not(second.refresh_token, first.refresh_token)
     assertRefused(
@@ -503,9 +486,7 @@ t.test('RFC 9700 section 4.14.2: a client without the grant gets no refresh toke
 })
 
 t.test('two sign-ins of one agent at one client are independent', async (t) => {
-  const app = await build(t)
-  const site = await createSite(app)
-  const agent = await createAgent(app)
+  const { app, site, agent } = await setUp(t)
   const [one, two] = [await signIn(app, site, agent), await signIn(app, site, agent)]
   await post(app, '/revoke', site, { token: one.refresh_token })
   t.equal(await isActive(app, site, one.access_token), false)

@@ -1,12 +1,11 @@
 import { createHash } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import { createLocalJWKSet, decodeProtectedHeader, type JWTPayload, jwtVerify } from 'jose'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import {
   authenticate,
   authorize,
   authorizeQuery,
-  build,
   createAgent,
   createSite,
   getCode,
@@ -15,8 +14,8 @@ import {
   pkce,
   redeem,
   refresh,
+  setUp,
   signIn,
-  TestClock,
 } from '../harness.ts'
 
 async function verify(
@@ -31,12 +30,6 @@ async function verify(
     currentDate: new Date(app.clock.now() * 1000),
   })
   return payload
-}
-
-async function setUp(t: Test) {
-  const clock = new TestClock()
-  const app = await build(t, {}, { clock })
-  return { app, clock, site: await createSite(app), agent: await createAgent(app) }
 }
 
 t.test('OpenID Connect Core section 2: what an ID Token says, and nothing else', async (t) => {

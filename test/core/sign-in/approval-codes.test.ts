@@ -1,5 +1,5 @@
 import t from 'tap'
-import { toDigits } from '../../schemas/authenticate.ts'
+import { toDigits } from '../../../schemas/authenticate.ts'
 import {
   authenticate,
   createAgent,
@@ -7,7 +7,7 @@ import {
   open,
   signAssertion,
   statusOf,
-} from '../harness.ts'
+} from '../../harness.ts'
 import { createWorld, registerStranger, wrong } from './approval-world.ts'
 
 t.test('a code is guessed five times and no more', async (t) => {

@@ -1,6 +1,6 @@
 import { decodeJwt } from 'jose'
 import t, { type Test } from 'tap'
-import type { NewClient } from '../../plugins/core/registry/registration.ts'
+import type { NewClient } from '../../../plugins/core/registry/registration.ts'
 import {
   build,
   createApi,
@@ -9,7 +9,7 @@ import {
   post,
   type Site,
   TestClock,
-} from '../harness.ts'
+} from '../../harness.ts'
 
 const CALENDAR = 'https://calendar.example'
 

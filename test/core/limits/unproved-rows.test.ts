@@ -1,72 +1,25 @@
-import type { FastifyInstance } from 'fastify'
-import t, { type Test } from 'tap'
-import { MOST_UNPROVED } from '../../db/remote-documents.ts'
-import type { Settings } from '../../plugins/core/settings.ts'
+import t from 'tap'
+import { MOST_UNPROVED } from '../../../db/remote-documents.ts'
 import {
   authenticate,
-  authorizeQuery,
-  build,
+  authorizeFrom,
   createAgent,
   createSite,
-  encode,
   open,
-  pkce,
-  type Site,
+  registerFrom,
+  setUp,
+  setUpDocuments,
   signIn,
-  startWeb,
   statusOf,
-  TestClock,
-} from '../harness.ts'
+} from '../../harness.ts'
 
+const OPEN = { DYNAMIC_REGISTRATION: 'open' } as const
 const OURS = '192.0.2.1'
 const REDIRECT = 'https://client.example/callback'
 const anySite = { sites: 'any' } as const
 
-/** What a caller at an address gets at /authorize. */
-async function ask(
-  app: FastifyInstance,
-  site: Site,
-  address: string,
-  accept = 'application/json',
-  change: Record<string, string> = {},
-) {
-  return await app.inject({
-    url: `/authorize?${encode(authorizeQuery(site, pkce().code_challenge, change))}`,
-    headers: { accept },
-    remoteAddress: address,
-  })
-}
-
-function register(app: FastifyInstance, address: string, change: Record<string, unknown> = {}) {
-  return app.inject({
-    method: 'POST',
-    url: '/register',
-    remoteAddress: address,
-    payload: { redirect_uris: [REDIRECT], token_endpoint_auth_method: 'none', ...change },
-  })
-}
-
-async function setUp(t: Test, settings: Partial<Settings>) {
-  const clock = new TestClock()
-  const app = await build(t, { DYNAMIC_REGISTRATION: 'open', ...settings }, { clock })
-  return { app, clock, site: await createSite(app) }
-}
-
-async function setUpDocuments(t: Test, settings: Partial<Settings>) {
-  const clock = new TestClock()
-  const web = await startWeb(t)
-  const app = await build(t, settings, { clock, network: web.network })
-  const site = (name: string): Site => {
-    const client_id = web.url('client.example', `/${name}`)
-    web.serveJson(`/${name}`, { client_id, client_name: name, redirect_uris: [REDIRECT] })
-    return { client_id, client_secret: undefined, redirect_uri: REDIRECT }
-  }
-  return { app, clock, web, site }
-}
-
 t.test('a request that was never authenticated goes minutes after its end', async (t) => {
-  const { app, clock, site } = await setUp(t, {})
-  const agent = await createAgent(app)
+  const { app, clock, site, agent } = await setUp(t, OPEN)
   const dead = await open(app, site)
   const done = await open(app, site)
   t.equal((await authenticate(app, done.request_id, agent)).statusCode, 200)
@@ -87,10 +40,10 @@ t.test('a request that was never authenticated goes minutes after its end', asyn
 })
 
 t.test('a client that led to no sign-in within the hour goes, all others stay', async (t) => {
-  const { app, clock, site: operators } = await setUp(t, {})
+  const { app, clock, site: operators } = await setUp(t, OPEN)
   const agent = await createAgent(app, undefined, anySite)
   const registered = async () => {
-    const { client_id } = (await register(app, OURS)).json()
+    const { client_id } = (await registerFrom(app, OURS)).json()
     return { client_id, client_secret: undefined, redirect_uri: REDIRECT }
   }
   const used = await registered()
@@ -105,7 +58,7 @@ t.test('a client that led to no sign-in within the hour goes, all others stay', 
   const judged = await registered()
   await app.policies.changeClient(judged.client_id, { allowed_models: ['m'] })
   const unused = await registered()
-  const own = (await register(app, OURS)).json()
+  const own = (await registerFrom(app, OURS)).json()
   const changed = await app.inject({
     method: 'PUT',
     url: `/register/${own.client_id}`,
@@ -133,13 +86,13 @@ t.test('a client that led to no sign-in within the hour goes, all others stay', 
 })
 
 t.test('a document that led to no sign-in within the hour goes, all others stay', async (t) => {
-  const { app, clock, web, site } = await setUpDocuments(t, {})
+  const { app, clock, web, serveSite } = await setUpDocuments(t)
   const agent = await createAgent(app, undefined, anySite)
   const keys = web.url('site.example', '/keys')
   await createSite(app, { token_endpoint_auth_method: 'private_key_jwt', jwks_uri: keys })
-  const [used, unused] = [site('used'), site('unused')]
+  const [used, unused] = [serveSite('used'), serveSite('unused')]
   await signIn(app, used, agent)
-  t.equal((await ask(app, unused, OURS)).statusCode, 200)
+  t.equal((await authorizeFrom(app, OURS, unused)).statusCode, 200)
   const now = clock.now()
   const copy = { body: '{}', fetched_at: now, fresh_until: now + 60, expires_at: now + 604_800 }
   await app.store.remoteDocuments.save({ url: keys, ...copy })
@@ -159,7 +112,7 @@ t.test('a document that led to no sign-in within the hour goes, all others stay'
 })
 
 t.test('no more than so many documents are kept that strangers had fetched', async (t) => {
-  const { app, clock, web, site } = await setUpDocuments(t, {})
+  const { app, clock, web, serveSite } = await setUpDocuments(t)
   const agent = await createAgent(app, undefined, anySite)
   const now = clock.now()
   const copy = { body: '{}', fetched_at: now, fresh_until: now + 60, expires_at: now + 604_800 }
@@ -170,17 +123,17 @@ t.test('no more than so many documents are kept that strangers had fetched', asy
   await app.store.remoteDocuments.save({ url: 'https://x.example/0', ...copy, body: '[]' })
   t.equal((await app.store.remoteDocuments.find('https://x.example/0'))?.body, '[]', 'changed')
 
-  const late = site('late')
-  t.equal((await ask(app, late, OURS)).statusCode, 200, 'one more is used')
+  const late = serveSite('late')
+  t.equal((await authorizeFrom(app, OURS, late)).statusCode, 200, 'one more is used')
   t.equal(await app.store.remoteDocuments.find(late.client_id), undefined, 'and not kept')
   await signIn(app, late, agent)
-  t.equal((await ask(app, late, OURS)).statusCode, 200)
+  t.equal((await authorizeFrom(app, OURS, late)).statusCode, 200)
   t.ok(await app.store.remoteDocuments.find(late.client_id), 'but of a client in use it is')
   t.ok(web.requests('/late') > 1)
 })
 
 t.test('what a request may have stored has a bound', async (t) => {
-  const { app, site } = await setUp(t, {})
+  const { app, site } = await setUp(t, OPEN)
   const sizes: [string, state: string, nonce: string, status: number][] = [
     ['both at the bound', 's'.repeat(3072), 'n'.repeat(1024), 200],
     ['one byte more', 's'.repeat(3073), 'n'.repeat(1024), 400],
@@ -191,11 +144,11 @@ t.test('what a request may have stored has a bound', async (t) => {
     ['characters of several bytes that fit', '\u20ac'.repeat(1365), 'n', 200],
   ]
   for (const [name, state, nonce, status] of sizes) {
-    const answer = await ask(app, site, OURS, 'application/json', { state, nonce })
+    const answer = await authorizeFrom(app, OURS, site, 'application/json', { state, nonce })
     t.equal(answer.statusCode, status, name)
     if (status === 400) t.match(answer.json(), { error: 'invalid_request' }, name)
   }
-  const long = await ask(app, site, OURS, 'application/json', {
+  const long = await authorizeFrom(app, OURS, site, 'application/json', {
     state: 's'.repeat(4096),
     nonce: 'n',
   })
@@ -206,7 +159,7 @@ t.test('what a request may have stored has a bound', async (t) => {
 })
 
 t.test('what a client that registers itself may have stored has a bound', async (t) => {
-  const { app } = await setUp(t, {})
+  const { app } = await setUp(t, OPEN)
   const uri = (n: number) => `https://client.example/${'x'.repeat(500)}${n}`
   const key = { kty: 'EC', crv: 'P-256', x: 'x'.repeat(43), y: 'y'.repeat(43) }
   const keyed = { token_endpoint_auth_method: 'private_key_jwt' }
@@ -232,12 +185,12 @@ t.test('what a client that registers itself may have stored has a bound', async 
     ['a grant type many times', { grant_types: Array(2000).fill('authorization_code') }, 201],
   ]
   for (const [name, change, status] of sizes) {
-    const answer = await register(app, OURS, change)
+    const answer = await registerFrom(app, OURS, change)
     t.equal(answer.statusCode, status, `${name}: ${answer.body.slice(0, 200)}`)
     if (status === 400) t.equal(answer.json().error, 'invalid_client_metadata', name)
     else t.ok(answer.body.length < 9000, name)
   }
-  const { client_id, registration_access_token } = (await register(app, OURS)).json()
+  const { client_id, registration_access_token } = (await registerFrom(app, OURS)).json()
   const changed = await app.inject({
     method: 'PUT',
     url: `/register/${client_id}`,

@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import type { SignInDescription } from '../../schemas/sign-in-description.ts'
+import type { SignInDescription } from '../../../schemas/sign-in-description.ts'
 import {
   authenticate,
   authorize,
@@ -11,9 +11,9 @@ import {
   open,
   pkce,
   startWeb,
-} from '../harness.ts'
-import { createMailbox } from '../mailbox.ts'
-import { text } from '../text.ts'
+} from '../../harness.ts'
+import { createMailbox } from '../../mailbox.ts'
+import { text } from '../../text.ts'
 
 const PAYMENTS = { uri: 'https://mcp.corp.example/', name: 'Payments “live”' }
 const scope = 'email payments.send files.delete'

@@ -1,9 +1,9 @@
 import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
-import type { NewClient } from '../../plugins/core/registry/registration.ts'
-import type { Settings } from '../../plugins/core/settings.ts'
-import type { TokenResponse } from '../../schemas/token.ts'
+import type { NewClient } from '../../../plugins/core/registry/registration.ts'
+import type { Settings } from '../../../plugins/core/settings.ts'
+import type { TokenResponse } from '../../../schemas/token.ts'
 import {
   build,
   createAgent,
@@ -13,8 +13,8 @@ import {
   post,
   type Site,
   TestClock,
-} from '../harness.ts'
-import { makeFolder } from '../processes.ts'
+} from '../../harness.ts'
+import { makeFolder } from '../../processes.ts'
 
 const HOME = '203.0.113.8'
 const HOME_IPV6 = '2001:db8:1:2::8'

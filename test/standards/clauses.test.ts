@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import t from 'tap'
 
 const root = join(import.meta.dirname, '..', '..')
-const here = 'test/conformance/clauses.test.ts'
+const here = 'test/standards/clauses.test.ts'
 const tests = globSync('test/**/*.test.ts', { cwd: root })
   .filter((file) => file !== here)
   .map((file) => readFileSync(join(root, file), 'utf8'))

@@ -15,7 +15,7 @@ import {
   signAssertion,
   statusOf,
   TestClock,
-} from '../harness.ts'
+} from '../../harness.ts'
 
 for (const alg of ['ES256', 'EdDSA', 'Ed25519']) {
   t.test(`an agent signs in by its ${alg} key instead of its secret`, async (t) => {

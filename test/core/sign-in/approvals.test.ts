@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { Settings } from '../../plugins/core/settings.ts'
+import type { Settings } from '../../../plugins/core/settings.ts'
 import {
   authenticate,
   build,
@@ -8,7 +8,7 @@ import {
   open,
   redeem,
   statusOf,
-} from '../harness.ts'
+} from '../../harness.ts'
 import { createWorld, NOWHERE, type World } from './approval-world.ts'
 
 t.test('a first sign-in to a site asks the owner by mail, and then signs in', async (t) => {

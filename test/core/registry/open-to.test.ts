@@ -15,7 +15,7 @@ import {
   type Site,
   signIn,
   startWeb,
-} from '../harness.ts'
+} from '../../harness.ts'
 
 const CLOSED = 'https://closed.example/mcp'
 const OPEN = 'https://open.example/mcp'

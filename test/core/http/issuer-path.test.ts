@@ -5,7 +5,7 @@ import type { FastifyInstance } from 'fastify'
 import { createRemoteJWKSet, decodeJwt, jwtVerify } from 'jose'
 import * as client from 'openid-client'
 import t, { type Test } from 'tap'
-import { completeAuthenticationFlow } from '../clients/agent-library.ts'
+import { completeAuthenticationFlow } from '../../clients/agent-library.ts'
 import {
   authenticate,
   authorize,
@@ -14,7 +14,7 @@ import {
   createAgent,
   createSite,
   pkce,
-} from '../harness.ts'
+} from '../../harness.ts'
 
 const PATH = '/some/path'
 

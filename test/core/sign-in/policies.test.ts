@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
-import type { AgentPolicy, ModelPolicy } from '../../schemas/policy.ts'
+import type { AgentPolicy, ModelPolicy } from '../../../schemas/policy.ts'
 import {
   authenticate,
   authenticateByKey,
@@ -14,7 +14,7 @@ import {
   signIn,
   statusOf,
   TestClock,
-} from '../harness.ts'
+} from '../../harness.ts'
 
 interface Case {
   name: string

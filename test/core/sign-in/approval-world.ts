@@ -1,6 +1,6 @@
 import type { FastifyInstance, LightMyRequestResponse } from 'fastify'
 import type { Test } from 'tap'
-import type { Settings } from '../../plugins/core/settings.ts'
+import type { Settings } from '../../../plugins/core/settings.ts'
 import {
   authenticate,
   build,
@@ -9,8 +9,8 @@ import {
   createSite,
   type Site,
   TestClock,
-} from '../harness.ts'
-import { createMailbox, type Mailbox } from '../mailbox.ts'
+} from '../../harness.ts'
+import { createMailbox, type Mailbox } from '../../mailbox.ts'
 
 export interface World {
   app: FastifyInstance

@@ -1,8 +1,8 @@
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
-import type { NewClient } from '../../plugins/core/registry/registration.ts'
-import type { Settings } from '../../plugins/core/settings.ts'
-import type { TokenResponse } from '../../schemas/token.ts'
+import type { NewClient } from '../../../plugins/core/registry/registration.ts'
+import type { Settings } from '../../../plugins/core/settings.ts'
+import type { TokenResponse } from '../../../schemas/token.ts'
 import {
   build,
   createAgent,
@@ -14,7 +14,7 @@ import {
   type Site,
   signIn,
   TestClock,
-} from '../harness.ts'
+} from '../../harness.ts'
 
 interface Scene {
   app: FastifyInstance

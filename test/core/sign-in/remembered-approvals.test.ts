@@ -13,8 +13,8 @@ import {
   type Site,
   startWeb,
   TestClock,
-} from '../harness.ts'
-import { createMailbox } from '../mailbox.ts'
+} from '../../harness.ts'
+import { createMailbox } from '../../mailbox.ts'
 import { createWorld, registerStranger } from './approval-world.ts'
 
 interface Ending {
