@@ -1,9 +1,11 @@
 import { endApprovalsOfAgent } from './approvals.ts'
+import { noticeLogouts } from './logout-notices.ts'
 import { forgetApprovalsOfAgent } from './remembered-approvals.ts'
 import { type Act, db } from './statement.ts'
 
 /** Ends every sign-in of an agent, and those that it has asked approval for. */
 export function* endSignIns(agent_id: string, now: number): Act<void> {
+  yield* noticeLogouts({ agent_id }, now)
   yield db
     .updateTable('grants')
     .set({ revoked_at: now })

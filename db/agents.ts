@@ -1,6 +1,7 @@
 import { type AgentKey, listKeys } from './agent-keys.ts'
 import { endCompromised, endSignIns } from './agent-sign-ins.ts'
 import { endApprovalsOfAgent } from './approvals.ts'
+import { noticeLogouts } from './logout-notices.ts'
 import { allowsSecret } from './policies.ts'
 import { forgetApprovalsOfAgent } from './remembered-approvals.ts'
 import {
@@ -124,7 +125,8 @@ export const writes = {
   },
 
   /** Removes the agent and, by the foreign keys, everything that hangs from it. */
-  *delete(agent_id: string): Act<boolean> {
+  *delete(agent_id: string, now: number): Act<boolean> {
+    yield* noticeLogouts({ agent_id }, now)
     const row = yield* one(
       db.deleteFrom('agents').where('agent_id', '=', agent_id).returning('agent_id').compile(),
     )

@@ -1,5 +1,6 @@
 import { endApprovalsOfClient } from './approvals.ts'
 import { repeatBriefly } from './bounded.ts'
+import { noticeLogouts } from './logout-notices.ts'
 import {
   addSecret,
   findLiveSecrets,
@@ -34,6 +35,10 @@ export interface Client {
   /** RFC 7517 section 5. */
   jwks: { keys: Record<string, unknown>[] } | null
   jwks_uri: string | null
+  /** Where a browser may be led after signing out (OpenID Connect RP-Initiated Logout 1.0 section 3). */
+  post_logout_redirect_uris: string[]
+  /** Where it is told of the end of a sign-in (OpenID Connect Back-Channel Logout 1.0 section 2.2). */
+  backchannel_logout_uri: string | null
   application_type: 'native' | 'web' | null
   /** Whether agents may poll the code of a request that no browser opened. */
   legacy_polling: boolean
@@ -97,6 +102,7 @@ const forgetTokens = statement<{ client_id: string; now: number }>()((p) =>
 
 function* endSignIns(client_id: string, now: number): Act<void> {
   yield endRequests({ client_id })
+  yield* noticeLogouts({ client_id }, now)
   yield endGrants({ client_id, now })
 }
 
@@ -112,6 +118,7 @@ function fromRow(row: ClientRow): Client {
     ...rest,
     redirect_uris: JSON.parse(row.redirect_uris),
     grant_types: JSON.parse(row.grant_types),
+    post_logout_redirect_uris: JSON.parse(row.post_logout_redirect_uris),
     jwks: row.jwks === null ? null : JSON.parse(row.jwks),
     application_type: row.application_type as Client['application_type'],
     legacy_polling: row.legacy_polling === 1,
@@ -126,17 +133,28 @@ function toRow(client: ClientStatement) {
     ...client,
     redirect_uris: JSON.stringify(client.redirect_uris),
     grant_types: JSON.stringify(client.grant_types),
+    post_logout_redirect_uris: JSON.stringify(client.post_logout_redirect_uris),
     jwks: client.jwks && JSON.stringify(client.jwks),
     legacy_polling: client.legacy_polling ? 1 : 0,
   }
 }
 
 /** The columns of what is named. */
-function toColumns({ redirect_uris, grant_types, jwks, legacy_polling, ...rest }: ClientChange) {
+function toColumns({
+  redirect_uris,
+  grant_types,
+  post_logout_redirect_uris,
+  jwks,
+  legacy_polling,
+  ...rest
+}: ClientChange) {
   return {
     ...rest,
     ...(redirect_uris && { redirect_uris: JSON.stringify(redirect_uris) }),
     ...(grant_types && { grant_types: JSON.stringify(grant_types) }),
+    ...(post_logout_redirect_uris && {
+      post_logout_redirect_uris: JSON.stringify(post_logout_redirect_uris),
+    }),
     ...(jwks !== undefined && { jwks: jwks && JSON.stringify(jwks) }),
     ...(legacy_polling !== undefined && { legacy_polling: legacy_polling ? 1 : 0 }),
   }

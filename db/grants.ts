@@ -5,6 +5,7 @@ import {
   reads as requests,
   standing,
 } from './authorization-requests.ts'
+import { noticeLogouts } from './logout-notices.ts'
 import {
   mayComeAgain,
   parseHistory,
@@ -227,6 +228,12 @@ const revokeToken = statement<{ jti: string; expires_at: number }>()((p) =>
     .onConflict((conflict) => conflict.doNothing()),
 )
 
+/** Ends a grant, of which its client is told. Tells whether it was alive. */
+function* endGrant(grant_id: string, now: number): Act<boolean> {
+  yield* noticeLogouts({ grant_id }, now)
+  return (yield* one(revoke({ grant_id, now }))) !== undefined
+}
+
 /** What becomes of a refresh token that was used already: the newest one, or the grant's end. */
 function* reuseToken({ grant_id, generation, now, reuse }: Rotation): Act<RotationOutcome> {
   const grant = yield* one(grantById({ grant_id }))
@@ -237,7 +244,7 @@ function* reuseToken({ grant_id, generation, now, reuse }: Rotation): Act<Rotati
   const { refreshed_at } = grant
   const use = { generation, newest, refreshed_at, now, reuse }
   if (!mayComeAgain(parseHistory(grant.refresh_history), use)) {
-    yield revoke({ grant_id, now })
+    yield* endGrant(grant_id, now)
     return { outcome: 'replayed', grant_id }
   }
   const refresh_history = recordCopies(grant.refresh_history, now)
@@ -324,8 +331,8 @@ export const writes = {
     const { request_id, grant_id, now, expires_at, refresh_generation, reuse } = redemption
     const redeemed = yield* one(redeem({ request_id, grant_id, now }))
     if (redeemed === undefined) {
-      const revoked = yield* one(revoke({ grant_id, now }))
-      return revoked === undefined ? { outcome: 'invalid' } : { outcome: 'replayed', grant_id }
+      const ended = yield* endGrant(grant_id, now)
+      return ended ? { outcome: 'replayed', grant_id } : { outcome: 'invalid' }
     }
     const refresh_history = startHistory(reuse)
     const grant = yield* one(
@@ -355,7 +362,7 @@ export const writes = {
 
   /** Ends a grant and everything that hangs from it. Tells whether it was alive. */
   *revoke(grant_id: string, now: number): Act<boolean> {
-    return (yield* one(revoke({ grant_id, now }))) !== undefined
+    return yield* endGrant(grant_id, now)
   },
 
   /** Ends one access token, by its `jti`, and leaves its grant. */

@@ -9,6 +9,7 @@ import * as events from './events.ts'
 import * as grants from './grants.ts'
 import * as heartbeat from './heartbeat.ts'
 import * as initialAccessTokens from './initial-access-tokens.ts'
+import * as logoutNotices from './logout-notices.ts'
 import * as maintenance from './maintenance.ts'
 import * as ownerSessions from './owner-sessions.ts'
 import * as owners from './owners.ts'
@@ -34,6 +35,7 @@ export {
 export type { Client, ClientChange } from './clients.ts'
 export type { Event } from './events.ts'
 export type { Grant } from './grants.ts'
+export type { LogoutNotice } from './logout-notices.ts'
 export { type Expiring, expiring } from './maintenance.ts'
 export type { OwnerSession } from './owner-sessions.ts'
 export type { Owner, OwnerChange } from './owners.ts'
@@ -56,6 +58,7 @@ const nouns = {
   events,
   grants,
   initialAccessTokens,
+  logoutNotices,
   maintenance,
   ownerSessions,
   owners,
@@ -156,6 +159,7 @@ export async function openStore(databaseUrl: string, options?: OpenOptions) {
     events: bind(engine, nouns.events),
     grants: bind(engine, nouns.grants, ['revoke', 'revokeAccessToken']),
     initialAccessTokens: bind(engine, nouns.initialAccessTokens, ['delete']),
+    logoutNotices: bind(engine, nouns.logoutNotices, ['delete']),
     maintenance: bind(engine, nouns.maintenance, keysOf(nouns.maintenance.writes)),
     ownerSessions: bind(engine, nouns.ownerSessions, ['end', 'endAll']),
     owners: bind(engine, nouns.owners, ['update', 'delete']),

@@ -22,6 +22,7 @@ export interface Tables {
   client_assertions: { client_id: string; jti: string; expires_at: number }
   remote_documents: RemoteDocumentRow
   initial_access_tokens: InitialAccessTokenRow
+  logout_notices: LogoutNoticeRow
   owners: OwnerRow
   passkeys: PasskeyRow
   passkey_challenges: PasskeyChallengeRow
@@ -51,6 +52,9 @@ export interface ClientRow {
   /** JSON Web Key Set of its public keys, as text. */
   jwks: string | null
   jwks_uri: string | null
+  /** JSON array of strings. */
+  post_logout_redirect_uris: string
+  backchannel_logout_uri: string | null
   application_type: string | null
   /** 1 where agents may poll the code of a request that no browser opened, else 0. */
   legacy_polling: number
@@ -68,6 +72,18 @@ export interface ClientRow {
   disabled_at: number | null
   /** Tokens without a grant that were issued up to then are dead. */
   tokens_not_before: number | null
+}
+
+/** That a client has yet to be told of the end of a sign-in. */
+export interface LogoutNoticeRow {
+  /** The sign-in that has ended; `sid` in its ID Tokens. */
+  grant_id: string
+  client_id: string
+  sub: string
+  /** How often it was tried. */
+  attempts: number
+  /** When it is tried next. */
+  next_at: number
 }
 
 /** A JSON document that was fetched from its URL. */

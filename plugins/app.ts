@@ -30,6 +30,7 @@ import websiteErrors from './discovery/website-errors.ts'
 import health from './health/health.ts'
 import authorize from './oauth/authorize.ts'
 import introspect from './oauth/introspect.ts'
+import logout from './oauth/logout.ts'
 import register from './oauth/register.ts'
 import revoke from './oauth/revoke.ts'
 import token from './oauth/token.ts'
@@ -43,6 +44,7 @@ export const endpoints: FastifyPluginAsync[] = [
   userinfo,
   introspect,
   revoke,
+  logout,
   authenticate,
   verify2fa,
   checkStatus,

@@ -18,6 +18,10 @@ export const ClientMetadata = Type.Object({
   id_token_signed_response_alg: Type.Optional(Type.String()),
   jwks: Type.Optional(JsonWebKeySet),
   jwks_uri: Type.Optional(Type.String({ maxLength: 2048 })),
+  post_logout_redirect_uris: Type.Optional(
+    Type.Array(Type.String({ maxLength: 2048 }), { maxItems: 50 }),
+  ),
+  backchannel_logout_uri: Type.Optional(Type.String({ maxLength: 2048 })),
 })
 export type ClientMetadata = Static<typeof ClientMetadata>
 

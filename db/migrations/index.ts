@@ -18,6 +18,7 @@ import * as holderOfSecret from './0016-holder-of-secret.ts'
 import * as emailVerified from './0017-email-verified.ts'
 import * as defaultResource from './0018-default-resource.ts'
 import * as owners from './0019-owners.ts'
+import * as logout from './0020-logout.ts'
 
 /** Every migration there ever was, in order. One that has been released never changes. */
 export const migrations: Record<string, Migration> = {
@@ -40,4 +41,5 @@ export const migrations: Record<string, Migration> = {
   '0017-email-verified': emailVerified,
   '0018-default-resource': defaultResource,
   '0019-owners': owners,
+  '0020-logout': logout,
 }

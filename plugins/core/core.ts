@@ -34,6 +34,7 @@ import settings, { type Settings } from './settings.ts'
 import agentSignIn from './sign-in/agent-sign-in.ts'
 import approvals from './sign-in/approvals.ts'
 import describeSignIn from './sign-in/description.ts'
+import logoutNotices from './sign-in/logout-notices.ts'
 import policies from './sign-in/policies.ts'
 import requestWatch from './sign-in/request-watch.ts'
 import store from './store.ts'
@@ -112,6 +113,7 @@ const core = fp<CoreOptions>(
     await app.register(approvals, { vault })
     await app.register(requestWatch)
     await app.register(agentSignIn)
+    await app.register(logoutNotices)
 
     await app.register(maintenance)
   },

@@ -206,7 +206,7 @@ const register: FastifyPluginAsyncTypebox = async (app) => {
   }
 
   function describe(client: Client, registration_access_token: string): ClientInformation {
-    const { application_type, jwks, jwks_uri, ...rest } = client
+    const { application_type, jwks, jwks_uri, backchannel_logout_uri, ...rest } = client
     return {
       ...rest,
       client_id_issued_at: client.created_at,
@@ -214,6 +214,7 @@ const register: FastifyPluginAsyncTypebox = async (app) => {
       ...(application_type !== null && { application_type }),
       ...(jwks !== null && { jwks }),
       ...(jwks_uri !== null && { jwks_uri }),
+      ...(backchannel_logout_uri !== null && { backchannel_logout_uri }),
       registration_access_token,
       registration_client_uri: app.metadata.url(`/register/${client.client_id}`),
     }

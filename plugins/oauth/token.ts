@@ -46,6 +46,7 @@ const ID_TOKEN_CLAIMS = [
   'model',
   'email',
   'email_verified',
+  'sid',
 ]
 
 /**

@@ -21,6 +21,8 @@ import {
 import { facts, print, table, time, withCore } from './session.ts'
 
 const REUSE = '--refresh-reuse <rule>'
+const AFTER_LOGOUT = '--post-logout-redirect-uri <uri...>'
+const BACKCHANNEL_LOGOUT = '--backchannel-logout-uri <uri>'
 const REUSE_GRACE = '--refresh-reuse-grace <seconds>'
 
 interface CreateOptions {
@@ -38,6 +40,8 @@ interface CreateOptions {
   scope?: string[]
   legacyPolling?: 'yes' | 'no'
   defaultResource?: string
+  postLogoutRedirectUri?: string[]
+  backchannelLogoutUri?: string
 }
 
 interface UpdateOptions
@@ -114,6 +118,8 @@ function addCreate(noun: Noun<Client>): void {
     .option('--jwks-file <file>', 'it authenticates with the public keys in this JSON file')
     .option('--grant-type <type...>', 'by default authorization_code and refresh_token')
     .option('--scope <scope...>', 'the only scopes that it may ask for, or have for itself')
+    .option(AFTER_LOGOUT, 'where a browser may return to after signing out, exactly')
+    .option(BACKCHANNEL_LOGOUT, 'an https URL of its own where it is told that a sign-in has ended')
     .option(
       '--default-resource <uri>',
       'the API that its tokens are for where it names none, because its software cannot',
@@ -148,6 +154,7 @@ function addCreate(noun: Noun<Client>): void {
             refresh_reuse_grace: options.refreshReuseGrace,
           }),
           refresh_reuse: options.refreshReuse,
+          ...logoutOf(options),
           default_resource: options.defaultResource,
           legacy_polling: options.legacyPolling && options.legacyPolling === 'yes',
           jwks_uri: options.jwksUri,
@@ -203,6 +210,8 @@ function addUpdate(noun: Noun<Client>): void {
     .option('--grant-type <type...>', 'all grant types that it has from now on')
     .option('--scope <scope...>', 'the only scopes that it may ask for, from now on')
     .addOption(legacyPolling())
+    .option(AFTER_LOGOUT, 'all such URIs that it has from now on, or `none`')
+    .option(BACKCHANNEL_LOGOUT, 'as for create, or `none`')
     .option('--default-resource <uri>', 'as for create, or `none`')
     .addOption(new Option('--any-scope', 'it may ask for every scope again').conflicts('scope'))
     .option(REUSE_GRACE, "as for create, or `server` for the server's own", secondsOrServer)
@@ -211,7 +220,7 @@ function addUpdate(noun: Noun<Client>): void {
       const { name, redirectUri, grantType, scope, anyScope } = options
       const { addRedirectUri: add = [], removeRedirectUri: remove = [] } = options
       const { idTokenSignedResponseAlg, refreshReuseGrace, refreshReuse, legacyPolling } = options
-      const { defaultResource } = options
+      const { defaultResource, ...rest } = options
       if (Object.keys(options).length === 0) {
         command.error('error: nothing to change, see --help for what can be')
       }
@@ -223,6 +232,7 @@ function addUpdate(noun: Noun<Client>): void {
         ...(defaultResource !== undefined && {
           default_resource: defaultResource === 'none' ? null : defaultResource,
         }),
+        ...logoutOf(rest),
         ...(legacyPolling !== undefined && { legacy_polling: legacyPolling === 'yes' }),
         ...(idTokenSignedResponseAlg !== undefined && {
           id_token_signed_response_alg: idTokenSignedResponseAlg,
@@ -266,6 +276,18 @@ function methodOf(options: CreateOptions): string {
   if (options.public) return 'none'
   const keys = options.jwksUri ?? options.jwksFile
   return keys === undefined ? 'client_secret_basic' : 'private_key_jwt'
+}
+
+function logoutOf({
+  postLogoutRedirectUri: uris,
+  backchannelLogoutUri: uri,
+}: Pick<CreateOptions, 'postLogoutRedirectUri' | 'backchannelLogoutUri'>) {
+  return {
+    ...(uris !== undefined && {
+      post_logout_redirect_uris: uris.join() === 'none' ? [] : uris,
+    }),
+    ...(uri !== undefined && { backchannel_logout_uri: uri === 'none' ? null : uri }),
+  }
 }
 
 function refreshReuse(): Option {

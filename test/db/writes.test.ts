@@ -72,6 +72,8 @@ const client: Client = {
   default_resource: null,
   jwks: null,
   jwks_uri: null,
+  post_logout_redirect_uris: [],
+  backchannel_logout_uri: null,
   application_type: null,
   legacy_polling: false,
   origin: 'operator',
@@ -232,6 +234,10 @@ async function repeat(removeSome: () => Promise<boolean>): Promise<void> {
 const remembered = `INSERT INTO remembered_approvals VALUES
   ('grant_old', 'agent_1', 'client_1', 'site.example', 'openid', NULL, 1)`
 
+const tellsClient = "UPDATE clients SET backchannel_logout_uri = 'https://site.example/logout'"
+
+const noticed = "INSERT INTO logout_notices VALUES ('grant_old', 'client_1', 'agent_1', 0, 1)"
+
 const expired: Record<Expiring, { given: string; writes: Scenario['writes'] }> = {
   events: {
     given: "INSERT INTO events (event_id, at, event, outcome) VALUES ('old', 1, 'agent', 'x')",
@@ -342,8 +348,14 @@ const scenarios: Scenarios = {
     },
     update: [
       {
+        given: tellsClient,
         act: (store) => store.agents.update('agent_1', { disabled_at: later }, later),
-        writes: { agents: 'changed', grants: 'changed', approvals: 'changed' },
+        writes: {
+          agents: 'changed',
+          grants: 'changed',
+          approvals: 'changed',
+          logout_notices: 'inserted',
+        },
       },
       {
         given: remembered,
@@ -352,8 +364,10 @@ const scenarios: Scenarios = {
       },
     ],
     delete: {
-      act: (store) => store.agents.delete('agent_1'),
+      given: tellsClient,
+      act: (store) => store.agents.delete('agent_1', later),
       writes: {
+        logout_notices: 'inserted',
         agents: 'deleted',
         secrets: 'deleted',
         agent_keys: 'deleted',
@@ -492,8 +506,10 @@ const scenarios: Scenarios = {
     ],
     update: [
       {
+        given: tellsClient,
         act: (store) => store.clients.update('client_1', { disabled_at: later }, later),
         writes: {
+          logout_notices: 'inserted',
           clients: 'changed',
           grants: 'changed',
           authorization_requests: 'deleted',
@@ -620,8 +636,9 @@ const scenarios: Scenarios = {
       },
     ],
     revoke: {
+      given: tellsClient,
       act: (store) => store.grants.revoke('grant_1', later),
-      writes: { grants: 'changed' },
+      writes: { grants: 'changed', logout_notices: 'inserted' },
     },
     revokeAccessToken: {
       act: (store) => store.grants.revokeAccessToken('jti', later),
@@ -651,6 +668,23 @@ const scenarios: Scenarios = {
       ...scenario,
       act: (store: Store) => repeat(() => store.maintenance.sweep(kind as Expiring, now)),
     })),
+  },
+  logoutNotices: {
+    claim: {
+      given: noticed,
+      act: (store) => store.logoutNotices.claim(now, later, 10),
+      writes: { logout_notices: 'changed' },
+    },
+    postpone: {
+      given: noticed,
+      act: (store) => store.logoutNotices.postpone('grant_old', later, 1),
+      writes: { logout_notices: 'changed' },
+    },
+    delete: {
+      given: noticed,
+      act: (store) => store.logoutNotices.delete('grant_old'),
+      writes: { logout_notices: 'deleted' },
+    },
   },
   owners: {
     create: [

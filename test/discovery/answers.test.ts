@@ -78,7 +78,8 @@ t.test('every answer has a status and a shape that the schema of its route has',
   const world = await createWorld(t, { DYNAMIC_REGISTRATION: 'open' })
   const { app } = world
   const { ask, document, seen } = await createJudge(t, app)
-  const site = await createSite(app)
+  const post_logout_redirect_uris = ['https://site.example/']
+  const site = await createSite(app, { post_logout_redirect_uris })
   const agent = await createAgent(app)
   const post = (url: string, parameters: object, headers = {}) =>
     ask({
@@ -168,6 +169,12 @@ t.test('every answer has a status and a shape that the schema of its route has',
   await post('/introspect', { token: tokens.refresh_token })
   await post('/introspect', { token: 'unknown' })
   await post('/introspect', { token: 'unknown', client_secret: 'cs_wrong' })
+  const logout = encode({
+    id_token_hint: tokens.id_token,
+    post_logout_redirect_uri: 'https://site.example/',
+  })
+  await ask({ url: `/logout?${logout}` })
+  await ask({ method: 'POST', url: '/logout', headers: FORM, payload: logout })
   await post('/revoke', { token: access_token })
   await post('/revoke', { token: access_token, client_secret: 'cs_wrong' })
 

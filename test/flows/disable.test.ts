@@ -28,7 +28,10 @@ const endings: [
     (app, _, { agent_id }) =>
       app.registration.updateAgent(agent_id, { disabled_at: app.clock.now() }),
   ],
-  ['deleting an agent', (app, _, { agent_id }) => app.store.agents.delete(agent_id)],
+  [
+    'deleting an agent',
+    (app, _, { agent_id }) => app.store.agents.delete(agent_id, app.clock.now()),
+  ],
   [
     'disabling a client',
     (app, { client_id }) =>

@@ -40,6 +40,7 @@ t.test('OpenID Connect Core section 2: what an ID Token says, and nothing else',
   const { id_token, access_token } = (await redeem(app, site, code)).json()
 
   t.match(decodeProtectedHeader(id_token), { alg: 'RS256', typ: 'JWT', kid: /^[\w-]{43}$/ })
+  const [grant] = await app.store.grants.list({ client_id: site.client_id })
   const hash = createHash('sha256').update(access_token).digest()
   t.same(await verify(app, id_token, site.client_id), {
     iss: app.settings.ISSUER,
@@ -53,6 +54,7 @@ t.test('OpenID Connect Core section 2: what an ID Token says, and nothing else',
     acr: 'urn:auth-agent:acr:agent',
     amr: ['agent_secret'],
     model: 'test-model',
+    sid: grant?.grant_id,
     email: 'owner@example.com',
     email_verified: false,
   })

@@ -51,6 +51,8 @@ export interface IdTokenClaims extends JWTPayload {
   email?: string
   /** Whether the operator vouches for it (OpenID Connect Core section 5.1). */
   email_verified?: boolean
+  /** The sign-in (OpenID Connect Back-Channel Logout 1.0 section 2.1). Older ID Tokens have none. */
+  sid?: string
 }
 
 /** What a token answer is signed with. */
@@ -59,6 +61,9 @@ export interface TokenSigners {
   accessTokens: Map<string, JwtSigner>
   idToken: JwtSigner
 }
+
+/** How long a logout token lives, in seconds: section 2.4 recommends two minutes at most. */
+const LOGOUT_TOKEN_TTL = 120
 
 /** How many verified access tokens are remembered. */
 const VERIFIED = 10_000
@@ -170,6 +175,7 @@ export class Tokens {
       acr: AGENT_ACR,
       amr: grant.amr.split(' '),
       model: grant.model,
+      sid: grant.grant_id,
       ...(facts.owner !== undefined && {
         email: facts.owner.email,
         email_verified: facts.owner.email_verified,
@@ -178,11 +184,36 @@ export class Tokens {
     return await signers.idToken('JWT', claims)
   }
 
-  /** The claims of an ID Token that this server signed for the client, however old it is. */
-  async readIdToken(token: string, client_id: string): Promise<IdTokenClaims | undefined> {
+  /**
+   * A signed token that tells a client of the end of a sign-in (OpenID Connect Back-Channel Logout 1.0
+   * section 2.4).
+   */
+  async signLogoutToken(
+    { client_id, id_token_signed_response_alg }: Client,
+    { sub, grant_id }: { sub: string; grant_id: string },
+  ): Promise<string> {
+    const now = this.#clock.now()
+    const sign = await this.#keys.loadSigner(id_token_signed_response_alg)
+    return await sign('logout+jwt', {
+      iss: this.#settings.ISSUER,
+      sub,
+      aud: client_id,
+      iat: now,
+      exp: now + LOGOUT_TOKEN_TTL,
+      jti: `lt_${randomUUID()}`,
+      events: { 'http://schemas.openid.net/event/backchannel-logout': {} },
+      sid: grant_id,
+    })
+  }
+
+  /**
+   * The claims of an ID Token that this server signed, for the client where one is named, however old
+   * it is.
+   */
+  async readIdToken(token: string, client_id?: string): Promise<IdTokenClaims | undefined> {
     return await this.#verify<IdTokenClaims>(token, {
       typ: 'JWT',
-      audience: client_id,
+      ...(client_id !== undefined && { audience: client_id }),
       currentDate: new Date(0),
       requiredClaims: ['sub', 'auth_time'],
     })

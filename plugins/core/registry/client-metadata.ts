@@ -24,7 +24,17 @@ export function hasSecret({
 }
 
 /** What an operator says of a client to register. */
-export interface NewClient extends Partial<Pick<Client, 'application_type' | 'jwks' | 'jwks_uri'>> {
+export interface NewClient
+  extends Partial<
+    Pick<
+      Client,
+      | 'application_type'
+      | 'jwks'
+      | 'jwks_uri'
+      | 'post_logout_redirect_uris'
+      | 'backchannel_logout_uri'
+    >
+  > {
   client_name: string
   /** Empty for a client that does not use authorization codes. */
   redirect_uris: string[]
@@ -66,6 +76,8 @@ export function checkClientMetadata(
   | 'jwks_uri'
   | 'application_type'
   | 'id_token_signed_response_alg'
+  | 'post_logout_redirect_uris'
+  | 'backchannel_logout_uri'
 > {
   const {
     redirect_uris = [],
@@ -75,6 +87,8 @@ export function checkClientMetadata(
     jwks_uri = null,
     application_type = null,
     id_token_signed_response_alg = 'RS256',
+    post_logout_redirect_uris = [],
+    backchannel_logout_uri = null,
   } = given
   assertGrantTypes(grant_types, token_endpoint_auth_method)
   if (grant_types.includes('authorization_code') && redirect_uris.length === 0) {
@@ -84,6 +98,7 @@ export function checkClientMetadata(
     )
   }
   assertRedirectUris(redirect_uris)
+  assertLogoutUris(post_logout_redirect_uris, backchannel_logout_uri)
   const client_name =
     given.client_name === undefined
       ? hostOf(redirect_uris[0])
@@ -107,6 +122,8 @@ export function checkClientMetadata(
     jwks_uri,
     application_type,
     id_token_signed_response_alg,
+    post_logout_redirect_uris: [...new Set(post_logout_redirect_uris)],
+    backchannel_logout_uri,
   }
 }
 
@@ -213,6 +230,30 @@ export function assertRedirectUris(uris: string[]): void {
   for (const uri of uris) {
     const problem = redirectUriProblem(uri)
     if (problem !== undefined) throw new OAuthError('invalid_redirect_uri', problem)
+  }
+}
+
+/**
+ * OpenID Connect RP-Initiated Logout 1.0 section 3.1 and Back-Channel Logout 1.0 section 2.2. The
+ * latter is https: this server calls it itself, as it fetches documents.
+ * @throws {OAuthError} invalid_client_metadata
+ */
+function assertLogoutUris(after: string[], backchannel: string | null): void {
+  if (after.length > MAX_REDIRECT_URIS) {
+    throw invalidMetadata(`A client has at most ${MAX_REDIRECT_URIS} post_logout_redirect_uris`)
+  }
+  for (const uri of after) {
+    const problem = redirectUriProblem(uri)
+    if (problem !== undefined) {
+      throw invalidMetadata(problem.replace('A redirect URI', 'A post_logout_redirect_uri'))
+    }
+  }
+  if (backchannel === null) return
+  const url = backchannel.length > 2048 ? undefined : parseUri(backchannel)
+  if (url?.protocol !== 'https:' || backchannel.includes('#')) {
+    throw invalidMetadata(
+      'backchannel_logout_uri must be an https URL in its normal form, without a user or fragment',
+    )
   }
 }
 

@@ -33,10 +33,10 @@ export class FetchBudgets {
   }
 
   /**
-   * Takes a share of each budget. The function that it returns gives it back when the fetch ends.
+   * Takes a share of each budget; those of a network where a caller from one asks. The function that it returns gives it back when the fetch ends.
    * @throws {OAuthError} temporarily_unavailable
    */
-  take(hostname: string, address: string): () => void {
+  take(hostname: string, address?: string): () => void {
     const shares = sharesOf(hostname, address)
     const waits = shares.map((share) => this.#wait(share))
     const seconds = Math.max(...waits)
@@ -66,8 +66,9 @@ export class FetchBudgets {
   }
 }
 
-function sharesOf(hostname: string, address: string): Share[] {
-  const networks = networksOf(address).flatMap((network) => [
+function sharesOf(hostname: string, address: string | undefined): Share[] {
+  const callers = address === undefined ? [] : networksOf(address)
+  const networks = callers.flatMap((network) => [
     {
       name: `network ${network}`,
       underWay: UNDER_WAY.network * shareOf(network),

@@ -1,6 +1,6 @@
 import { lookup as askSystem, Resolver } from 'node:dns/promises'
 import type { IncomingMessage } from 'node:http'
-import { request } from 'node:https'
+import { type RequestOptions, request } from 'node:https'
 import { isIP, type LookupFunction } from 'node:net'
 import { setTimeout } from 'node:timers'
 import { isNeverFetched } from '../settings.ts'
@@ -77,15 +77,46 @@ export async function fetchDocument(
   const signal = AbortSignal.any([closing, AbortSignal.timeout(WHOLE)])
   try {
     const addresses = await findAddresses(url.hostname, network, isPrivateHost, signal)
-    return await get(url, addresses, network.ca, signal, async (response) => {
+    const asked = { headers: REQUEST_HEADERS }
+    return await send(url, asked, addresses, network.ca, signal, async (response) => {
       assertDocument(response)
       return { body: await readBounded(response, maxBytes), headers: response.headers }
     })
   } catch (cause) {
     if (cause instanceof RemoteDocumentError) throw cause
-    const { code = '' } = cause as NodeJS.ErrnoException
-    const forOperator = UNKNOWN_AUTHORITY.includes(code) ? UNTRUSTED : undefined
-    throw new RemoteDocumentError('cannot be fetched', { cause, forOperator })
+    throw cannotBeFetched(cause)
+  }
+}
+
+/**
+ * POSTs a form to an https URL under the same guard, and returns the status of the answer.
+ * @throws {RemoteDocumentError}
+ */
+export async function postForm(
+  url: URL,
+  form: Record<string, string>,
+  network: Network,
+  isPrivateHost: boolean,
+  closing: AbortSignal,
+): Promise<number> {
+  const signal = AbortSignal.any([closing, AbortSignal.timeout(WHOLE)])
+  const body = new URLSearchParams(form).toString()
+  const asked = {
+    method: 'POST',
+    headers: {
+      'content-type': 'application/x-www-form-urlencoded',
+      'content-length': Buffer.byteLength(body),
+      'user-agent': REQUEST_HEADERS['user-agent'],
+    },
+    body,
+  }
+  try {
+    const addresses = await findAddresses(url.hostname, network, isPrivateHost, signal)
+    return await send(url, asked, addresses, network.ca, signal, async ({ statusCode = 0 }) => {
+      return statusCode
+    })
+  } catch (cause) {
+    throw cause instanceof RemoteDocumentError ? cause : cannotBeFetched(cause)
   }
 }
 
@@ -99,6 +130,12 @@ const UNKNOWN_AUTHORITY = [
 ]
 const UNTRUSTED =
   'has a certificate of an authority that is not trusted; name a file with the authority in NODE_EXTRA_CA_CERTS'
+
+function cannotBeFetched(cause: unknown): RemoteDocumentError {
+  const { code = '' } = cause as NodeJS.ErrnoException
+  const forOperator = UNKNOWN_AUTHORITY.includes(code) ? UNTRUSTED : undefined
+  return new RemoteDocumentError('cannot be fetched', { cause, forOperator })
+}
 
 /** The addresses of a host, of which every one may be connected to. */
 async function findAddresses(
@@ -200,15 +237,16 @@ function whyRefused(refused: string[]): string | undefined {
 }
 
 /** Reads the answer of one of these addresses, and returns when its socket is closed. */
-async function get<T>(
+async function send<T>(
   url: URL,
+  { body, ...asked }: Pick<RequestOptions, 'method' | 'headers'> & { body?: string },
   addresses: string[],
   ca: string | undefined,
   signal: AbortSignal,
   read: (response: IncomingMessage) => Promise<T>,
 ): Promise<T> {
   const outgoing = request(url, {
-    headers: REQUEST_HEADERS,
+    ...asked,
     agent: false,
     lookup: answer(addresses),
     signal,
@@ -228,7 +266,7 @@ async function get<T>(
       outgoing.once('response', resolve)
       outgoing.on('error', reject)
       outgoing.once('close', () => reject(new Error('closed without an answer')))
-      outgoing.end()
+      outgoing.end(body)
     })
     return await read(response)
   } finally {

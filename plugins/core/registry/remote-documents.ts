@@ -12,6 +12,7 @@ import {
   type FetchedDocument,
   fetchDocument,
   type Network,
+  postForm,
   REQUEST_HEADERS,
   RemoteDocumentError,
 } from './fetch-document.ts'
@@ -112,6 +113,23 @@ export class RemoteDocuments {
       if (error instanceof OAuthError) return bounded(copy, maxBytes)
       if (!(error instanceof RemoteDocumentError) || error.gone) throw error
       return bounded(copy, maxBytes)
+    }
+  }
+
+  /**
+   * Tells a client something by a form, under the same guard and bounds, and returns the status of its
+   * answer.
+   * @throws {RemoteDocumentError} and {OAuthError} temporarily_unavailable when too much is under way
+   */
+  async post(url: string, form: Record<string, string>): Promise<number> {
+    const parsed = parseUri(url)
+    if (parsed === undefined) throw new RemoteDocumentError('is not a URL in its normal form')
+    const giveBack = this.#budgets.take(parsed.hostname)
+    try {
+      const { signal } = this.#closing
+      return await postForm(parsed, form, this.#network, this.#isPrivate(url), signal)
+    } finally {
+      giveBack()
     }
   }
 
