@@ -13,6 +13,7 @@ import * as logoutNotices from './logout-notices.ts'
 import * as maintenance from './maintenance.ts'
 import * as ownerSessions from './owner-sessions.ts'
 import * as owners from './owners.ts'
+import * as passkeys from './passkeys.ts'
 import * as policies from './policies.ts'
 import * as remoteDocuments from './remote-documents.ts'
 import * as resources from './resources.ts'
@@ -39,6 +40,7 @@ export type { LogoutNotice } from './logout-notices.ts'
 export { type Expiring, expiring } from './maintenance.ts'
 export type { OwnerSession } from './owner-sessions.ts'
 export type { Owner, OwnerChange } from './owners.ts'
+export type { Passkey, PasskeyChallenge } from './passkeys.ts'
 export type { ReusePolicy } from './refresh-history.ts'
 export type { RememberedApproval } from './remembered-approvals.ts'
 export type { RemoteDocument } from './remote-documents.ts'
@@ -62,6 +64,7 @@ const nouns = {
   maintenance,
   ownerSessions,
   owners,
+  passkeys,
   policies,
   remoteDocuments,
   resources,
@@ -163,6 +166,7 @@ export async function openStore(databaseUrl: string, options?: OpenOptions) {
     maintenance: bind(engine, nouns.maintenance, keysOf(nouns.maintenance.writes)),
     ownerSessions: bind(engine, nouns.ownerSessions, ['end', 'endAll']),
     owners: bind(engine, nouns.owners, ['update', 'delete']),
+    passkeys: bind(engine, nouns.passkeys),
     policies: bind(engine, nouns.policies, ['changeOfAgent', 'changeOfClient']),
     remoteDocuments: bind(engine, nouns.remoteDocuments, ['removeUnproved']),
     resources: bind(engine, nouns.resources, ['update', 'delete', 'replaceSecret']),

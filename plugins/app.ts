@@ -5,7 +5,10 @@ import Fastify, {
   LogController,
 } from 'fastify'
 import account from './account/account.ts'
+import confirm from './account/confirm.ts'
+import signIn from './account/sign-in.ts'
 import signOut from './account/sign-out.ts'
+import webauthn from './account/webauthn.ts'
 import authenticate from './agent/authenticate.ts'
 import checkStatus from './agent/check-status.ts'
 import verify2fa from './agent/verify-2fa.ts'
@@ -56,7 +59,10 @@ export const endpoints: FastifyPluginAsync[] = [
   llms,
   health,
   account,
+  signIn,
   signOut,
+  confirm,
+  webauthn,
 ]
 
 /** The largest body that is read, in bytes. */

@@ -24,6 +24,7 @@ import parameters from './http/parameters.ts'
 import strangers from './limits/strangers.ts'
 import throttle from './limits/throttle.ts'
 import maintenance from './maintenance.ts'
+import passkeys from './persons/passkeys.ts'
 import sessions from './persons/sessions.ts'
 import agentKeys from './registry/agent-keys.ts'
 import clients from './registry/clients.ts'
@@ -49,6 +50,8 @@ export {
   type Grant,
   type Owner,
   type OwnerClaims,
+  type OwnerSession,
+  type Passkey,
   type Resource,
   type ReusePolicy,
   standing,
@@ -106,6 +109,7 @@ const core = fp<CoreOptions>(
     await app.register(authenticateAgent)
     await app.register(authenticateBearer)
 
+    await app.register(passkeys)
     await app.register(sessions)
 
     await app.register(describeSignIn)

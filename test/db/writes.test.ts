@@ -11,6 +11,7 @@ import {
   type Owner,
   type OwnerSession,
   openStore,
+  type Passkey,
   type RemoteDocument,
   type SecretRow,
   type SigningKey,
@@ -290,6 +291,18 @@ const owner = (owner_id: string, email_verified = false): Owner => ({
   disabled_at: null,
 })
 
+const passkey: Passkey = {
+  credential_id: 'passkey_1',
+  owner_id: 'owner_1',
+  public_key: 'key',
+  sign_count: 0,
+  transports: '[]',
+  rp_id: 'localhost',
+  name: 'Passkey',
+  created_at: now,
+  last_used_at: null,
+}
+
 const person = `INSERT INTO owners VALUES ('owner_1', 'owner@example.com', 0, NULL, 0, 1, 1, NULL)`
 
 const session = (session_hash: string): OwnerSession => ({
@@ -306,6 +319,8 @@ const session = (session_hash: string): OwnerSession => ({
   expires_at: later,
 })
 
+const passkeyRow = `${person}; INSERT INTO passkeys VALUES ('passkey_1', 'owner_1', 'key', 0, '[]', 'localhost', 'Passkey', ${now}, NULL)`
+const challenge = `INSERT INTO passkey_challenges VALUES ('challenge_1', 'sign-in', NULL, NULL, ${later})`
 const signedIn = `${person}; INSERT INTO owner_sessions VALUES
   ('session_1', 'session_1', 'owner_1', 'mail', NULL, NULL, 1, 1, 1, NULL, 99)`
 
@@ -747,6 +762,44 @@ const scenarios: Scenarios = {
       given: signedIn,
       act: (store) => store.ownerSessions.endAll('owner_1'),
       writes: { owner_sessions: 'deleted' },
+    },
+  },
+  passkeys: {
+    addChallenge: {
+      given: person,
+      act: (store) =>
+        store.passkeys.addChallenge(
+          {
+            challenge_hash: 'challenge_2',
+            purpose: 'confirm',
+            owner_id: 'owner_1',
+            subject: null,
+            expires_at: later,
+          },
+          now,
+          1,
+        ),
+      writes: { passkey_challenges: 'inserted' },
+    },
+    takeChallenge: {
+      given: challenge,
+      act: (store) => store.passkeys.takeChallenge('challenge_1', now),
+      writes: { passkey_challenges: 'deleted' },
+    },
+    add: {
+      given: person,
+      act: (store) => store.passkeys.add(passkey, 1),
+      writes: { passkeys: 'inserted' },
+    },
+    use: {
+      given: passkeyRow,
+      act: (store) => store.passkeys.use('passkey_1', 1, later),
+      writes: { passkeys: 'changed' },
+    },
+    rename: {
+      given: passkeyRow,
+      act: (store) => store.passkeys.rename('owner_1', 'passkey_1', 'Key'),
+      writes: { passkeys: 'changed' },
     },
   },
   policies: {

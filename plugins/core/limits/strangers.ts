@@ -9,6 +9,8 @@ import { WindowCounts } from './window-counts.ts'
 
 /** For how many seconds a network's new clients count; as long as an unused one is kept. */
 const CLIENT_WINDOW = 3600
+/** How many times one address may ask to sign in within so many seconds. */
+const SIGN_INS = { limit: 60, within: 300 }
 /** How many each network may have even when the server is nearly full. */
 const FEW = 5
 /** The Retry-After of a full server, in seconds. */
@@ -24,6 +26,7 @@ export class Strangers {
   readonly #settings: Settings
   readonly #opened: OpenedRequests
   readonly #broughtClients: WindowCounts
+  readonly #signIns: WindowCounts
   readonly #requests: RowCount
   readonly #clients: RowCount
 
@@ -35,6 +38,7 @@ export class Strangers {
     this.#settings = settings
     this.#opened = new OpenedRequests(store.authorizationRequests, clock)
     this.#broughtClients = new WindowCounts(clock, CLIENT_WINDOW)
+    this.#signIns = new WindowCounts(clock, SIGN_INS.within)
     this.#requests = new RowCount(clock, () => store.authorizationRequests.countUnproved())
     this.#clients = new RowCount(clock, () => store.clients.countUnproved())
   }
@@ -61,6 +65,20 @@ export class Strangers {
     if (this.#requests.rows >= PENDING_REQUESTS) throw full('Too many sign-ins wait for an agent')
     for (const network of networks) this.#opened.add(network, request_id, expires_at)
     this.#requests.add()
+  }
+
+  /**
+   * Counts a person who asks to sign in, with a passkey or by mail.
+   * @throws {OAuthError} temporarily_unavailable (429) when the caller's network has its share
+   */
+  admitSignIn(address: string): void {
+    const networks = networksOf(address)
+    for (const network of networks) {
+      const share = SIGN_INS.limit * shareOf(network)
+      const seconds = this.#signIns.secondsLeft(network, share)
+      if (seconds !== undefined) throw tooMany('Too many sign-ins from this network', seconds)
+    }
+    for (const network of networks) this.#signIns.add(network)
   }
 
   /**

@@ -127,6 +127,12 @@ export class Sessions {
     throw new PasskeyNeeded()
   }
 
+  /** Notes that the owner has just confirmed to be there, with a passkey or by a mailed code. */
+  async prove({ session }: SignedIn, method: 'passkey' | 'mail'): Promise<void> {
+    const now = this.#parts.clock.now()
+    await this.#parts.store.ownerSessions.prove(session.session_hash, now, method === 'passkey')
+  }
+
   /** Signs out in the browser of this request. */
   async end(request: Pick<FastifyRequest, 'headers'>, reply: FastifyReply): Promise<void> {
     const found = await this.find(request)
