@@ -15,16 +15,37 @@ import { type Act, all, db, one, statement } from './statement.ts'
 import type { AgentRow, SecretRow } from './tables.ts'
 
 export interface Agent extends Omit<AgentRow, 'email_verified'> {
-  /** Whether the operator vouches that `email` is the owner's (OpenID Connect Core section 5.1). */
+  /** Whether the operator vouches that `email` is the owner's; see `isEmailVerified`. */
   email_verified: boolean
 }
 /** What websites are told of the agent's owner. */
 export type OwnerClaims = Pick<Agent, 'email' | 'email_verified'>
+
+/**
+ * The `email_verified` claim (OpenID Connect Core section 5.1): the operator vouches for the address, or
+ * a person has proved that it is his, whose the agent is since then.
+ */
+export function isEmailVerified({
+  email_verified,
+  owner_id,
+}: Pick<AgentRow | Agent, 'email_verified' | 'owner_id'>): boolean {
+  return Boolean(email_verified) || owner_id !== null
+}
+
 export type AgentChange = Partial<Pick<Agent, 'email' | 'email_verified' | 'name' | 'disabled_at'>>
 
 const agentById = statement<{ agent_id: string }>()((p) =>
   db.selectFrom('agents').selectAll().where('agent_id', '=', p.agent_id),
 )
+
+/** The person for whom an address is verified. */
+function verifiedOwner(email: string) {
+  return db
+    .selectFrom('owners')
+    .select('owner_id')
+    .where('email', '=', email)
+    .where('email_verified', '=', 1)
+}
 
 function fromRow(row: AgentRow): Agent {
   return { ...row, email_verified: row.email_verified === 1 }
@@ -78,18 +99,28 @@ export const reads = {
 }
 
 export const writes = {
-  *create(agent: Agent, secret: SecretRow): Act<void> {
-    const email_verified = agent.email_verified ? 1 : 0
-    yield db
-      .insertInto('agents')
-      .values({ ...agent, email_verified })
-      .compile()
+  /** Makes an agent. It belongs to the person for whom its address is verified, if there is one. */
+  *create(agent: Omit<Agent, 'owner_id'>, secret: SecretRow): Act<Agent> {
+    const row = yield* one(
+      db
+        .insertInto('agents')
+        .values((eb) => ({
+          ...agent,
+          email_verified: agent.email_verified ? 1 : 0,
+          owner_id: eb.selectFrom(verifiedOwner(agent.email).as('owner')).select('owner.owner_id'),
+        }))
+        .returningAll()
+        .compile(),
+    )
+    if (row === undefined) throw new Error('An agent was not inserted')
     yield* addSecret(secret)
+    return fromRow(row)
   },
 
   /**
    * Changes what is named. Disabling ends every grant and open approval of the agent with it; for
-   * another e-mail address nothing has been approved yet, and nobody vouches unless the change says so.
+   * another e-mail address nothing has been approved yet, nobody vouches unless the change says so, and
+   * the agent is the person's for whom that address is verified.
    */
   *update(agent_id: string, change: AgentChange, now: number): Act<Agent | undefined> {
     const { email, email_verified, ...rest } = change
@@ -101,6 +132,7 @@ export const writes = {
           ...rest,
           ...(email !== undefined && {
             email,
+            owner_id: eb.selectFrom(verifiedOwner(email).as('owner')).select('owner.owner_id'),
             email_verified: eb
               .case()
               .when('email', '=', email)

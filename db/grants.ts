@@ -1,5 +1,5 @@
 import { scopeWords } from '../schemas/scope.ts'
-import type { OwnerClaims } from './agents.ts'
+import { isEmailVerified, type OwnerClaims } from './agents.ts'
 import {
   type AuthorizationRequestState,
   reads as requests,
@@ -113,7 +113,7 @@ const grantById = statement<{ grant_id: string }>()((p) =>
 const ownerOfGrant = statement<{ grant_id: string }>()((p) =>
   db
     .selectFrom('agents')
-    .select(['email', 'email_verified'])
+    .select(['email', 'email_verified', 'owner_id'])
     .where('agent_id', '=', (eb) =>
       eb.selectFrom('grants').select('agent_id').where('grant_id', '=', p.grant_id),
     ),
@@ -261,7 +261,7 @@ function* findExtent({
   const words = scopeWords(scope)
   const tellsEmail = words.includes('openid') && words.includes('email')
   const row = tellsEmail ? yield* one(ownerOfGrant({ grant_id })) : undefined
-  const owner = row && { email: row.email, email_verified: row.email_verified === 1 }
+  const owner = row && { email: row.email, email_verified: isEmailVerified(row) }
   return { resources: yield* findGranted(resource), owner }
 }
 

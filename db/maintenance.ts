@@ -145,6 +145,59 @@ const expiredInitialTokens = statement<Batch>()((p) =>
     .returning('token_id'),
 )
 
+/** Tables of owners whose rows go by one column, which has an index. */
+const ofOwners = {
+  passkeyChallenges: statement<Batch>()((p) =>
+    db
+      .deleteFrom('passkey_challenges')
+      .where('challenge_hash', 'in', (eb) =>
+        eb
+          .selectFrom('passkey_challenges')
+          .select('challenge_hash')
+          .where('expires_at', '<', p.before)
+          .limit(p.limit),
+      )
+      .returning('challenge_hash'),
+  ),
+  ownerSessions: statement<Batch>()((p) =>
+    db
+      .deleteFrom('owner_sessions')
+      .where('session_hash', 'in', (eb) =>
+        eb
+          .selectFrom('owner_sessions')
+          .select('session_hash')
+          .where('expires_at', '<', p.before)
+          .limit(p.limit),
+      )
+      .returning('session_hash'),
+  ),
+  ownerInvitations: statement<Batch>()((p) =>
+    db
+      .deleteFrom('owner_invitations')
+      .where('token_hash', 'in', (eb) =>
+        eb
+          .selectFrom('owner_invitations')
+          .select('token_hash')
+          .where('expires_at', '<', p.before)
+          .limit(p.limit),
+      )
+      .returning('token_hash'),
+  ),
+  /** Since they were made: they count for longer than they are good. */
+  ownerMailCodes: statement<Batch>()((p) =>
+    db
+      .deleteFrom('owner_mail_codes')
+      .where('code_id', 'in', (eb) =>
+        eb
+          .selectFrom('owner_mail_codes')
+          .select('code_id')
+          .where('created_at', '<', p.before)
+          .limit(p.limit),
+      )
+      .returning('code_id'),
+  ),
+}
+
 /** What removes up to `limit` rows of each kind and tells how many, by an index on the expiry. */
 const steps = {
   events: (batch: Batch) => counted(oldEvents(batch)),
@@ -157,6 +210,10 @@ const steps = {
   secrets: (batch: Batch) => counted(expiredSecrets(batch)),
   initialAccessTokens: (batch: Batch) => counted(expiredInitialTokens(batch)),
   signingKeys: (batch: Batch) => counted(removedKeys(batch)),
+  passkeyChallenges: (batch: Batch) => counted(ofOwners.passkeyChallenges(batch)),
+  ownerSessions: (batch: Batch) => counted(ofOwners.ownerSessions(batch)),
+  ownerInvitations: (batch: Batch) => counted(ofOwners.ownerInvitations(batch)),
+  ownerMailCodes: (batch: Batch) => counted(ofOwners.ownerMailCodes(batch)),
 } satisfies Record<string, (batch: Batch) => Act<number>>
 
 export type Expiring = keyof typeof steps

@@ -1,6 +1,7 @@
-import { type Owner, ownerFromRow } from './owners.ts'
+import { recordEvent } from './events.ts'
+import { changeOwner, type Guard, hasWayIn, type Owner, ownerFromRow } from './owners.ts'
 import { type Act, all, db, one } from './statement.ts'
-import type { PasskeyChallengeRow, PasskeyRow } from './tables.ts'
+import type { EventRow, PasskeyChallengeRow, PasskeyRow } from './tables.ts'
 
 export type Passkey = PasskeyRow
 export type PasskeyChallenge = PasskeyChallengeRow
@@ -125,7 +126,12 @@ export const writes = {
     return challenge !== undefined && challenge.expires_at > now ? challenge : undefined
   },
 
-  add: addPasskey,
+  /** Adds a passkey, with the event that tells of it. */
+  *add(passkey: Passkey, limit: number, event: EventRow): Act<AddPasskeyOutcome> {
+    const result = yield* addPasskey(passkey, limit)
+    if (result.outcome === 'added') yield* recordEvent(event)
+    return result
+  },
 
   /**
    * Notes the use of a passkey and its new signature counter. False when the counter has not grown
@@ -156,5 +162,34 @@ export const writes = {
         .compile(),
     )
     return row !== undefined
+  },
+
+  /**
+   * Removes a passkey of this owner, unless it is the last way in. Of two that are removed at once the
+   * owner's row, written first, lets one go ahead of the other.
+   */
+  *remove(
+    owner_id: string,
+    credential_id: string,
+    guard: Guard,
+    event: EventRow,
+  ): Act<'removed' | 'last_way_in' | 'not_found'> {
+    yield* changeOwner(owner_id, {})
+    const passkey = yield* one(
+      db
+        .deleteFrom('passkeys')
+        .where('credential_id', '=', credential_id)
+        .where('owner_id', '=', owner_id)
+        .returningAll()
+        .compile(),
+    )
+    if (passkey === undefined) return 'not_found'
+    const isLost = passkey.rp_id !== guard.rp_id
+    if (!isLost && !guard.even_if_last && !(yield* hasWayIn(owner_id, guard))) {
+      yield db.insertInto('passkeys').values(passkey).compile()
+      return 'last_way_in'
+    }
+    yield* recordEvent({ ...event, owner_id: event.owner_id ?? owner_id })
+    return 'removed'
   },
 }

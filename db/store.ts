@@ -11,6 +11,8 @@ import * as heartbeat from './heartbeat.ts'
 import * as initialAccessTokens from './initial-access-tokens.ts'
 import * as logoutNotices from './logout-notices.ts'
 import * as maintenance from './maintenance.ts'
+import * as ownerInvitations from './owner-invitations.ts'
+import * as ownerMailCodes from './owner-mail-codes.ts'
 import * as ownerSessions from './owner-sessions.ts'
 import * as owners from './owners.ts'
 import * as passkeys from './passkeys.ts'
@@ -23,7 +25,7 @@ import type { Act } from './statement.ts'
 import { DatabaseUnavailableError, type UnavailableReason } from './unavailable.ts'
 
 export type { AgentKey } from './agent-keys.ts'
-export type { Agent, AgentChange, OwnerClaims } from './agents.ts'
+export { type Agent, type AgentChange, isEmailVerified, type OwnerClaims } from './agents.ts'
 export type { Approval, OpenApproval } from './approvals.ts'
 export {
   type Authentication,
@@ -38,8 +40,10 @@ export type { Event } from './events.ts'
 export type { Grant } from './grants.ts'
 export type { LogoutNotice } from './logout-notices.ts'
 export { type Expiring, expiring } from './maintenance.ts'
+export type { OwnerInvitation } from './owner-invitations.ts'
+export type { MailCodeBounds, OwnerMailCode } from './owner-mail-codes.ts'
 export type { OwnerSession } from './owner-sessions.ts'
-export type { Owner, OwnerChange } from './owners.ts'
+export type { Guard, GuardedChange, Owner, OwnerChange } from './owners.ts'
 export type { Passkey, PasskeyChallenge } from './passkeys.ts'
 export type { ReusePolicy } from './refresh-history.ts'
 export type { RememberedApproval } from './remembered-approvals.ts'
@@ -62,6 +66,8 @@ const nouns = {
   initialAccessTokens,
   logoutNotices,
   maintenance,
+  ownerInvitations,
+  ownerMailCodes,
   ownerSessions,
   owners,
   passkeys,
@@ -164,9 +170,11 @@ export async function openStore(databaseUrl: string, options?: OpenOptions) {
     initialAccessTokens: bind(engine, nouns.initialAccessTokens, ['delete']),
     logoutNotices: bind(engine, nouns.logoutNotices, ['delete']),
     maintenance: bind(engine, nouns.maintenance, keysOf(nouns.maintenance.writes)),
+    ownerInvitations: bind(engine, nouns.ownerInvitations),
+    ownerMailCodes: bind(engine, nouns.ownerMailCodes),
     ownerSessions: bind(engine, nouns.ownerSessions, ['end', 'endAll']),
-    owners: bind(engine, nouns.owners, ['update', 'delete']),
-    passkeys: bind(engine, nouns.passkeys),
+    owners: bind(engine, nouns.owners, ['update', 'changeGuarded', 'delete']),
+    passkeys: bind(engine, nouns.passkeys, ['remove']),
     policies: bind(engine, nouns.policies, ['changeOfAgent', 'changeOfClient']),
     remoteDocuments: bind(engine, nouns.remoteDocuments, ['removeUnproved']),
     resources: bind(engine, nouns.resources, ['update', 'delete', 'replaceSecret']),

@@ -399,14 +399,21 @@ export interface OwnerInvitationRow {
   expires_at: number
 }
 
-/** The code that was last mailed to an owner who wants to sign in in one browser. */
+/** A code that a browser asked for, mailed to an address to prove that the person reads its mail. */
 export interface OwnerMailCodeRow {
-  owner_id: string
+  code_id: string
+  /** What the code is good for, and nothing else. */
+  purpose: 'sign-in' | 'confirm' | 'verify'
+  email: string
   /** SHA-256 of the cookie of the browser that asked for it. */
   browser_hash: string
   /** The code's HMAC under a key that the database does not hold. */
   code_hash: string
+  /** 0 where the address gets no code: the row is there so that nobody can tell. */
+  mailed: number
   tries_left: number
+  /** How many wrong codes were tried. */
+  wrong: number
   created_at: number
   expires_at: number
 }

@@ -6,6 +6,10 @@ import Fastify, {
 } from 'fastify'
 import account from './account/account.ts'
 import confirm from './account/confirm.ts'
+import invitation from './account/invitation.ts'
+import security from './account/security.ts'
+import securityMail from './account/security-mail.ts'
+import securityPasskeys from './account/security-passkeys.ts'
 import signIn from './account/sign-in.ts'
 import signOut from './account/sign-out.ts'
 import webauthn from './account/webauthn.ts'
@@ -62,6 +66,10 @@ export const endpoints: FastifyPluginAsync[] = [
   signIn,
   signOut,
   confirm,
+  invitation,
+  security,
+  securityPasskeys,
+  securityMail,
   webauthn,
 ]
 

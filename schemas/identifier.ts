@@ -13,6 +13,8 @@ export const PREFIXES = {
   invitation: 'inv_',
   initial_access_token: 'iat_',
   initial_access_token_id: 'riat_',
+  mail_browser: 'mb_',
+  mail_code_id: 'mail_',
   owner_id: 'owner_',
   owner_session: 'os_',
   owner_session_id: 'session_',

@@ -11,6 +11,7 @@ import { addDatabaseCommands } from './commands/db.ts'
 import { describeFileError, describeUser, isFileError } from './commands/file-errors.ts'
 import { addGrantCommands } from './commands/grant.ts'
 import { addKeyCommands } from './commands/key.ts'
+import { addOwnerCommands } from './commands/owner.ts'
 import { addRegistrationTokenCommands } from './commands/registration-token.ts'
 import { addResourceCommands } from './commands/resource.ts'
 import { addServeCommand } from './commands/serve.ts'
@@ -30,6 +31,7 @@ const program = new Command('auth-agent')
 addServeCommand(program)
 addClientCommands(program)
 addAgentCommands(program)
+addOwnerCommands(program)
 addApprovalCommands(program)
 addResourceCommands(program)
 addRegistrationTokenCommands(program)

@@ -8,6 +8,7 @@ const ROOMS = [
   'documents',
   'crypto',
   'limits',
+  'mail',
   'audit',
   'registry',
   'callers',

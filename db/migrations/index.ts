@@ -19,6 +19,7 @@ import * as emailVerified from './0017-email-verified.ts'
 import * as defaultResource from './0018-default-resource.ts'
 import * as owners from './0019-owners.ts'
 import * as logout from './0020-logout.ts'
+import * as ownerMailCodes from './0021-owner-mail-codes.ts'
 
 /** Every migration there ever was, in order. One that has been released never changes. */
 export const migrations: Record<string, Migration> = {
@@ -42,4 +43,5 @@ export const migrations: Record<string, Migration> = {
   '0018-default-resource': defaultResource,
   '0019-owners': owners,
   '0020-logout': logout,
+  '0021-owner-mail-codes': ownerMailCodes,
 }

@@ -23,7 +23,10 @@ import ownOrigin from './http/own-origin.ts'
 import parameters from './http/parameters.ts'
 import strangers from './limits/strangers.ts'
 import throttle from './limits/throttle.ts'
+import mailer from './mail/mailer.ts'
 import maintenance from './maintenance.ts'
+import mailCodes from './persons/mail-codes.ts'
+import owners from './persons/owners.ts'
 import passkeys from './persons/passkeys.ts'
 import sessions from './persons/sessions.ts'
 import agentKeys from './registry/agent-keys.ts'
@@ -48,6 +51,7 @@ export {
   type AuthorizationRequestState,
   type Client,
   type Grant,
+  isEmailVerified,
   type Owner,
   type OwnerClaims,
   type OwnerSession,
@@ -97,6 +101,7 @@ const core = fp<CoreOptions>(
     await app.register(tokens, { vault })
     await app.register(throttle)
     await app.register(strangers)
+    await app.register(mailer)
     await app.register(audit)
 
     await app.register(remoteDocuments, options)
@@ -111,6 +116,8 @@ const core = fp<CoreOptions>(
 
     await app.register(passkeys)
     await app.register(sessions)
+    await app.register(mailCodes, { vault })
+    await app.register(owners)
 
     await app.register(describeSignIn)
     await app.register(policies)

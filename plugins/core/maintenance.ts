@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { type Expiring, expiring } from '../../db/store.ts'
+import { MAIL_CODES_KEPT } from './persons/mail-codes.ts'
 
 /** How often it works, in milliseconds. */
 const EVERY = 60_000
@@ -101,6 +102,8 @@ export class Maintenance {
       revokedAccessTokens: now - REFUSAL_KEPT,
       clientAssertions: now - REFUSAL_KEPT,
       agentAssertions: now - REFUSAL_KEPT,
+      passkeyChallenges: now,
+      ownerMailCodes: now - MAIL_CODES_KEPT,
     }
     for (const kind of expiring) {
       await this.#repeat(() => store.maintenance.sweep(kind, exceptions[kind] ?? before))

@@ -119,7 +119,7 @@ export const Settings = Type.Object({
     Type.String({
       pattern: '^smtps?://',
       description:
-        'The mail server that approvals are asked by, `smtp://` or `smtps://` and user:password@host:port; with `smtp://` STARTTLS is required, but for a server on this machine or with `?requireTLS=false`',
+        'The mail server that approvals are asked and owners sign in by, `smtp://` or `smtps://` and user:password@host:port; with `smtp://` STARTTLS is required, but for a server on this machine or with `?requireTLS=false`',
     }),
   ),
   MAIL_FROM: Type.Optional(
@@ -130,6 +130,11 @@ export const Settings = Type.Object({
     'How long an owner stays signed in to the account, at most',
   ),
   OWNER_SESSION_IDLE: Seconds(604_800, 'How long an owner stays signed in without opening a page'),
+  OWNER_REGISTRATION: Type.Union([Type.Literal('off'), Type.Literal('open')], {
+    default: 'off',
+    description:
+      'Whether anybody whose mailbox answers may have an account (`open`, needs SMTP_URL), or only whom you invite',
+  }),
   THROTTLE_FAILURES: Type.Integer({
     minimum: 1,
     maximum: 1_000_000,
@@ -199,6 +204,9 @@ export function completeSettings(given: Partial<Settings>): Settings {
     for (const [name, problem] of Object.entries(mailProblems(settings))) {
       if (problem !== undefined) problems.set(name, `${name}: ${problem}`)
     }
+  }
+  if (settings.OWNER_REGISTRATION === 'open' && settings.SMTP_URL === undefined) {
+    problems.set('OWNER_REGISTRATION', 'OWNER_REGISTRATION=open: needs SMTP_URL, to mail codes by')
   }
   const strangers = settings.TRUST_PROXY?.split(',').filter((part) => !isNetwork(part.trim())) ?? []
   if (strangers.length > 0) {

@@ -5,6 +5,7 @@ import { BODY_ERRORS, errors } from '../../schemas/answers.ts'
 import { IDENTITY_GIVES, IDENTITY_RULE, IDENTITY_SCOPES } from '../../schemas/scope.ts'
 import { UserinfoForm, UserinfoResponse } from '../../schemas/userinfo.ts'
 import { invalidToken } from '../core/callers/bearer.ts'
+import { isEmailVerified } from '../core/core.ts'
 
 /**
  * GET and POST /userinfo: the e-mail address of the agent's owner (OpenID Connect Core 5.3), for
@@ -65,7 +66,7 @@ const userinfo: FastifyPluginAsyncTypebox = async (app) => {
     const { sub } = await app.authenticateBearer(request, IDENTITY_SCOPES)
     const agent = await app.store.agents.find(sub)
     if (agent === undefined) throw invalidToken()
-    return { sub, email: agent.email, email_verified: agent.email_verified }
+    return { sub, email: agent.email, email_verified: isEmailVerified(agent) }
   }
 }
 

@@ -14,6 +14,7 @@ export function answerPersonError(thrown: unknown, request: FastifyRequest, repl
     const page = thrown instanceof SignInNeeded ? 'sign-in' : 'confirm'
     const next = request.method === 'GET' ? request.url : '/account'
     const query = new URLSearchParams({ next: next.replace(/^\//, '') })
+    if (thrown instanceof PasskeyNeeded && thrown.mail) query.set('by', 'mail')
     return reply.redirect(`${settings.ISSUER}/account/${page}?${query}`, 303)
   }
   const error = toOAuthError(thrown)

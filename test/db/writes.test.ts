@@ -60,6 +60,8 @@ const secret = (holder: string, hint = '00000000', created_at = now): SecretRow 
   expires_at: null,
 })
 
+const person = `INSERT INTO owners VALUES ('owner_1', 'owner@example.com', 0, NULL, 0, 1, 1, NULL)`
+
 const client: Client = {
   client_id: 'client_1',
   client_name: 'Site',
@@ -278,6 +280,24 @@ const expired: Record<Expiring, { given: string; writes: Scenario['writes'] }> =
     given: 'UPDATE signing_keys SET remove_at = 1',
     writes: { signing_keys: 'deleted' },
   },
+  passkeyChallenges: {
+    given: `INSERT INTO passkey_challenges VALUES ('challenge_1', 'sign-in', NULL, NULL, 1)`,
+    writes: { passkey_challenges: 'deleted' },
+  },
+  ownerSessions: {
+    given: `${person}; INSERT INTO owner_sessions VALUES
+      ('session_1', 'session_1', 'owner_1', 'mail', NULL, NULL, 1, 1, 1, NULL, 99)`,
+    writes: { owner_sessions: 'deleted' },
+  },
+  ownerInvitations: {
+    given: `${person}; INSERT INTO owner_invitations VALUES ('token_1', 'owner_1', 1, 1, 2)`,
+    writes: { owner_invitations: 'deleted' },
+  },
+  ownerMailCodes: {
+    given: `INSERT INTO owner_mail_codes VALUES
+      ('mail_1', 'sign-in', 'owner@example.com', 'browser_1', 'code', 1, 5, 0, 1, 2)`,
+    writes: { owner_mail_codes: 'deleted' },
+  },
 }
 
 const owner = (owner_id: string, email_verified = false): Owner => ({
@@ -303,8 +323,6 @@ const passkey: Passkey = {
   last_used_at: null,
 }
 
-const person = `INSERT INTO owners VALUES ('owner_1', 'owner@example.com', 0, NULL, 0, 1, 1, NULL)`
-
 const session = (session_hash: string): OwnerSession => ({
   session_hash,
   session_id: session_hash,
@@ -319,6 +337,31 @@ const session = (session_hash: string): OwnerSession => ({
   expires_at: later,
 })
 
+const guard = { rp_id: 'localhost', mail: true, even_if_last: false }
+const invitation = `${person}; INSERT INTO owner_invitations VALUES ('token_1', 'owner_1', 1, 1, ${later})`
+const mailCode = (code_id: string) => ({
+  code_id,
+  purpose: 'sign-in' as const,
+  email: 'owner@example.com',
+  browser_hash: 'browser_1',
+  code_hash: 'code',
+  tries_left: 5,
+  wrong: 0,
+  created_at: now,
+  expires_at: later,
+})
+const codeBounds = {
+  askings: { limit: 5, within: 60 },
+  wrong: { limit: 5, within: 60 },
+  inAll: 5,
+}
+const mailCodeRow = `INSERT INTO owner_mail_codes VALUES ('mail_1', 'sign-in', 'owner@example.com', 'browser_1', 'code', 1, 5, 0, ${now}, ${later})`
+const verifyCode = (store: Store) =>
+  store.ownerMailCodes.verify(
+    { browser_hash: 'browser_1', purpose: 'sign-in', code_hash: 'code' },
+    now,
+    { owner: owner('owner_1'), event },
+  )
 const passkeyRow = `${person}; INSERT INTO passkeys VALUES ('passkey_1', 'owner_1', 'key', 0, '[]', 'localhost', 'Passkey', ${now}, NULL)`
 const challenge = `INSERT INTO passkey_challenges VALUES ('challenge_1', 'sign-in', NULL, NULL, ${later})`
 const signedIn = `${person}; INSERT INTO owner_sessions VALUES
@@ -724,11 +767,121 @@ const scenarios: Scenarios = {
         writes: { owners: 'changed', agents: 'changed' },
       },
     ],
+    changeGuarded: [
+      {
+        given: signedIn,
+        act: (store) =>
+          store.owners.changeGuarded(
+            'owner_1',
+            { disabled_at: now },
+            guard,
+            { agents: false, now },
+            event,
+          ),
+        writes: { owners: 'changed', owner_sessions: 'deleted', events: 'inserted' },
+      },
+      {
+        given: `${person}; UPDATE agents SET owner_id = 'owner_1'`,
+        act: (store) =>
+          store.owners.changeGuarded(
+            'owner_1',
+            { disabled_at: now },
+            guard,
+            { agents: true, now },
+            event,
+          ),
+        writes: {
+          owners: 'changed',
+          agents: 'changed',
+          grants: 'changed',
+          approvals: 'changed',
+          events: 'inserted',
+        },
+      },
+    ],
+    changeMailSignIn: {
+      given: passkeyRow,
+      act: (store) => store.owners.changeMailSignIn('owner_1', false, guard, event),
+      writes: { owners: 'changed', events: 'inserted' },
+    },
     delete: {
       given: signedIn,
-      act: (store) => store.owners.delete('owner_1'),
-      writes: { owners: 'deleted', owner_sessions: 'deleted' },
+      act: (store) => store.owners.delete('owner_1', guard, event),
+      writes: { owners: 'deleted', owner_sessions: 'deleted', events: 'inserted' },
     },
+  },
+  ownerInvitations: {
+    invite: [
+      {
+        act: (store) =>
+          store.ownerInvitations.invite(
+            owner('owner_1', true),
+            { token_hash: 'token_2', verifies_email: 0, created_at: now, expires_at: later },
+            event,
+          ),
+        writes: {
+          owners: 'inserted',
+          agents: 'changed',
+          owner_invitations: 'inserted',
+          events: 'inserted',
+        },
+      },
+      {
+        given: invitation,
+        act: (store) =>
+          store.ownerInvitations.invite(
+            { ...owner('owner_2'), operator: true },
+            { token_hash: 'token_2', verifies_email: 0, created_at: now, expires_at: later },
+            event,
+          ),
+        writes: {
+          owners: 'changed',
+          owner_invitations: ['deleted', 'inserted'],
+          events: 'inserted',
+        },
+      },
+    ],
+    accept: {
+      given: invitation,
+      act: (store) => store.ownerInvitations.accept('token_1', now, { passkey, limit: 1 }, event),
+      writes: {
+        owners: 'changed',
+        agents: 'changed',
+        passkeys: 'inserted',
+        owner_invitations: 'deleted',
+        events: 'inserted',
+      },
+    },
+  },
+  ownerMailCodes: {
+    ask: [
+      {
+        act: (store) => store.ownerMailCodes.ask(mailCode('mail_2'), codeBounds, false),
+        writes: { owner_mail_codes: 'inserted' },
+      },
+      {
+        given: mailCodeRow,
+        act: (store) => store.ownerMailCodes.ask(mailCode('mail_2'), codeBounds, false),
+        writes: { owner_mail_codes: ['changed', 'inserted'] },
+      },
+    ],
+    verify: [
+      {
+        given: mailCodeRow,
+        act: verifyCode,
+        writes: {
+          owner_mail_codes: 'changed',
+          owners: 'inserted',
+          agents: 'changed',
+          events: 'inserted',
+        },
+      },
+      {
+        given: `${person}; ${mailCodeRow}`,
+        act: verifyCode,
+        writes: { owner_mail_codes: 'changed', owners: 'changed', agents: 'changed' },
+      },
+    ],
   },
   ownerSessions: {
     start: [
@@ -788,8 +941,8 @@ const scenarios: Scenarios = {
     },
     add: {
       given: person,
-      act: (store) => store.passkeys.add(passkey, 1),
-      writes: { passkeys: 'inserted' },
+      act: (store) => store.passkeys.add(passkey, 1, event),
+      writes: { passkeys: 'inserted', events: 'inserted' },
     },
     use: {
       given: passkeyRow,
@@ -800,6 +953,11 @@ const scenarios: Scenarios = {
       given: passkeyRow,
       act: (store) => store.passkeys.rename('owner_1', 'passkey_1', 'Key'),
       writes: { passkeys: 'changed' },
+    },
+    remove: {
+      given: passkeyRow,
+      act: (store) => store.passkeys.remove('owner_1', 'passkey_1', guard, event),
+      writes: { passkeys: 'deleted', events: 'inserted' },
     },
   },
   policies: {

@@ -53,12 +53,12 @@ export function relyingPartyId(issuer: string): string | undefined {
  * first needed.
  */
 export class Passkeys {
-  readonly #parts: Pick<FastifyInstance, 'clock' | 'settings' | 'store'>
+  readonly #parts: Pick<FastifyInstance, 'audit' | 'clock' | 'settings' | 'store'>
   readonly #origin: string
   /** The host that passkeys made now are for. */
   readonly rp_id: string | undefined
 
-  constructor(parts: Pick<FastifyInstance, 'clock' | 'settings' | 'store'>) {
+  constructor(parts: Pick<FastifyInstance, 'audit' | 'clock' | 'settings' | 'store'>) {
     this.#parts = parts
     this.#origin = new URL(parts.settings.ISSUER).origin
     this.rp_id = relyingPartyId(parts.settings.ISSUER)
@@ -137,7 +137,9 @@ export class Passkeys {
   /** Stores the passkey that a browser made. @throws {OAuthError} access_denied */
   async register(owner_id: string, name: string, given: unknown): Promise<Passkey> {
     const passkey = await this.readRegistration(owner_id, name, given)
-    const { outcome } = await this.#parts.store.passkeys.add(passkey, MAX_PASSKEYS)
+    const { audit, store } = this.#parts
+    const event = { event: 'owner', outcome: 'passkey_added', owner_id, detail: name } as const
+    const { outcome } = await store.passkeys.add(passkey, MAX_PASSKEYS, audit.toRow(event))
     assertAdded(outcome)
     return passkey
   }
@@ -333,8 +335,8 @@ declare module 'fastify' {
 
 export default fp(
   async (app) => {
-    const { clock, settings, store } = app
-    app.decorate('passkeys', new Passkeys({ clock, settings, store }))
+    const { audit, clock, settings, store } = app
+    app.decorate('passkeys', new Passkeys({ audit, clock, settings, store }))
   },
-  { name: 'passkeys', dependencies: ['clock', 'settings', 'store'] },
+  { name: 'passkeys', dependencies: ['audit', 'clock', 'settings', 'store'] },
 )

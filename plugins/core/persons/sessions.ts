@@ -1,12 +1,12 @@
-import { parseCookie, stringifySetCookie } from 'cookie'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Owner, OwnerSession } from '../../../db/store.ts'
 import { PREFIXES } from '../../../schemas/identifier.ts'
 import { hashToken, newId, newSecret } from '../crypto/secrets.ts'
 import { OAuthError } from '../http/errors.ts'
-import { issuerPath } from '../http/issuer-path.ts'
 import { normalAddress } from '../limits/network.ts'
+import { relyingPartyId } from './passkeys.ts'
+import { PersonCookie } from './person-cookie.ts'
 
 /** How long a fresh passkey lasts for what is dangerous, in seconds. */
 export const PASSKEY_FRESH = 300
@@ -27,6 +27,13 @@ export class SignInNeeded extends Error {
 /** A page needs a passkey that was used just now: the browser is led to confirm. */
 export class PasskeyNeeded extends Error {
   override name = 'PasskeyNeeded'
+  /** Whether a mailed code will do, of an owner without a passkey. */
+  readonly mail: boolean
+
+  constructor({ mail = false } = {}) {
+    super()
+    this.mail = mail
+  }
 }
 
 /**
@@ -36,17 +43,14 @@ export class PasskeyNeeded extends Error {
  */
 export class Sessions {
   readonly #parts: Pick<FastifyInstance, 'clock' | 'settings' | 'store'>
-  readonly #secure: boolean
-  readonly #name: string
-  readonly #path: string
+  readonly #cookie: PersonCookie
+  readonly #hasPasskeys: boolean
 
   constructor(parts: Pick<FastifyInstance, 'clock' | 'settings' | 'store'>) {
     this.#parts = parts
     const { ISSUER } = parts.settings
-    this.#secure = ISSUER.startsWith('https:')
-    this.#path = issuerPath(ISSUER) || '/'
-    const prefix = this.#path === '/' ? '__Host-' : '__Secure-'
-    this.#name = `${this.#secure ? prefix : ''}auth-agent-owner`
+    this.#cookie = new PersonCookie(ISSUER, 'owner', PREFIXES.owner_session)
+    this.#hasPasskeys = relyingPartyId(ISSUER) !== undefined
   }
 
   get limits(): { idle: number } {
@@ -79,16 +83,16 @@ export class Sessions {
       passkey_at: method === 'passkey' ? now : null,
       expires_at: now + OWNER_SESSION_TTL,
     }
-    const former = this.#read(request)
+    const former = this.#cookie.read(request)
     if (!(await this.#parts.store.ownerSessions.start(session, former && hashToken(former)))) {
       throw new OAuthError('access_denied', 'This account is disabled')
     }
-    this.#set(reply, value, OWNER_SESSION_TTL)
+    this.#cookie.set(reply, value, OWNER_SESSION_TTL)
   }
 
   /** Who is signed in in the browser that sent the request. */
   async find(request: Pick<FastifyRequest, 'headers'>): Promise<SignedIn | undefined> {
-    const value = this.#read(request)
+    const value = this.#cookie.read(request)
     if (value === undefined) return undefined
     const now = this.#parts.clock.now()
     const session_hash = hashToken(value)
@@ -117,14 +121,31 @@ export class Sessions {
   }
 
   /**
-   * For what is dangerous: a passkey that was used within five minutes.
+   * For what is dangerous: a passkey that was used within five minutes. Where the issuer is an address,
+   * which can have no passkeys, a mailed code in its place.
    * @throws {PasskeyNeeded}
    */
   assertFreshPasskey({ session }: SignedIn): void {
+    const proved_at = this.#hasPasskeys ? session.passkey_at : session.authenticated_at
+    if (!this.#isFresh(proved_at)) throw new PasskeyNeeded()
+  }
+
+  /**
+   * For what an owner without a passkey has to be able to do, such as to make the first: a sign-in or
+   * a code within five minutes, and a passkey of whoever has one.
+   * @throws {PasskeyNeeded}
+   */
+  assertFresh(signedIn: SignedIn, hasPasskey: boolean): void {
+    if (hasPasskey) this.assertFreshPasskey(signedIn)
+    else if (!this.#isFresh(signedIn.session.authenticated_at)) {
+      throw new PasskeyNeeded({ mail: true })
+    }
+  }
+
+  /** A time in the future, from a clock that went back, is never fresh. */
+  #isFresh(at: number | null): boolean {
     const now = this.#parts.clock.now()
-    const { passkey_at } = session
-    if (passkey_at !== null && passkey_at <= now && now - passkey_at < PASSKEY_FRESH) return
-    throw new PasskeyNeeded()
+    return at !== null && at <= now && now - at < PASSKEY_FRESH
   }
 
   /** Notes that the owner has just confirmed to be there, with a passkey or by a mailed code. */
@@ -140,25 +161,7 @@ export class Sessions {
       const { owner_id, session_id } = found.session
       await this.#parts.store.ownerSessions.end(owner_id, session_id)
     }
-    this.#set(reply, '', 0)
-  }
-
-  #read({ headers }: Pick<FastifyRequest, 'headers'>): string | undefined {
-    const value = parseCookie(headers.cookie ?? '')[this.#name]
-    return value?.startsWith(PREFIXES.owner_session) ? value : undefined
-  }
-
-  #set(reply: FastifyReply, value: string, maxAge: number): void {
-    const cookie = stringifySetCookie({
-      name: this.#name,
-      value,
-      path: this.#path,
-      httpOnly: true,
-      sameSite: 'lax',
-      secure: this.#secure,
-      maxAge,
-    })
-    reply.header('set-cookie', cookie)
+    this.#cookie.set(reply, '', 0)
   }
 }
 

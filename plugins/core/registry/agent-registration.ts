@@ -25,17 +25,16 @@ export function createAgentRegistration({
       email_verified?: boolean
       name?: string
     }): Promise<{ agent: Agent; agent_secret: string }> {
-      const agent: Agent = {
+      const registered = {
         agent_id: newId(PREFIXES.agent_id),
-        owner_id: null,
         email: normalEmail(given.email),
         email_verified: given.email_verified ?? false,
         name: given.name === undefined ? null : readName('The name', given.name),
         created_at: clock.now(),
         disabled_at: null,
       }
-      const { secret, row } = await holderSecrets.create(agent.agent_id)
-      await store.agents.create(agent, row)
+      const { secret, row } = await holderSecrets.create(registered.agent_id)
+      const agent = await store.agents.create(registered, row)
       return { agent, agent_secret: secret }
     },
 

@@ -15,8 +15,8 @@ import type { SignInDescription } from '../../../schemas/sign-in-description.ts'
 import { describeTime, toDetail, toLines } from '../audit/sign-in-lines.ts'
 import type { Vault } from '../crypto/vault.ts'
 import { OAuthError } from '../http/errors.ts'
+import type { Mailer } from '../mail/mailer.ts'
 import type { SigningAgent } from './description.ts'
-import { Mailer } from './mailer.ts'
 import type { SignIn } from './policies.ts'
 
 /** How many codes may be tried for one approval: with the agent's proof, and as many without. */
@@ -449,9 +449,7 @@ declare module 'fastify' {
 
 export default fp<{ vault: Vault }>(
   async (app, { vault }) => {
-    const { audit, clock, describeSignIn, settings, store, throttle } = app
-    const mailer = new Mailer(settings)
-    app.addHook('onClose', () => mailer.close())
+    const { audit, clock, describeSignIn, mailer, settings, store, throttle } = app
     app.decorate(
       'approvals',
       new Approvals({ audit, clock, describeSignIn, mailer, settings, store, throttle, vault }),
@@ -459,6 +457,6 @@ export default fp<{ vault: Vault }>(
   },
   {
     name: 'approvals',
-    dependencies: ['audit', 'clock', 'describeSignIn', 'settings', 'store', 'throttle'],
+    dependencies: ['audit', 'clock', 'describeSignIn', 'mailer', 'settings', 'store', 'throttle'],
   },
 )

@@ -1,3 +1,4 @@
+import fp from 'fastify-plugin'
 import type { Transporter } from 'nodemailer'
 import { type NamedMailbox, normalMailbox, parseSender } from '../../../schemas/mailbox.ts'
 import { isLoopback } from '../../../schemas/uri.ts'
@@ -81,3 +82,18 @@ async function connect(url: string): Promise<Transporter> {
   const { createTransport } = await import('nodemailer')
   return createTransport(url)
 }
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    mailer: Mailer
+  }
+}
+
+export default fp(
+  async (app) => {
+    const mailer = new Mailer(app.settings)
+    app.decorate('mailer', mailer)
+    app.addHook('onClose', () => mailer.close())
+  },
+  { name: 'mailer', dependencies: ['settings'] },
+)
