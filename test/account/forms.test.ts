@@ -1,0 +1,134 @@
+import type { FastifyInstance, RouteOptions } from 'fastify'
+import t from 'tap'
+import { buildApp, endpoints } from '../../plugins/app.ts'
+import { readNext } from '../../plugins/pages/person-errors.ts'
+import { build, signInOwner } from '../harness.ts'
+import { invite, signInWithPasskey } from './owner.ts'
+
+/** Every route of the account and the console, by method. */
+async function listRoutes(method: string): Promise<string[]> {
+  const routes: RouteOptions[] = []
+  const watch = Object.assign(
+    async (app: FastifyInstance) => {
+      app.addHook('onRoute', (route) => void routes.push(route))
+    },
+    { [Symbol.for('skip-override')]: true },
+  )
+  const app = await buildApp(
+    { DATABASE_URL: 'sqlite::memory:', LOG_LEVEL: 'silent' },
+    { endpoints: [watch, ...endpoints] },
+  )
+  await app.close()
+  return routes
+    .filter((route) => [route.method].flat().includes(method))
+    .map(({ url }) => url)
+    .filter((url) => /^\/(account|console)(\/|$)/.test(url))
+}
+
+const concrete = (url: string) => url.replace(/:\w+/g, 'some')
+
+t.test('no form is taken from another origin (cross-site request forgery)', async (t) => {
+  const routes = await listRoutes('POST')
+  t.ok(routes.length > 12)
+  const app = await build(t)
+  const { headers } = await signInOwner(app, { operator: true })
+  const { cookie, origin } = headers
+  const refused: Record<string, string>[] = [
+    {},
+    { origin: 'null' },
+    { origin: 'https://evil.example' },
+    { origin: `${origin}.evil.example` },
+    { origin, 'sec-fetch-site': 'cross-site' },
+    { origin, 'sec-fetch-site': 'same-site' },
+    { 'sec-fetch-site': 'none' },
+    { 'sec-fetch-site': 'cross-site' },
+  ]
+  for (const url of routes) {
+    for (const change of refused) {
+      // A body that each of the forms accepts: a new form adds its fields.
+      const answer = await app.inject({
+        method: 'POST',
+        url: concrete(url),
+        headers: { cookie, 'content-type': 'application/x-www-form-urlencoded', ...change },
+        payload: 'email=a@b.example&code=000000&token=x&name=x&mail_sign_in=on&next=account',
+      })
+      t.equal(answer.statusCode, 403, `${url} ${JSON.stringify(change)}`)
+      t.match(answer.body, 'was not sent from a page of this server', url)
+    }
+  }
+  t.equal((await app.inject({ url: '/account', headers })).statusCode, 200, 'nothing was done')
+})
+
+t.test(
+  'no page can be framed, cached or loaded with scripts of others (clickjacking)',
+  async (t) => {
+    const app = await build(t)
+    const { headers } = await signInOwner(app, { operator: true })
+    const pages = (await listRoutes('GET')).filter((url) => !/\.js$/.test(url))
+    t.ok(pages.length > 8)
+    for (const url of pages) {
+      const answer = await app.inject({ url: concrete(url), headers })
+      if (answer.statusCode === 303 || !/html/.test(String(answer.headers['content-type'])))
+        continue
+      t.match(answer.headers, {
+        'x-frame-options': 'DENY',
+        'cache-control': 'no-store',
+        'x-content-type-options': 'nosniff',
+        'content-security-policy': /default-src 'none'.*form-action 'self'; frame-ancestors 'none'/,
+      })
+      t.notMatch(answer.headers['content-security-policy'], /unsafe|https?:/, url)
+    }
+  },
+)
+
+t.test('a sign-in leads nowhere but to pages of this server (open redirect)', async (t) => {
+  const refused = [
+    'https://evil.example',
+    '//evil.example',
+    '/\\evil.example',
+    'account//evil.example',
+    'account/../../evil',
+    'accountevil.example',
+    'account@evil.example',
+    'account:80@evil.example',
+    'account\\evil',
+    'account\r\nlocation: x',
+    'javascript:alert(1)',
+    'authorize',
+    'consoles',
+    '',
+    ['account', 'console'],
+    undefined,
+  ]
+  for (const next of refused) t.equal(readNext(next), 'account', String(next))
+  for (const next of ['account', 'console', 'account/agents?x=1', 'console/owners/owner_1']) {
+    t.equal(readNext(next), next)
+  }
+  const app = await build(t)
+  const { passkey } = await invite(app)
+  for (const next of refused) {
+    if (next === undefined || Array.isArray(next)) continue
+    const answer = await signInWithPasskey(app, passkey, {}, { next })
+    t.equal(answer.headers.location, `${app.settings.ISSUER}/account`, next)
+  }
+})
+
+t.test(
+  'a sign-in gives the browser a new session and ends the former (session fixation)',
+  async (t) => {
+    const app = await build(t)
+    const { cookie, passkey } = await invite(app)
+    const again = await signInWithPasskey(app, passkey)
+    t.match(again.headers['set-cookie'], /HttpOnly; SameSite=Lax/)
+    t.notMatch(again.headers['set-cookie'], cookie)
+    const planted = { cookie: `auth-agent-owner=os_${'A'.repeat(43)}` }
+    t.equal((await app.inject({ url: '/account', headers: planted })).statusCode, 303)
+  },
+)
+
+t.test('the cookie is tied to its host over https', async (t) => {
+  const app = await build(t, { ISSUER: 'https://auth.example.com' })
+  const { passkey } = await invite(app)
+  const answer = await signInWithPasskey(app, passkey)
+  t.match(answer.headers['set-cookie'], /^__Host-auth-agent-owner=os_.*; Path=\/; HttpOnly; Secure/)
+})
