@@ -23,12 +23,10 @@ const signIn: FastifyPluginAsyncTypebox = async (app) => {
       const { obstacle } = app.owners
       return sendFramed(app, reply, {
         title: 'Sign in',
-        main: html`<div class="narrow">
-!${obstacle === undefined ? '' : html`<p class="caution">${obstacle}.</p>`}
+        main: html`!${obstacle === undefined ? '' : html`<p class="caution">${obstacle}.</p>`}
 !${app.passkeys.works ? passkeyForm(next) : ''}
 !${app.mailCodes.works ? mailForm(next, open) : ''}
-<p class="quiet">${open ? '' : 'An account is by invitation of whoever runs this server. '}If you have lost your passkey, ask for a new invitation.</p>
-</div>`,
+<p class="quiet">${open ? '' : 'An account is by invitation of whoever runs this server. '}If you have lost your passkey, ask for a new invitation.</p>`,
         script: passkeyScript,
       })
     },
@@ -71,16 +69,14 @@ const signIn: FastifyPluginAsyncTypebox = async (app) => {
     async (request, reply) =>
       sendFramed(app, reply, {
         title: 'Enter the code',
-        main: html`<div class="narrow">
-<p>If the address ${open ? 'can get' : 'is that of an account that takes'} mailed codes, one is on its way. It works within ten minutes, in this browser.</p>
+        main: html`<p>If the address ${open ? 'can get' : 'is that of an account that takes'} mailed codes, one is on its way. It works within ten minutes, in this browser.</p>
 !${codeForm({
           action: 'account/sign-in/code',
           next: readNext(request.query.next),
           button: 'Sign in',
           dataAction: 'sign-in-with-code',
         })}
-<p><a href="account/sign-in">Sign in in another way</a></p>
-</div>`,
+<p><a href="account/sign-in">Sign in in another way</a></p>`,
       }),
   )
 

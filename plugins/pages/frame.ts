@@ -98,7 +98,7 @@ function frame(
 </header>
 <div class="columns">
 !${signedIn === undefined ? '' : navigation(signedIn, section)}
-<main id="main" tabindex="-1">
+<main id="main" tabindex="-1"!${signedIn === undefined ? ' class="narrow"' : ''}>
 <h1>${title}</h1>
 !${notice === undefined ? '' : html`<p class="notice" role="status">${notice}</p>`}
 !${main}
@@ -147,21 +147,22 @@ nav ul { list-style: none; margin: 0; padding: 0; }
 nav a { display: block; padding: .3rem .7rem; margin-left: -.7rem; border-radius: .5rem; color: var(--text); text-decoration: none; }
 nav a:hover { background: var(--line); }
 nav a[aria-current] { background: var(--card); box-shadow: inset 0 0 0 1px var(--line); font-weight: 600; }
-main { flex: 1 1 auto; min-width: 0; outline: none; }
+main { flex: 1 1 auto; min-width: 0; outline: none; overflow-wrap: anywhere; }
 h1 { margin: 0 0 1.2rem; font-size: clamp(1.4rem, 5vw, 1.75rem); line-height: 1.25; letter-spacing: -.015em; overflow-wrap: anywhere; }
 h2 { font-size: 1.1rem; margin: 2rem 0 .7rem; line-height: 1.3; }
 h3 { font-size: 1rem; margin: 0 0 .3rem; overflow-wrap: anywhere; }
 p { margin: 0 0 .8rem; max-width: 44rem; }
 .quiet { color: var(--quiet); }
 .card { padding: 1.1rem 1.25rem; margin: 0 0 1rem; background: var(--card); border: 1px solid var(--line); border-radius: .8rem; overflow-wrap: anywhere; }
+.card > :first-child { margin-top: 0; }
 .card > :last-child { margin-bottom: 0; }
-.narrow { max-width: 30rem; margin-inline: auto; }
+.narrow { max-width: 34rem; margin-inline: auto; }
 .notice { padding: .7rem 1rem; border-radius: .6rem; border: 1px solid var(--good); color: var(--good); background: var(--card); max-width: none; }
 .caution { padding: .8rem 1rem; border-radius: .6rem; color: var(--caution-text); background: var(--caution); border: 1px solid currentColor; max-width: none; }
 .error { padding: .7rem 1rem; border-radius: .6rem; border: 1px solid var(--bad); color: var(--bad); background: var(--card); max-width: none; }
 .scroll { overflow-x: auto; margin: 0 0 1rem; background: var(--card); border: 1px solid var(--line); border-radius: .8rem; }
 table { width: 100%; border-collapse: collapse; font-size: .94rem; }
-th, td { padding: .55rem .9rem; text-align: left; vertical-align: top; border-top: 1px solid var(--line); overflow-wrap: anywhere; }
+th, td { padding: .55rem .9rem; text-align: left; vertical-align: top; border-top: 1px solid var(--line); overflow-wrap: break-word; }
 thead th { border-top: 0; color: var(--quiet); font-weight: 600; white-space: nowrap; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
 dl { margin: 0 0 1rem; }
@@ -184,6 +185,7 @@ input[type=checkbox], input[type=radio] { accent-color: var(--accent); width: 1.
 button, .button {
   display: inline-block; padding: .5rem 1rem; font: inherit; font-weight: 600; cursor: pointer; text-decoration: none;
   color: var(--card); background: var(--accent); border: 1px solid transparent; border-radius: .55rem;
+  overflow-wrap: break-word;
 }
 button.quiet, .button.quiet { color: var(--accent); background: transparent; border-color: var(--line); }
 button.danger, .button.danger { color: var(--bad); background: transparent; border-color: currentColor; }
@@ -196,7 +198,7 @@ button.plain { color: var(--accent); background: none; padding: .2rem .3rem; fon
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; border-radius: .3rem; }
 [hidden] { display: none !important; }
 @media (max-width: 50rem) {
-  .columns { flex-direction: column; }
+  .columns { flex-direction: column; align-items: stretch; }
   nav { flex: none; width: 100%; }
   nav ul { display: flex; flex-wrap: wrap; gap: .1rem .4rem; }
   nav a { margin-left: 0; }
