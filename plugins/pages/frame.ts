@@ -154,7 +154,7 @@ h3 { font-size: 1rem; margin: 0 0 .3rem; overflow-wrap: anywhere; }
 p { margin: 0 0 .8rem; max-width: 44rem; }
 .quiet { color: var(--quiet); }
 .card { padding: 1.1rem 1.25rem; margin: 0 0 1rem; background: var(--card); border: 1px solid var(--line); border-radius: .8rem; overflow-wrap: anywhere; }
-.card > :first-child { margin-top: 0; }
+.card > :first-child, .card > h2:first-of-type { margin-top: 0; }
 .card > :last-child { margin-bottom: 0; }
 .narrow { max-width: 34rem; margin-inline: auto; }
 .notice { padding: .7rem 1rem; border-radius: .6rem; border: 1px solid var(--good); color: var(--good); background: var(--card); max-width: none; }
