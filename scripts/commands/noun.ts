@@ -156,6 +156,7 @@ const EXAMPLES: Record<IdentifierKind, string> = {
   client_id: 'client_mZ4k…',
   grant_id: 'grant_mZ4k…',
   initial_access_token_id: 'riat_mZ4k…',
+  owner_id: 'owner_mZ4k…',
   request_id: 'req_8sK2…',
   resource_id: 'rs_mZ4k…',
 }

@@ -36,6 +36,7 @@ const NOUNS = {
   client_id: 'client',
   grant_id: 'grant',
   initial_access_token_id: 'registration-token',
+  owner_id: 'owner',
   request_id: 'approval',
   resource_id: 'resource',
 } as const
@@ -56,7 +57,7 @@ export function identifier(kind: IdentifierKind) {
     const noun = Object.entries(NOUNS).find(([name]) => name === other)?.[1]
     const hint = noun === undefined ? '' : ` See "auth-agent ${noun} --help".`
     const what = other.replaceAll('_', ' ')
-    const article = /^[aei]/.test(what) ? 'an' : 'a'
+    const article = /^[aeio]/.test(what) ? 'an' : 'a'
     throw new InvalidArgumentError(
       `It starts with "${PREFIXES[kind]}", and this is ${article} ${what}.${hint}`,
     )

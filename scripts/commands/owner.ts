@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import type { Owner } from '../../db/store.ts'
-import { facts, print, table, time, withCore } from './session.ts'
+import { Noun } from './noun.ts'
+import { facts, print, time, withCore } from './session.ts'
 
 interface InviteOptions {
   operator?: true
@@ -10,19 +11,37 @@ interface InviteOptions {
 }
 
 export function addOwnerCommands(program: Command): void {
-  const owner = program.command('owner').description('the persons whose agents these are')
+  const noun = new Noun<Owner>(program, {
+    name: 'owner',
+    description: 'the persons whose agents these are, and who may administer',
+    id: 'owner_id',
+    kind: 'owner_id',
+    list: (app) => app.store.owners.list(),
+    delete: async (app, id) => (await app.owners.delete(id)) !== undefined,
+    toRow: row,
+    none: 'Nobody has an account: invite somebody.',
+  })
+  addInvite(noun)
+  noun.addList('list the owners')
+  addShow(noun)
+  addVerify(noun)
+  addSignOut(noun)
+  addDisableAndEnable(noun)
+  addDelete(noun)
+}
 
-  owner
-    .command('invite <email>')
-    .description('print a link that opens an account; it works once, within 24 hours')
+function addInvite(noun: Noun<Owner>): void {
+  noun
+    .add(
+      'invite',
+      'print a link that opens an account; it works once, within 24 hours',
+      'me@example.com --operator --verified',
+    )
+    .argument('<email>', 'the address; for one that has an account the link is the way back in')
     .option('--operator', 'who may also administer this server')
     .option('--verified', 'you vouch that the address is theirs: agents that bear it become theirs')
     .option('--mail', 'mail the link instead of printing it; its use verifies the address')
     .option('--name <name>', 'what you call them')
-    .addHelpText(
-      'after',
-      '\nFor somebody who has an account it is the way back in, beside what they have.\n\nExample:\n  auth-agent owner invite me@example.com --operator --verified',
-    )
     .action(async (email: string, options: InviteOptions, command) => {
       const { invited, obstacle, passkeys } = await withCore(async (app) => ({
         invited: await app.owners.invite(email, options),
@@ -31,15 +50,17 @@ export function addOwnerCommands(program: Command): void {
       }))
       const { owner, created, invitation_url, expires_at } = invited
       const { owner_id, operator } = owner
-      const shown = { owner_id, email: owner.email, operator, invitation_url, expires_at }
       const warning =
         obstacle ??
         (passkeys
           ? undefined
           : 'ISSUER is an address, which can have no passkeys: owners sign in by mailed codes')
       const result = {
-        ...shown,
-        ...(options.mail && { invitation_url: undefined, mailed: true }),
+        owner_id,
+        email: owner.email,
+        operator,
+        ...(options.mail ? { mailed: true } : { invitation_url }),
+        expires_at,
         ...(warning !== undefined && { warning }),
       }
       print(command, result, () =>
@@ -47,26 +68,15 @@ export function addOwnerCommands(program: Command): void {
           facts({ ...result, expires_at: time(expires_at) }),
           created
             ? 'Whoever opens the link has the account: give it to that person alone.'
-            : 'This address has an account: the link is the way back in to it. Passkeys and sessions\nthat it has stay; "auth-agent owner sign-out" ends the sessions.',
+            : 'This address has an account: the link is the way back in to it. Its passkeys and sessions\nstay; "auth-agent owner sign-out" ends the sessions.',
         ].join('\n\n'),
       )
     })
+}
 
-  owner
-    .command('list')
-    .description('list the owners')
-    .addHelpText('after', '\nExample:\n  auth-agent owner list --json')
-    .action(async (_options, command) => {
-      const owners = await withCore((app) => app.store.owners.list())
-      print(command, owners, () =>
-        table(owners.map(row), 'Nobody has an account: invite somebody.'),
-      )
-    })
-
-  owner
-    .command('show <owner_id>')
-    .description('show one owner, with passkeys, sessions and agents')
-    .addHelpText('after', '\nExample:\n  auth-agent owner show owner_mZ4k…')
+function addShow(noun: Noun<Owner>): void {
+  noun
+    .addOfOne('show', 'show one owner, with passkeys, sessions and agents')
     .action(async (owner_id: string, _options, command) => {
       const found = await withCore(async (app) => {
         const owner = await app.owners.find(owner_id)
@@ -102,51 +112,48 @@ export function addOwnerCommands(program: Command): void {
         }),
       )
     })
+}
 
-  owner
-    .command('disable <owner_id>')
-    .description('sign out everywhere and allow no sign-in; agents go on')
+function addVerify(noun: Noun<Owner>): void {
+  noun
+    .addOfOne('verify', 'vouch that the address is theirs: agents that bear it become theirs')
+    .action(async (owner_id: string, _options, command) => {
+      const owner = await withCore((app) => app.owners.vouch(owner_id))
+      print(command, owner, (shown) => described(shown))
+    })
+}
+
+function addSignOut(noun: Noun<Owner>): void {
+  noun
+    .addOfOne('sign-out', 'end every session')
+    .action(async (owner_id: string, _options, command) => {
+      await withCore((app) => app.owners.signOut(owner_id))
+      print(command, { owner_id, signed_out: true }, () => `Signed out ${owner_id} everywhere.`)
+    })
+}
+
+function addDisableAndEnable(noun: Noun<Owner>): void {
+  noun
+    .addOfOne('disable', 'sign out everywhere and allow no sign-in; agents go on', '--agents')
     .option('--agents', 'disable the agents too, and end their sign-ins')
     .option('--even-if-last', 'also the last operator')
-    .addHelpText('after', '\nExample:\n  auth-agent owner disable owner_mZ4k… --agents')
     .action(async (owner_id: string, options: { agents?: true; evenIfLast?: true }, command) => {
       const { agents = false, evenIfLast: even_if_last } = options
       const owner = await withCore((app) => app.owners.disable(owner_id, { agents, even_if_last }))
       print(command, owner, (shown) => described(shown))
     })
-
-  owner
-    .command('enable <owner_id>')
-    .description('allow sign-in again; agents stay as they are')
-    .addHelpText('after', '\nExample:\n  auth-agent owner enable owner_mZ4k…')
+  noun
+    .addOfOne('enable', 'allow sign-in again; agents stay as they are')
     .action(async (owner_id: string, _options, command) => {
       const owner = await withCore((app) => app.owners.enable(owner_id))
       print(command, owner, (shown) => described(shown))
     })
+}
 
-  owner
-    .command('verify <owner_id>')
-    .description('vouch that the address is theirs: the agents that bear it become theirs')
-    .addHelpText('after', '\nExample:\n  auth-agent owner verify owner_mZ4k…')
-    .action(async (owner_id: string, _options, command) => {
-      const owner = await withCore((app) => app.owners.vouch(owner_id))
-      print(command, owner, (shown) => described(shown))
-    })
-
-  owner
-    .command('sign-out <owner_id>')
-    .description('end every session')
-    .addHelpText('after', '\nExample:\n  auth-agent owner sign-out owner_mZ4k…')
-    .action(async (owner_id: string, _options, command) => {
-      await withCore((app) => app.owners.signOut(owner_id))
-      print(command, { owner_id, signed_out: true }, () => `Signed out ${owner_id} everywhere.`)
-    })
-
-  owner
-    .command('delete <owner_id>')
-    .description('remove the account; agents stay and belong to nobody')
+function addDelete(noun: Noun<Owner>): void {
+  noun
+    .addOfOne('delete', 'remove the account; agents stay and belong to nobody')
     .option('--even-if-last', 'also the last operator')
-    .addHelpText('after', '\nExample:\n  auth-agent owner delete owner_mZ4k…')
     .action(async (owner_id: string, options: { evenIfLast?: true }, command) => {
       await withCore((app) => app.owners.delete(owner_id, { even_if_last: options.evenIfLast }))
       print(command, { owner_id, deleted: true }, () => `Deleted ${owner_id}.`)

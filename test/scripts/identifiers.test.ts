@@ -19,6 +19,8 @@ t.test(
       [['resource', 'rotate-secret', 'riat_x'], /an initial access token id.*registration-token/],
       [['registration-token', 'delete', 'iat_x'], /"riat_", and this is an initial access token\./],
       [['grant', 'revoke', 'req_x'], /a request id.*approval/],
+      [['owner', 'delete', agent_id], /"owner_", and this is an agent id\. See "auth-agent agent/],
+      [['agent', 'show', 'owner_x'], /an owner id\. See "auth-agent owner/],
       [['grant', 'list', '--agent', client_id], /--agent.*a client id/],
       [['approval', 'deny', 'ac_x'], /an authorization code/],
       [['approval', 'approve', 'req_x', '--agent', ''], /--agent.*empty/],
