@@ -84,9 +84,9 @@ const securityMail: FastifyPluginAsyncTypebox = async (app) => {
     { schema: { hide: true, body: Code } },
     async (request, reply) => {
       app.ownOrigin.assert(request)
-      const { owner } = await app.sessions.assertOwner(request)
-      await app.mailCodes.verify('verify', request.body.code, request, reply)
-      const event = { event: 'owner', outcome: 'verified', owner_id: owner.owner_id } as const
+      await app.sessions.assertOwner(request)
+      const { owner_id } = await app.mailCodes.verify('verify', request.body.code, request, reply)
+      const event = { event: 'owner', outcome: 'verified', owner_id } as const
       await app.audit.record({ ...event, address: request.ip })
       return reply.redirect(`${ISSUER}/account/security?done=verified`, 303)
     },

@@ -34,8 +34,10 @@ async function run(form, button) {
     body: fields,
     headers: { accept: 'application/json' },
   })
-  const optionsJSON = await answer.json()
-  if (!answer.ok) throw new Error(optionsJSON.error_description + '.')
+  const optionsJSON = await answer.json().catch(() => ({}))
+  if (!answer.ok) {
+    throw new Error((optionsJSON.error_description ?? 'The server did not answer as it should') + '.')
+  }
   const start = passkeyKind === 'create' ? startRegistration : startAuthentication
   fields.set('passkey', JSON.stringify(await start({ optionsJSON })))
   const sent = document.createElement('form')
@@ -66,6 +68,8 @@ function say(form, text) {
 }
 
 let busy = false
+// A page that the browser keeps comes back as it was left.
+addEventListener('pageshow', () => { busy = false })
 document.addEventListener('submit', async (event) => {
   const form = event.target
   const button = event.submitter

@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { html } from 'ghtml'
-import { logError, toOAuthError } from '../core/http/errors.ts'
+import { logError, OAuthError, sendError, toOAuthError } from '../core/http/errors.ts'
 import { PasskeyNeeded, SignInNeeded } from '../core/persons/sessions.ts'
 import { sendFramed } from './frame.ts'
 
@@ -10,6 +10,9 @@ import { sendFramed } from './frame.ts'
  */
 export function answerPersonError(thrown: unknown, request: FastifyRequest, reply: FastifyReply) {
   const { settings } = request.server
+  if (request.headers.accept === 'application/json') {
+    return sendError(forScript(thrown), request, reply)
+  }
   if (thrown instanceof SignInNeeded || thrown instanceof PasskeyNeeded) {
     const page = thrown instanceof SignInNeeded ? 'sign-in' : 'confirm'
     const next = request.method === 'GET' ? request.url : '/account'
@@ -24,6 +27,20 @@ export function answerPersonError(thrown: unknown, request: FastifyRequest, repl
     main: html`<p class="error" role="alert">${error.message}.</p>
 <p>Nothing was changed. <a href="account">Go to your account</a>.</p>`,
   })
+}
+
+/** A script shows the sentence in its page, and can be led nowhere. */
+function forScript(thrown: unknown): unknown {
+  if (thrown instanceof SignInNeeded) {
+    return new OAuthError('access_denied', 'You are signed out: load the page again to sign in')
+  }
+  if (thrown instanceof PasskeyNeeded) {
+    return new OAuthError(
+      'access_denied',
+      'Your passkey was used too long ago: load the page again',
+    )
+  }
+  return thrown
 }
 
 /**

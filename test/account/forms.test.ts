@@ -3,7 +3,7 @@ import t from 'tap'
 import { buildApp, endpoints } from '../../plugins/app.ts'
 import { readNext } from '../../plugins/pages/person-errors.ts'
 import { build, signInOwner } from '../harness.ts'
-import { invite, signInWithPasskey } from './owner.ts'
+import { invite, send, signInWithPasskey } from './owner.ts'
 
 /** Every route of the account and the console, by method. */
 async function listRoutes(method: string): Promise<string[]> {
@@ -131,4 +131,38 @@ t.test('the cookie is tied to its host over https', async (t) => {
   const { passkey } = await invite(app)
   const answer = await signInWithPasskey(app, passkey)
   t.match(answer.headers['set-cookie'], /^__Host-auth-agent-owner=os_.*; Path=\/; HttpOnly; Secure/)
+})
+
+t.test('a script reads in JSON why its page cannot go on', async (t) => {
+  const app = await build(t)
+  const accept = 'application/json'
+  const signedOut = await send(app, '/account/confirm/options', {}, { accept })
+  t.equal(signedOut.statusCode, 403)
+  t.match(signedOut.json(), { error: 'access_denied', error_description: /signed out/ })
+  const { headers } = await signInOwner(app)
+  const none = await send(app, '/account/confirm/options', {}, { ...headers, accept })
+  t.match(none.json(), { error_description: /You have no passkey here yet/ })
+  const other = { ...headers, accept, origin: 'https://evil.example' }
+  const refused = await send(app, '/account/confirm/options', {}, other)
+  t.match(refused.json(), { error: 'access_denied' })
+})
+
+t.test('the pages work below the path of an issuer', async (t) => {
+  const app = await build(t, { ISSUER: 'https://example.com/auth' })
+  const { invitation_url } = await app.owners.invite('other@example.com')
+  t.match(invitation_url, 'https://example.com/auth/account/invitation?token=inv_')
+  const page = await app.inject(invitation_url.replace('https://example.com', ''))
+  t.match(page.body, '<base href="/auth/">')
+  const { passkey } = await invite(app)
+  const answer = await signInWithPasskey(app, passkey, {}, { next: 'account/security' })
+  t.equal(answer.headers.location, 'https://example.com/auth/account/security')
+  t.match(
+    answer.headers['set-cookie'],
+    /^__Secure-auth-agent-owner=.*; Path=\/auth; HttpOnly; Secure/,
+  )
+  const stranger = await app.inject('/auth/account/security')
+  t.equal(
+    stranger.headers.location,
+    'https://example.com/auth/account/sign-in?next=account%2Fsecurity',
+  )
 })

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { SoftwarePasskey } from '../authenticator.ts'
-import { build, createAgent, TestClock } from '../harness.ts'
+import { build, createAgent, createSite, signIn, TestClock } from '../harness.ts'
+import { makeFolder } from '../processes.ts'
 import { cookieOf, invite, send, signInWithPasskey, tokenOf } from './owner.ts'
 
 t.test('an invitation works once, within a day, and looking at it spends nothing', async (t) => {
@@ -116,4 +117,45 @@ t.test('an invitation begins a session of its own (session fixation)', async (t)
   t.not(cookieOf(accepted), attacker.cookie)
   const page = await app.inject({ url: '/account', headers: { cookie: attacker.cookie } })
   t.equal(page.statusCode, 303, 'the session that the browser had has ended')
+})
+
+t.test('websites are told that an address is verified once a person has proved it', async (t) => {
+  const app = await build(t)
+  const site = await createSite(app)
+  const agent = await createAgent(app)
+  const claims = async () => {
+    const { access_token, id_token } = await signIn(app, site, agent, { scope: 'openid email' })
+    const authorization = `Bearer ${access_token}`
+    const userinfo = (await app.inject({ url: '/userinfo', headers: { authorization } })).json()
+    const payload = Buffer.from(id_token?.split('.')[1] ?? '', 'base64url').toString()
+    return [userinfo.email_verified, JSON.parse(payload).email_verified]
+  }
+  const { owner_id } = await invite(app)
+  t.same(await claims(), [false, false])
+  await app.owners.vouch(owner_id)
+  t.same(await claims(), [true, true])
+  await app.owners.delete(owner_id)
+  t.same(await claims(), [false, false])
+})
+
+t.test('of two processes that are given one invitation, one accepts it', async (t) => {
+  const folder = makeFolder(t)
+  const settings = { DATABASE_URL: `sqlite:${folder}/auth-agent.db` }
+  const [one, two] = [await build(t, settings), await build(t, settings)]
+  for (let round = 0; round < 5; round += 1) {
+    const email = `owner-${round}@example.com`
+    const token = tokenOf((await one.owners.invite(email)).invitation_url)
+    const answers = await Promise.all(
+      [one, two].map(async (app) => {
+        const options = (await send(app, '/account/invitation/options', { token })).json()
+        return JSON.stringify(new SoftwarePasskey(app.settings.ISSUER).create(options))
+      }),
+    )
+    const accepted = await Promise.all(
+      [one, two].map((app, index) =>
+        send(app, '/account/invitation', { token, name: 'Key', passkey: answers[index] }),
+      ),
+    )
+    t.same(accepted.map(({ statusCode }) => statusCode).sort(), [303, 404])
+  }
 })
