@@ -6,7 +6,8 @@ export const UserinfoResponse = Type.Object(
     sub: Type.String(),
     email: Type.String(),
     email_verified: Type.Boolean({
-      description: 'Whether the operator vouches for it (OpenID Connect Core section 5.1)',
+      description:
+        'Whether its owner has proved it, or the operator vouches for it (OpenID Connect Core section 5.1)',
     }),
   },
   { description: "The agent and its owner's e-mail address" },

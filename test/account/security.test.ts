@@ -116,9 +116,11 @@ t.test('disabling an owner leaves the agents, unless it says otherwise', async (
 })
 
 t.test('sessions are listed and ended, one or all others, and only the own', async (t) => {
-  const app = await build(t)
+  const clock = new TestClock()
+  const app = await build(t, {}, { clock })
   const { owner_id, passkey, cookie } = await invite(app)
   const other = await signInOwner(app, { email: 'other@example.com' })
+  clock.advance(1)
   const seconds = [await signInWithPasskey(app, passkey), await signInWithPasskey(app, passkey)]
   const list = async () =>
     app.store.ownerSessions.listOfOwner(owner_id, app.clock.now(), app.sessions.limits)

@@ -49,7 +49,7 @@ export interface IdTokenClaims extends JWTPayload {
   amr: string[]
   model: string
   email?: string
-  /** Whether the operator vouches for it (OpenID Connect Core section 5.1). */
+  /** Whether its owner has proved it, or the operator vouches for it (OpenID Connect Core section 5.1). */
   email_verified?: boolean
   /** The sign-in (OpenID Connect Back-Channel Logout 1.0 section 2.1). Older ID Tokens have none. */
   sid?: string

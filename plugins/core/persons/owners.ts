@@ -46,7 +46,7 @@ export class Owners {
   get obstacle(): string | undefined {
     const { mailer, passkeys, settings } = this.#parts
     if (passkeys.works || mailer.works) return undefined
-    return `ISSUER is an address (${settings.ISSUER}), which can have no passkeys, and SMTP_URL is not set, so that no codes can be mailed: nobody can sign in. Set ISSUER to a name, such as http://localhost:8080 or https://auth.example.com, or set SMTP_URL and MAIL_FROM`
+    return `ISSUER is an address (${settings.ISSUER}), which can have no passkeys, and without SMTP_URL no code can be mailed: nobody can sign in. Set ISSUER to a name, such as http://localhost:8080, or set SMTP_URL and MAIL_FROM`
   }
 
   /**
@@ -304,7 +304,7 @@ function assertChanged(owner_id: string, changed: GuardedChange): Owner {
   if (changed.outcome === 'last_way_in') throw lastWayIn()
   throw new OAuthError(
     'access_denied',
-    'This is the last operator who can sign in: without him the console is closed to everybody, and only the command line on the server administers. Nothing was changed. Say --even-if-last to go on all the same',
+    'This is the last operator who can sign in: without him the console is closed to everybody, and only the command line on the server administers. Nothing was changed. It takes --even-if-last, or the tick on the page, to go on all the same',
   )
 }
 
