@@ -1,6 +1,7 @@
 import { type AgentKey, listKeys } from './agent-keys.ts'
 import { endCompromised, endSignIns } from './agent-sign-ins.ts'
 import { endApprovalsOfAgent } from './approvals.ts'
+import { recordEvent } from './events.ts'
 import { noticeLogouts } from './logout-notices.ts'
 import { allowsSecret } from './policies.ts'
 import { forgetApprovalsOfAgent } from './remembered-approvals.ts'
@@ -12,7 +13,7 @@ import {
   replaceSecret,
 } from './secrets.ts'
 import { type Act, all, db, one, statement } from './statement.ts'
-import type { AgentRow, SecretRow } from './tables.ts'
+import type { AgentRow, EventRow, SecretRow } from './tables.ts'
 
 export interface Agent extends Omit<AgentRow, 'email_verified'> {
   /** Whether the operator vouches that `email` is the owner's; see `isEmailVerified`. */
@@ -33,6 +34,16 @@ export function isEmailVerified({
 }
 
 export type AgentChange = Partial<Pick<Agent, 'email' | 'email_verified' | 'name' | 'disabled_at'>>
+
+const agentColumns = [
+  'agent_id',
+  'owner_id',
+  'email',
+  'email_verified',
+  'name',
+  'created_at',
+  'disabled_at',
+] as const satisfies (keyof AgentRow)[]
 
 const agentById = statement<{ agent_id: string }>()((p) =>
   db.selectFrom('agents').selectAll().where('agent_id', '=', p.agent_id),
@@ -83,6 +94,12 @@ export const reads = {
     return rows.map(fromRow)
   },
 
+  /** One agent, if it is this owner's. */
+  *findOfOwner(owner_id: string, agent_id: string): Act<Agent | undefined> {
+    const agent = yield* find(agent_id)
+    return agent?.owner_id === owner_id ? agent : undefined
+  },
+
   /** The agents of one owner, by the index on `owner_id`. */
   *listOfOwner(owner_id: string): Act<Agent[]> {
     const rows = yield* all(
@@ -96,6 +113,16 @@ export const reads = {
     )
     return rows.map(fromRow)
   },
+}
+
+/** Removes the agent and, by the foreign keys, everything that hangs from it. */
+export function* deleteAgent(agent_id: string, now: number): Act<boolean> {
+  yield* noticeLogouts({ agent_id }, now)
+  const row = yield* one(
+    db.deleteFrom('agents').where('agent_id', '=', agent_id).returning('agent_id').compile(),
+  )
+  yield* removeSecrets(agent_id)
+  return row !== undefined
 }
 
 export const writes = {
@@ -115,6 +142,50 @@ export const writes = {
     if (row === undefined) throw new Error('An agent was not inserted')
     yield* addSecret(secret)
     return fromRow(row)
+  },
+
+  /**
+   * Registers an agent of an owner, unless the owner has `limit` of them: of callers that race, no more
+   * than that succeed.
+   */
+  *createOfOwner(
+    { email_verified, ...agent }: Agent & { owner_id: string },
+    secret: SecretRow,
+    limit: number,
+    event: EventRow,
+  ): Act<boolean> {
+    const { agent_id, owner_id, email, name, created_at, disabled_at } = agent
+    const row = yield* one(
+      db
+        .insertInto('agents')
+        .columns(agentColumns)
+        .expression(
+          db
+            .selectNoFrom((eb) => [
+              eb.val(agent_id).as('agent_id'),
+              eb.val(owner_id).as('owner_id'),
+              eb.val(email).as('email'),
+              eb.val(email_verified ? 1 : 0).as('email_verified'),
+              eb.val(name).as('name'),
+              eb.val(created_at).as('created_at'),
+              eb.val(disabled_at).as('disabled_at'),
+            ])
+            .where(
+              db
+                .selectFrom('agents')
+                .where('owner_id', '=', owner_id)
+                .select((eb) => eb.fn.countAll<number>().as('count')),
+              '<',
+              limit,
+            ),
+        )
+        .returning('agent_id')
+        .compile(),
+    )
+    if (row === undefined) return false
+    yield* addSecret(secret)
+    yield* recordEvent(event)
+    return true
   },
 
   /**
@@ -156,15 +227,7 @@ export const writes = {
     return agent && fromRow(agent)
   },
 
-  /** Removes the agent and, by the foreign keys, everything that hangs from it. */
-  *delete(agent_id: string, now: number): Act<boolean> {
-    yield* noticeLogouts({ agent_id }, now)
-    const row = yield* one(
-      db.deleteFrom('agents').where('agent_id', '=', agent_id).returning('agent_id').compile(),
-    )
-    yield* removeSecrets(agent_id)
-    return row !== undefined
-  },
+  delete: deleteAgent,
 
   /**
    * What was asked for with a secret that is good no more ends with it. Where the old one is

@@ -45,6 +45,12 @@ export type VerifyOutcome =
   | { outcome: 'blocked'; blocked_until: number }
   | { outcome: 'unproved_blocked' }
 
+/** An owner who answers in the account, and what a passkey of his signed. */
+export interface AnsweringOwner {
+  owner_id: string
+  proof?: { subject: string; proof: string } | undefined
+}
+
 type Key = Pick<Approval, 'request_id' | 'agent_id'>
 
 function* findApproval({ request_id, agent_id }: Key): Act<Approval | undefined> {
@@ -278,6 +284,23 @@ export function* endApprovalsOfAgent(agent_id: string): Act<void> {
     .compile()
 }
 
+/** Ends what an agent has asked for at one website and not used. */
+export function* endApprovalsAt(agent_id: string, client_id: string): Act<void> {
+  yield db
+    .updateTable('approvals')
+    .set({ status: 'ended' })
+    .where('agent_id', '=', agent_id)
+    .where('status', 'in', ['pending', 'approved'])
+    .where('request_id', 'in', (eb) =>
+      eb
+        .selectFrom('authorization_requests')
+        .select('request_id')
+        .where('client_id', '=', client_id)
+        .where('grant_id', 'is', null),
+    )
+    .compile()
+}
+
 /** Ends and forgets what was approved of a client that is no longer what owners were shown. */
 export function* endApprovalsOfClient(client_id: string): Act<void> {
   yield* forgetApprovalsOfClient(client_id)
@@ -313,8 +336,8 @@ export const reads = {
     )
   },
 
-  /** Those that wait for an answer, the oldest first. */
-  *listOpen(now: number): Act<OpenApproval[]> {
+  /** Those that wait for an answer, the oldest first: of everybody, or of an owner's agents. */
+  *listOpen(now: number, owner_id?: string): Act<OpenApproval[]> {
     return yield* all(
       db
         .selectFrom('approvals as approval')
@@ -342,6 +365,9 @@ export const reads = {
         .where('approval.status', '=', 'pending')
         .where('approval.expires_at', '>', now)
         .where('request.grant_id', 'is', null)
+        .$if(owner_id !== undefined, (query) =>
+          query.where('agents.owner_id', '=', owner_id ?? null),
+        )
         .orderBy('approval.created_at')
         .orderBy('approval.request_id')
         .compile(),
@@ -408,12 +434,16 @@ export const writes = {
     )
   },
 
-  /** The owner's or operator's answer. Of several, the first counts; undefined for a later one. */
+  /**
+   * The owner's or operator's answer. Of several, the first counts; undefined for a later one, and for
+   * an owner whose agent it is not.
+   */
   *answer(
     key: Key,
     answer: Pick<Approval, 'status'> & Partial<Approval>,
     now: number,
     event: EventRow,
+    by?: AnsweringOwner,
   ): Act<Approval | undefined> {
     const approval = yield* one(
       db
@@ -423,12 +453,29 @@ export const writes = {
         .where('agent_id', '=', key.agent_id)
         .where('status', '=', 'pending')
         .where('expires_at', '>', now)
+        .$if(by !== undefined, (query) =>
+          query.where('agent_id', 'in', (eb) =>
+            eb
+              .selectFrom('agents')
+              .select('agent_id')
+              .where('owner_id', '=', by?.owner_id ?? null),
+          ),
+        )
         .returningAll()
         .compile(),
     )
     if (approval === undefined) return undefined
     if (approval.status === 'approved') yield* uncountAskings(approval)
-    yield* recordEvent({ ...event, agent_id: approval.agent_id, model: approval.model })
+    const { agent_id, model, request_id } = approval
+    yield* recordEvent({ ...event, agent_id, model })
+    if (by?.proof !== undefined) {
+      const { subject, proof } = by.proof
+      const { event_id } = event
+      yield db
+        .insertInto('approval_proofs')
+        .values({ event_id, request_id, subject, proof })
+        .compile()
+    }
     return approval
   },
 

@@ -1,11 +1,14 @@
 import { scopeWords } from '../schemas/scope.ts'
 import { isEmailVerified, type OwnerClaims } from './agents.ts'
+import { endApprovalsAt, endApprovalsOfAgent } from './approvals.ts'
 import {
   type AuthorizationRequestState,
   reads as requests,
   standing,
 } from './authorization-requests.ts'
+import { recordEvent } from './events.ts'
 import { noticeLogouts } from './logout-notices.ts'
+import { ownedAgents } from './owned-agents.ts'
 import {
   mayComeAgain,
   parseHistory,
@@ -14,9 +17,10 @@ import {
   recordUse,
   startHistory,
 } from './refresh-history.ts'
+import { forgetApprovals } from './remembered-approvals.ts'
 import { findGranted, type Resource } from './resources.ts'
 import { type Act, all, db, one, statement } from './statement.ts'
-import type { GrantRow } from './tables.ts'
+import type { EventRow, GrantRow } from './tables.ts'
 
 export type Grant = Omit<GrantRow, 'expiry_check_at'>
 
@@ -265,6 +269,43 @@ function* findExtent({
   return { resources: yield* findGranted(resource), owner }
 }
 
+/** Which of an owner's living sign-ins, from one place in their list on. */
+export interface OwnedGrantFilter {
+  agent_id?: string | undefined
+  client_id?: string | undefined
+  now: number
+  /** The newest that is older than this one. */
+  before?: Pick<Grant, 'created_at' | 'grant_id'> | undefined
+  limit: number
+}
+
+function* listOfAgent(
+  agent_id: string,
+  { client_id, now, before, limit }: OwnedGrantFilter,
+): Act<Grant[]> {
+  let query = db
+    .selectFrom('grants')
+    .select(grantColumns)
+    .where('agent_id', '=', agent_id)
+    .where('revoked_at', 'is', null)
+    .where('expires_at', '>', now)
+  if (client_id !== undefined) query = query.where('client_id', '=', client_id)
+  if (before !== undefined) {
+    const { created_at, grant_id } = before
+    query = query
+      .where('created_at', '<=', created_at)
+      .where((eb) => eb.or([eb('created_at', '<', created_at), eb('grant_id', '<', grant_id)]))
+  }
+  return yield* all(
+    query.orderBy('created_at', 'desc').orderBy('grant_id', 'desc').limit(limit).compile(),
+  )
+}
+
+function compareAge(one: Grant, other: Grant): number {
+  if (one.created_at !== other.created_at) return other.created_at - one.created_at
+  return one.grant_id < other.grant_id ? 1 : -1
+}
+
 export const reads = {
   *find(grant_id: string): Act<Grant | undefined> {
     return yield* one(grantById({ grant_id }))
@@ -310,6 +351,15 @@ export const reads = {
     return found !== undefined
   },
 
+  /** The living sign-ins of an owner's agents, the newest first. By the indexes that end with the time. */
+  *listOfOwner(owner_id: string, filter: OwnedGrantFilter): Act<Grant[]> {
+    const found: Grant[] = []
+    for (const agent_id of yield* ownedAgents(owner_id, filter.agent_id)) {
+      found.push(...(yield* listOfAgent(agent_id, filter)))
+    }
+    return found.sort(compareAge).slice(0, filter.limit)
+  },
+
   *list(filter: { agent_id?: string; client_id?: string }): Act<Grant[]> {
     let query = db
       .selectFrom('grants')
@@ -320,6 +370,30 @@ export const reads = {
     if (filter.client_id) query = query.where('client_id', '=', filter.client_id)
     return yield* all(query.compile())
   },
+}
+
+/** One sign-in, those of one agent, those at one website, or all of an owner. */
+export interface StoppedSignIns {
+  owner_id: string
+  grant_id?: string | undefined
+  agent_id?: string | undefined
+  client_id?: string | undefined
+}
+
+function* endOfAgent(
+  agent_id: string,
+  { grant_id, client_id }: Pick<StoppedSignIns, 'grant_id' | 'client_id'>,
+  now: number,
+): Act<Pick<Grant, 'client_id'>[]> {
+  yield* noticeLogouts({ agent_id, grant_id, client_id }, now)
+  let query = db
+    .updateTable('grants')
+    .set({ revoked_at: now })
+    .where('agent_id', '=', agent_id)
+    .where('revoked_at', 'is', null)
+  if (grant_id !== undefined) query = query.where('grant_id', '=', grant_id)
+  if (client_id !== undefined) query = query.where('client_id', '=', client_id)
+  return yield* all(query.returning('client_id').compile())
 }
 
 export const writes = {
@@ -363,6 +437,34 @@ export const writes = {
   /** Ends a grant and everything that hangs from it. Tells whether it was alive. */
   *revoke(grant_id: string, now: number): Act<boolean> {
     return yield* endGrant(grant_id, now)
+  },
+
+  /**
+   * Ends sign-ins of an owner's agents, with the approvals that were not used yet; where `forget` says
+   * so, also what was remembered of them. What is not the owner's is not touched. An event is recorded
+   * for each agent and website. Returns how many sign-ins ended.
+   */
+  *stop({ owner_id, ...which }: StoppedSignIns, forget: boolean, event: EventRow): Act<number> {
+    let count = 0
+    let events = 0
+    for (const agent_id of yield* ownedAgents(owner_id, which.agent_id)) {
+      const ended = yield* endOfAgent(agent_id, which, event.at)
+      if (which.grant_id === undefined) {
+        if (which.client_id === undefined) yield* endApprovalsOfAgent(agent_id)
+        else yield* endApprovalsAt(agent_id, which.client_id)
+      }
+      for (const [client_id, { length }] of Map.groupBy(ended, (row) => row.client_id)) {
+        const detail =
+          length === 1 ? 'The owner stopped it' : `The owner stopped ${length} sign-ins`
+        const event_id = events === 0 ? event.event_id : `${event.event_id}.${events}`
+        yield* recordEvent({ ...event, event_id, agent_id, client_id, detail, owner_id })
+        events += 1
+        if (forget && which.grant_id !== undefined) yield* forgetApprovals(agent_id, client_id)
+      }
+      if (forget && which.grant_id === undefined) yield* forgetApprovals(agent_id, which.client_id)
+      count += ended.length
+    }
+    return count
   },
 
   /** Ends one access token, by its `jti`, and leaves its grant. */

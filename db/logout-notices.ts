@@ -4,8 +4,12 @@ import type { LogoutNoticeRow } from './tables.ts'
 /** That a client has yet to be told of the end of a sign-in (OpenID Connect Back-Channel Logout 1.0). */
 export type LogoutNotice = LogoutNoticeRow
 
-/** The sign-ins that end: one, or all of an agent or a client. */
-type Ending = { grant_id: string } | { agent_id: string } | { client_id: string }
+/** The sign-ins that end: those to which everything that is named applies. */
+interface Ending {
+  grant_id?: string | undefined
+  agent_id?: string | undefined
+  client_id?: string | undefined
+}
 
 const living = (now: number) =>
   db
@@ -29,32 +33,18 @@ const living = (now: number) =>
       ),
     )
 
-const insert = () =>
-  db.insertInto('logout_notices').columns(['grant_id', 'client_id', 'sub', 'attempts', 'next_at'])
-
-const noticeOfGrant = statement<{ grant_id: string; now: number }>()((p) =>
-  insert()
-    .expression(living(p.now).where('grant_id', '=', p.grant_id))
-    .onConflict((conflict) => conflict.doNothing()),
-)
-
-const noticesOfAgent = statement<{ agent_id: string; now: number }>()((p) =>
-  insert()
-    .expression(living(p.now).where('agent_id', '=', p.agent_id))
-    .onConflict((conflict) => conflict.doNothing()),
-)
-
-const noticesOfClient = statement<{ client_id: string; now: number }>()((p) =>
-  insert()
-    .expression(living(p.now).where('client_id', '=', p.client_id))
-    .onConflict((conflict) => conflict.doNothing()),
-)
-
 /** Has the clients told of sign-ins that the same act is about to end, where they asked for that. */
-export function* noticeLogouts(ending: Ending, now: number): Act<void> {
-  if ('grant_id' in ending) yield noticeOfGrant({ ...ending, now })
-  else if ('agent_id' in ending) yield noticesOfAgent({ ...ending, now })
-  else yield noticesOfClient({ ...ending, now })
+export function* noticeLogouts({ grant_id, agent_id, client_id }: Ending, now: number): Act<void> {
+  let ending = living(now)
+  if (grant_id !== undefined) ending = ending.where('grant_id', '=', grant_id)
+  if (agent_id !== undefined) ending = ending.where('agent_id', '=', agent_id)
+  if (client_id !== undefined) ending = ending.where('client_id', '=', client_id)
+  yield db
+    .insertInto('logout_notices')
+    .columns(['grant_id', 'client_id', 'sub', 'attempts', 'next_at'])
+    .expression(ending)
+    .onConflict((conflict) => conflict.doNothing())
+    .compile()
 }
 
 const claimDue = statement<{ now: number; until: number; limit: number }>()((p) =>

@@ -1,5 +1,7 @@
 import { endSignIns } from './agent-sign-ins.ts'
+import { deleteAgent } from './agents.ts'
 import { recordEvent } from './events.ts'
+import { ownedAgents } from './owned-agents.ts'
 import { type Act, all, db, one, statement } from './statement.ts'
 import type { EventRow, OwnerRow } from './tables.ts'
 
@@ -255,15 +257,22 @@ export const writes = {
   },
 
   /**
-   * Removes the owner with sessions, passkeys and invitations; agents stay and belong to nobody. The
-   * last operator stays.
+   * Removes the owner with sessions, passkeys and invitations. With `agents`, the agents go with all
+   * their sign-ins; else they stay and belong to nobody. The last operator stays.
    */
-  *delete(owner_id: string, guard: Guard, event: EventRow): Act<GuardedChange> {
+  *delete(
+    owner_id: string,
+    guard: Guard,
+    { agents }: { agents: boolean },
+    event: EventRow,
+  ): Act<GuardedChange> {
     const before = yield* changeOwner(owner_id, {})
     if (before === undefined) return { outcome: 'not_found' }
     if (!guard.even_if_last && (yield* isLastOperator(before, guard))) {
       return { outcome: 'last_operator' }
     }
+    const owned = agents ? yield* ownedAgents(owner_id) : []
+    for (const agent_id of owned) yield* deleteAgent(agent_id, event.at)
     yield db.deleteFrom('owners').where('owner_id', '=', owner_id).compile()
     yield* recordEvent({ ...event, owner_id: event.owner_id ?? owner_id })
     return { outcome: 'changed', owner: before }

@@ -47,6 +47,16 @@ export function* forgetApprovalsOfAgent(agent_id: string): Act<void> {
   yield db.deleteFrom('remembered_approvals').where('agent_id', '=', agent_id).compile()
 }
 
+/** Those of an agent at one website, or at all. */
+export function* forgetApprovals(agent_id: string, client_id?: string): Act<void> {
+  if (client_id === undefined) return yield* forgetApprovalsOfAgent(agent_id)
+  yield db
+    .deleteFrom('remembered_approvals')
+    .where('agent_id', '=', agent_id)
+    .where('client_id', '=', client_id)
+    .compile()
+}
+
 export function* forgetApprovalsOfClient(client_id: string): Act<void> {
   yield db.deleteFrom('remembered_approvals').where('client_id', '=', client_id).compile()
 }

@@ -36,8 +36,8 @@ export {
   standing,
 } from './authorization-requests.ts'
 export type { Client, ClientChange } from './clients.ts'
-export type { Event } from './events.ts'
-export type { Grant } from './grants.ts'
+export type { Event, PlacedEvent } from './events.ts'
+export type { Grant, StoppedSignIns } from './grants.ts'
 export type { LogoutNotice } from './logout-notices.ts'
 export { type Expiring, expiring } from './maintenance.ts'
 export type { OwnerInvitation } from './owner-invitations.ts'
@@ -166,7 +166,7 @@ export async function openStore(databaseUrl: string, options?: OpenOptions) {
       'replaceSecret',
     ]),
     events: bind(engine, nouns.events),
-    grants: bind(engine, nouns.grants, ['revoke', 'revokeAccessToken']),
+    grants: bind(engine, nouns.grants, ['revoke', 'revokeAccessToken', 'stop']),
     initialAccessTokens: bind(engine, nouns.initialAccessTokens, ['delete']),
     logoutNotices: bind(engine, nouns.logoutNotices, ['delete']),
     maintenance: bind(engine, nouns.maintenance, keysOf(nouns.maintenance.writes)),

@@ -16,6 +16,7 @@ export interface Tables {
   approvals: ApprovalRow
   approval_askings: ApprovalAskingRow
   approval_guesses: ApprovalGuessesRow
+  approval_proofs: ApprovalProofRow
   remembered_approvals: RememberedApprovalRow
   /** The position orders the events of one second. */
   events: EventRow & { position: number }
@@ -287,6 +288,16 @@ export interface ApprovalGuessesRow {
   proved: number
   since: number
   wrong: number
+}
+
+/** What a passkey signed when an owner approved a sign-in. It lives as long as its event. */
+export interface ApprovalProofRow {
+  event_id: string
+  request_id: string
+  /** All that the owner was shown and chose: the text whose hash went into the challenge. */
+  subject: string
+  /** JSON of the challenge and the signed data. */
+  proof: string
 }
 
 /** What an owner was shown and agreed to for the future. */

@@ -20,6 +20,7 @@ import * as defaultResource from './0018-default-resource.ts'
 import * as owners from './0019-owners.ts'
 import * as logout from './0020-logout.ts'
 import * as ownerMailCodes from './0021-owner-mail-codes.ts'
+import * as account from './0022-account.ts'
 
 /** Every migration there ever was, in order. One that has been released never changes. */
 export const migrations: Record<string, Migration> = {
@@ -44,4 +45,5 @@ export const migrations: Record<string, Migration> = {
   '0019-owners': owners,
   '0020-logout': logout,
   '0021-owner-mail-codes': ownerMailCodes,
+  '0022-account': account,
 }

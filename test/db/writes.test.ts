@@ -323,6 +323,8 @@ const passkey: Passkey = {
   last_used_at: null,
 }
 
+const owned = `${person}; UPDATE agents SET owner_id = 'owner_1'`
+
 const session = (session_hash: string): OwnerSession => ({
   session_hash,
   session_id: session_hash,
@@ -404,6 +406,14 @@ const scenarios: Scenarios = {
       act: (store) => store.agents.create(agent('agent_2'), secret('agent_2')),
       writes: { agents: 'inserted', secrets: 'inserted' },
     },
+    createOfOwner: {
+      given: person,
+      act: (store) => {
+        const mine = { ...agent('agent_2'), owner_id: 'owner_1' }
+        return store.agents.createOfOwner(mine, secret('agent_2'), 1, event)
+      },
+      writes: { agents: 'inserted', secrets: 'inserted', events: 'inserted' },
+    },
     update: [
       {
         given: tellsClient,
@@ -473,11 +483,35 @@ const scenarios: Scenarios = {
       act: (store) => store.approvals.recordMail(approval('req_asked'), later),
       writes: { approvals: 'changed' },
     },
-    answer: {
-      act: (store) =>
-        store.approvals.answer(approval('req_asked'), { status: 'approved' }, now, event),
-      writes: { approvals: 'changed', approval_askings: 'deleted', events: 'inserted' },
-    },
+    answer: [
+      {
+        act: (store) =>
+          store.approvals.answer(approval('req_asked'), { status: 'approved' }, now, event),
+        writes: { approvals: 'changed', approval_askings: 'deleted', events: 'inserted' },
+      },
+      {
+        given: owned,
+        act: (store) =>
+          store.approvals.answer(approval('req_asked'), { status: 'approved' }, now, event, {
+            owner_id: 'owner_1',
+            proof: { subject: '{}', proof: '{}' },
+          }),
+        writes: {
+          approvals: 'changed',
+          approval_askings: 'deleted',
+          approval_proofs: 'inserted',
+          events: 'inserted',
+        },
+      },
+      {
+        given: owned,
+        act: (store) =>
+          store.approvals.answer(approval('req_asked'), { status: 'approved' }, now, event, {
+            owner_id: 'owner_2',
+          }),
+        writes: {},
+      },
+    ],
     verify: [
       {
         act: (store) =>
@@ -698,6 +732,36 @@ const scenarios: Scenarios = {
       act: (store) => store.grants.revoke('grant_1', later),
       writes: { grants: 'changed', logout_notices: 'inserted' },
     },
+    stop: [
+      {
+        given: `${owned}; ${remembered}`,
+        act: (store) => store.grants.stop({ owner_id: 'owner_1' }, true, event),
+        writes: {
+          grants: 'changed',
+          approvals: 'changed',
+          remembered_approvals: 'deleted',
+          events: 'inserted',
+        },
+      },
+      {
+        given: `${owned}; ${remembered}`,
+        act: (store) =>
+          store.grants.stop({ owner_id: 'owner_1', client_id: 'client_1' }, false, event),
+        writes: { grants: 'changed', approvals: 'changed', events: 'inserted' },
+      },
+      {
+        given: `${owned}; ${remembered}`,
+        act: (store) =>
+          store.grants.stop({ owner_id: 'owner_1', grant_id: 'grant_1' }, true, event),
+        writes: { grants: 'changed', remembered_approvals: 'deleted', events: 'inserted' },
+      },
+      {
+        given: owned,
+        act: (store) =>
+          store.grants.stop({ owner_id: 'owner_2', grant_id: 'grant_1' }, true, event),
+        writes: {},
+      },
+    ],
     revokeAccessToken: {
       act: (store) => store.grants.revokeAccessToken('jti', later),
       writes: { revoked_access_tokens: 'inserted' },
@@ -804,11 +868,32 @@ const scenarios: Scenarios = {
       act: (store) => store.owners.changeMailSignIn('owner_1', false, guard, event),
       writes: { owners: 'changed', events: 'inserted' },
     },
-    delete: {
-      given: signedIn,
-      act: (store) => store.owners.delete('owner_1', guard, event),
-      writes: { owners: 'deleted', owner_sessions: 'deleted', events: 'inserted' },
-    },
+    delete: [
+      {
+        given: signedIn,
+        act: (store) => store.owners.delete('owner_1', guard, { agents: false }, event),
+        writes: { owners: 'deleted', owner_sessions: 'deleted', events: 'inserted' },
+      },
+      {
+        given: owned,
+        act: (store) => store.owners.delete('owner_1', guard, { agents: false }, event),
+        writes: { owners: 'deleted', agents: 'changed', events: 'inserted' },
+      },
+      {
+        given: owned,
+        act: (store) => store.owners.delete('owner_1', guard, { agents: true }, event),
+        writes: {
+          owners: 'deleted',
+          agents: 'deleted',
+          secrets: 'deleted',
+          agent_keys: 'deleted',
+          approvals: 'deleted',
+          approval_askings: 'deleted',
+          grants: 'deleted',
+          events: 'inserted',
+        },
+      },
+    ],
   },
   ownerInvitations: {
     invite: [

@@ -200,13 +200,15 @@ export class Owners {
   }
 
   /**
-   * Removes an owner with sessions, passkeys and invitations. Agents stay and belong to nobody.
+   * Removes an owner with sessions, passkeys and invitations. Agents go with all their sign-ins where
+   * `agents` says so; else they stay and belong to nobody.
    * @throws {OAuthError} as `disable` does
    */
-  async delete(owner_id: string, given: Guarded = {}): Promise<Owner> {
+  async delete(owner_id: string, given: Guarded & { agents?: boolean } = {}): Promise<Owner> {
     const { audit, store } = this.#parts
     const row = audit.toRow({ event: 'owner', outcome: 'deleted', ...byOf(given, owner_id) })
-    const changed = await store.owners.delete(owner_id, this.guard(given), row)
+    const { agents = false } = given
+    const changed = await store.owners.delete(owner_id, this.guard(given), { agents }, row)
     return assertChanged(owner_id, changed)
   }
 
