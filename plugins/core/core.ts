@@ -39,6 +39,7 @@ import agentSignIn from './sign-in/agent-sign-in.ts'
 import approvals from './sign-in/approvals.ts'
 import describeSignIn from './sign-in/description.ts'
 import logoutNotices from './sign-in/logout-notices.ts'
+import ownSignIns from './sign-in/own-sign-ins.ts'
 import policies from './sign-in/policies.ts'
 import requestWatch from './sign-in/request-watch.ts'
 import store from './store.ts'
@@ -122,6 +123,7 @@ const core = fp<CoreOptions>(
     await app.register(describeSignIn)
     await app.register(policies)
     await app.register(approvals, { vault })
+    await app.register(ownSignIns)
     await app.register(requestWatch)
     await app.register(agentSignIn)
     await app.register(logoutNotices)

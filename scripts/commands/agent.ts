@@ -23,7 +23,7 @@ export function addAgentCommands(program: Command): void {
     id: 'agent_id',
     kind: 'agent_id',
     list: (app) => app.store.agents.list(),
-    delete: (app, id) => app.store.agents.delete(id, app.clock.now()),
+    delete: (app, id) => app.registration.deleteAgent(id),
     toRow,
     none: 'No agent is registered.',
   })

@@ -14,6 +14,9 @@ export type NewEvent = Pick<Event, 'event' | 'outcome'> &
     Pick<Event, 'agent_id' | 'client_id' | 'model' | 'method' | 'address' | 'detail' | 'owner_id'>
   >
 
+/** Who did something: an owner in the account or the console; nobody is named for the command line. */
+export type Actor = Partial<Pick<Event, 'owner_id'>>
+
 /** Refusals that concern the agent itself, not the shape of its request. */
 const REFUSALS: string[] = ['access_denied', 'invalid_credentials', 'invalid_grant']
 

@@ -10,6 +10,7 @@ import {
 } from 'jose'
 import { LRUCache } from 'lru-cache'
 import type { AgentKey } from '../../../db/store.ts'
+import type { Actor } from '../audit/audit.ts'
 import { OAuthError } from '../http/errors.ts'
 
 /** RFC 7518 section 3.4, RFC 8037 section 3.1, RFC 9864 section 2.2. */
@@ -39,17 +40,25 @@ export class AgentKeys {
    * @throws {OAuthError} invalid_request for a key that is private, of another kind or known
    *   already; not_found for an unknown agent
    */
-  async add(agent_id: string, jwk: JWK): Promise<AgentKey> {
+  async add(agent_id: string, jwk: JWK, by: Actor = {}): Promise<AgentKey> {
     const key = await this.#toRow(agent_id, jwk)
     const { outcome } = await this.#parts.store.agentKeys.add(
       key,
       KEYS_PER_AGENT,
-      this.#event(agent_id, 'added', key.kid),
+      this.#event(agent_id, 'added', key.kid, by),
     )
     if (outcome === 'unknown_agent') throw new OAuthError('not_found', `There is no ${agent_id}`)
     if (outcome === 'registered_before') throw invalidKey(`has the kid ${key.kid} of another key`)
     if (outcome === 'too_many') throw invalidKey(`is one too many, ${KEYS_PER_AGENT} are allowed`)
     return key
+  }
+
+  /**
+   * Whether a key could be registered for an agent that has none.
+   * @throws {OAuthError} invalid_request
+   */
+  async assertKey(jwk: JWK): Promise<void> {
+    await this.#toRow('', jwk)
   }
 
   /** Makes a key pair and registers its public key; the private key is only in this answer. */
@@ -64,8 +73,8 @@ export class AgentKeys {
    * @param compromised whether everything that the key gave access to ends with it
    * @throws {OAuthError} not_found
    */
-  async remove(agent_id: string, kid: string, compromised = false): Promise<void> {
-    const event = this.#event(agent_id, 'removed', kid)
+  async remove(agent_id: string, kid: string, compromised = false, by: Actor = {}): Promise<void> {
+    const event = this.#event(agent_id, 'removed', kid, by)
     if (await this.#parts.store.agentKeys.remove(agent_id, kid, compromised, event)) return
     throw new OAuthError('not_found', `${agent_id} has no key ${kid}`)
   }
@@ -79,8 +88,8 @@ export class AgentKeys {
     return this.#imported.forceFetch(public_jwk, { context: alg })
   }
 
-  #event(agent_id: string, outcome: string, kid: string) {
-    return this.#parts.audit.toRow({ event: 'key', outcome, agent_id, detail: kid })
+  #event(agent_id: string, outcome: string, kid: string, by: Actor) {
+    return this.#parts.audit.toRow({ event: 'key', outcome, agent_id, detail: kid, ...by })
   }
 
   async #toRow(agent_id: string, jwk: JWK): Promise<AgentKey> {

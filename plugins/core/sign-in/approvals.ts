@@ -1,4 +1,4 @@
-import { randomInt } from 'node:crypto'
+import { hash, randomInt } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type {
@@ -39,6 +39,14 @@ interface Asking extends SignIn {
   method: string
   remember: boolean
   address: string
+}
+
+/** A sign-in that waits for its owner. */
+export interface AskedOwner {
+  approval: OpenApproval
+  description: SignInDescription
+  /** The SHA-256 of the description. */
+  shown: string
 }
 
 /** What the audit trail says of a wrong code, beside the facts of the authentication. */
@@ -248,9 +256,12 @@ export class Approvals {
     }
   }
 
-  /** The approvals that wait for an answer, each with a description of its sign-in. */
-  async listOpen(): Promise<(OpenApproval & SignInDescription)[]> {
-    const open = await this.#parts.store.approvals.listOpen(this.#parts.clock.now())
+  /**
+   * The approvals that wait for an answer, each with a description of its sign-in: of everybody, or of
+   * an owner's agents.
+   */
+  async listOpen(owner_id?: string): Promise<(OpenApproval & SignInDescription)[]> {
+    const open = await this.#parts.store.approvals.listOpen(this.#parts.clock.now(), owner_id)
     return await Promise.all(
       open.map(async (approval) => ({ ...approval, ...(await this.#describe(approval)) })),
     )
@@ -277,10 +288,73 @@ export class Approvals {
     return this.#answer(request_id, agent_id, { status: 'denied' })
   }
 
+  /**
+   * A sign-in of an owner's agent that waits for an answer, with all that the owner is to be shown.
+   * @throws {OAuthError} not_found where none waits, also where it is another owner's; invalid_request
+   *   where several agents wait for the same request and none is named
+   */
+  async findAsked(
+    owner_id: string,
+    { request_id, agent_id }: { request_id: string; agent_id?: string | undefined },
+  ): Promise<AskedOwner> {
+    const [open, another] = (
+      await this.#parts.store.approvals.listOpen(this.#parts.clock.now(), owner_id)
+    ).filter(
+      (each) =>
+        each.request_id === request_id && (agent_id === undefined || each.agent_id === agent_id),
+    )
+    if (open === undefined) throw nothingWaits(request_id)
+    if (another !== undefined) throw severalWait(request_id)
+    const description = await this.#describe(open)
+    return { approval: open, description, shown: sha256(JSON.stringify(description)) }
+  }
+
+  /**
+   * All that an owner is shown and chooses, as the text that a passkey signs the hash of.
+   * @param shown what the page that the owner looks at was made of
+   * @throws {OAuthError} invalid_request (409) when it is not that any more
+   */
+  toSubject(asked: AskedOwner, shown: string, remember: boolean): string {
+    if (shown !== asked.shown) {
+      throw new OAuthError(
+        'invalid_request',
+        'What is known of this sign-in has changed since the page was made: look at it again',
+        { status: 409 },
+      )
+    }
+    const { request_id, agent_id } = asked.approval
+    return JSON.stringify({ request_id, agent_id, remember, sign_in: asked.description })
+  }
+
+  /**
+   * Approves for an owner, whose passkey signed the subject: the agent signs in when it authenticates
+   * again. The proof is kept with the event.
+   * @throws {OAuthError} not_found when it was answered or ended in the meantime
+   */
+  approveAsOwner(
+    owner_id: string,
+    { approval: { request_id, agent_id } }: AskedOwner,
+    remember: boolean,
+    proof: { subject: string; proof: string },
+  ): Promise<Approval> {
+    const answer = { status: 'approved', remember: remember ? 1 : 0 } as const
+    return this.#answer(request_id, agent_id, answer, { owner_id, proof })
+  }
+
+  /**
+   * Denies for an owner.
+   * @throws {OAuthError} as `findAsked` does
+   */
+  async denyAsOwner(owner_id: string, request_id: string, agent_id?: string): Promise<Approval> {
+    const { approval } = await this.findAsked(owner_id, { request_id, agent_id })
+    return await this.#answer(request_id, approval.agent_id, { status: 'denied' }, { owner_id })
+  }
+
   async #answer(
     request_id: string,
     agent_id: string | undefined,
     answer: Pick<Approval, 'status'> & Partial<Approval>,
+    by?: { owner_id: string; proof?: { subject: string; proof: string } },
   ): Promise<Approval> {
     const now = this.#parts.clock.now()
     const [open, another] = (await this.listOfRequest(request_id)).filter(
@@ -289,9 +363,7 @@ export class Approvals {
         each.expires_at > now &&
         (agent_id === undefined || each.agent_id === agent_id),
     )
-    if (another !== undefined) {
-      throw new OAuthError('invalid_request', `Several agents wait for ${request_id}: name one`)
-    }
+    if (another !== undefined) throw severalWait(request_id)
     const description = open && (await this.#describe(open))
     const approval =
       open &&
@@ -304,11 +376,11 @@ export class Approvals {
           outcome: answer.status,
           client_id: description?.client_id,
           detail: description && toDetail(description),
+          ...(by && { owner_id: by.owner_id, method: by.proof ? 'passkey' : 'session' }),
         }),
+        by,
       ))
-    if (approval === undefined) {
-      throw new OAuthError('not_found', `No approval of ${request_id} waits for an answer`)
-    }
+    if (approval === undefined) throw nothingWaits(request_id)
     return approval
   }
 
@@ -371,6 +443,18 @@ signed in. If it happens again, have whoever runs this server
   #hash({ request_id, agent_id }: Pick<Approval, 'request_id' | 'agent_id'>, code: string): string {
     return this.#parts.vault.fingerprint('approval', `${request_id} ${agent_id} ${code}`)
   }
+}
+
+function nothingWaits(request_id: string): OAuthError {
+  return new OAuthError('not_found', `No approval of ${request_id} waits for an answer`)
+}
+
+function severalWait(request_id: string): OAuthError {
+  return new OAuthError('invalid_request', `Several agents wait for ${request_id}: name one`)
+}
+
+function sha256(text: string): string {
+  return hash('sha256', text, 'base64url')
 }
 
 function newCode(): string {

@@ -6,6 +6,7 @@ import type { AuthorizationRequest, RememberedApproval } from '../../../db/store
 import { AgentPolicy, allowsModel, ModelPolicy } from '../../../schemas/policy.ts'
 import type { SignInDescription } from '../../../schemas/sign-in-description.ts'
 import { isSite, normalSite } from '../../../schemas/site.ts'
+import type { Actor } from '../audit/audit.ts'
 import { OAuthError } from '../http/errors.ts'
 
 export interface SignIn {
@@ -39,8 +40,8 @@ export class Policies {
    * Forgets the remembered approvals of a client: the owner is asked again.
    * @throws {OAuthError} not_found when there are none
    */
-  async forget(agent_id: string, client_id: string): Promise<void> {
-    const event = this.#event({ forgotten: client_id }, { agent_id, client_id })
+  async forget(agent_id: string, client_id: string, by: Actor = {}): Promise<void> {
+    const event = this.#event({ forgotten: client_id }, { agent_id, client_id, ...by })
     if (await this.#parts.store.policies.forget(agent_id, client_id, event)) return
     throw new OAuthError('not_found', `Nothing is remembered of ${client_id}`)
   }
@@ -50,7 +51,11 @@ export class Policies {
    * @throws {OAuthError} invalid_request for an invalid policy, or one that would lock the agent out;
    *   not_found
    */
-  async changeAgent(agent_id: string, given: Partial<AgentPolicy>): Promise<AgentPolicy> {
+  async changeAgent(
+    agent_id: string,
+    given: Partial<AgentPolicy>,
+    by: Actor = {},
+  ): Promise<AgentPolicy> {
     const allowed_sites = given.allowed_sites?.map(readSite)
     const change = allowed_sites ? { ...given, allowed_sites } : given
     assertPolicy(AgentPolicy, change)
@@ -60,7 +65,7 @@ export class Policies {
     ) {
       throw new OAuthError('invalid_request', 'Register a key before you forbid the secret')
     }
-    const event = this.#event(change, { agent_id })
+    const event = this.#event(change, { agent_id, ...by })
     const policy = await this.#parts.store.policies.changeOfAgent(agent_id, change, event)
     if (policy === undefined) throw new OAuthError('not_found', `There is no ${agent_id}`)
     return policy
@@ -70,9 +75,13 @@ export class Policies {
    * Changes which models a site accepts.
    * @throws {OAuthError} invalid_request for an invalid policy; not_found
    */
-  async changeClient(client_id: string, change: Partial<ModelPolicy>): Promise<ModelPolicy> {
+  async changeClient(
+    client_id: string,
+    change: Partial<ModelPolicy>,
+    by: Actor = {},
+  ): Promise<ModelPolicy> {
     assertPolicy(ModelPolicy, change)
-    const event = this.#event(change, { client_id })
+    const event = this.#event(change, { client_id, ...by })
     const policy = await this.#parts.store.policies.changeOfClient(client_id, change, event)
     if (policy === undefined) throw new OAuthError('not_found', `There is no ${client_id}`)
     return policy
@@ -111,7 +120,7 @@ export class Policies {
     return { ask: { remember: agent.remember_sites } }
   }
 
-  #event(change: object, whose: { agent_id?: string; client_id?: string }) {
+  #event(change: object, whose: Actor & { agent_id?: string; client_id?: string }) {
     const detail = JSON.stringify(change).slice(0, 1000)
     return this.#parts.audit.toRow({ event: 'policy', outcome: 'changed', detail, ...whose })
   }
