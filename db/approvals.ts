@@ -7,7 +7,7 @@ import {
 import { recordEvent } from './events.ts'
 import { forgetApprovalsOfClient, rememberApproval } from './remembered-approvals.ts'
 import { type Act, all, db, one } from './statement.ts'
-import type { ApprovalRow, EventRow } from './tables.ts'
+import type { ApprovalProofRow, ApprovalRow, EventRow } from './tables.ts'
 
 export type Approval = ApprovalRow
 
@@ -332,6 +332,18 @@ export const reads = {
         .where('request_id', '=', request_id)
         .orderBy('created_at')
         .orderBy('agent_id')
+        .compile(),
+    )
+  },
+
+  /** What an owner's passkeys signed to approve sign-ins. By the index on an event's owner. */
+  *listProofs(owner_id: string): Act<ApprovalProofRow[]> {
+    return yield* all(
+      db
+        .selectFrom('events')
+        .innerJoin('approval_proofs as proof', 'proof.event_id', 'events.event_id')
+        .select(['proof.event_id', 'proof.request_id', 'proof.subject', 'proof.proof'])
+        .where('events.owner_id', '=', owner_id)
         .compile(),
     )
   },

@@ -292,9 +292,9 @@ function* listOfAgent(
   if (client_id !== undefined) query = query.where('client_id', '=', client_id)
   if (before !== undefined) {
     const { created_at, grant_id } = before
-    query = query
-      .where('created_at', '<=', created_at)
-      .where((eb) => eb.or([eb('created_at', '<', created_at), eb('grant_id', '<', grant_id)]))
+    query = query.where(({ eb, refTuple, tuple }) =>
+      eb(refTuple('created_at', 'grant_id'), '<', tuple(created_at, grant_id)),
+    )
   }
   return yield* all(
     query.orderBy('created_at', 'desc').orderBy('grant_id', 'desc').limit(limit).compile(),
@@ -358,6 +358,32 @@ export const reads = {
       found.push(...(yield* listOfAgent(agent_id, filter)))
     }
     return found.sort(compareAge).slice(0, filter.limit)
+  },
+
+  /** The ended sign-ins of an agent that are still stored, in order of their end, after one of them. */
+  *listEnded(
+    agent_id: string,
+    after: Pick<Grant, 'revoked_at' | 'created_at' | 'grant_id'> | undefined,
+    limit: number,
+  ): Act<Grant[]> {
+    let query = db
+      .selectFrom('grants')
+      .select(grantColumns)
+      .where('agent_id', '=', agent_id)
+      .where('revoked_at', 'is not', null)
+    if (after !== undefined) {
+      const { revoked_at, created_at, grant_id } = after
+      query = query.where(({ eb, refTuple, tuple }) =>
+        eb(
+          refTuple('revoked_at', 'created_at', 'grant_id'),
+          '>',
+          tuple(revoked_at, created_at, grant_id),
+        ),
+      )
+    }
+    return yield* all(
+      query.orderBy('revoked_at').orderBy('created_at').orderBy('grant_id').limit(limit).compile(),
+    )
   },
 
   *list(filter: { agent_id?: string; client_id?: string }): Act<Grant[]> {

@@ -5,13 +5,28 @@ import Fastify, {
   LogController,
 } from 'fastify'
 import account from './account/account.ts'
+import agent from './account/agent.ts'
+import agentKeys from './account/agent-keys.ts'
+import agentPolicy from './account/agent-policy.ts'
+import agentSecret from './account/agent-secret.ts'
+import agents from './account/agents.ts'
+import approval from './account/approval.ts'
+import approvals from './account/approvals.ts'
 import confirm from './account/confirm.ts'
+import data from './account/data.ts'
+import deleteAccount from './account/delete-account.ts'
+import deleteAgent from './account/delete-agent.ts'
+import enableAgent from './account/enable-agent.ts'
+import history from './account/history.ts'
 import invitation from './account/invitation.ts'
+import newAgent from './account/new-agent.ts'
 import security from './account/security.ts'
 import securityMail from './account/security-mail.ts'
 import securityPasskeys from './account/security-passkeys.ts'
 import signIn from './account/sign-in.ts'
+import signIns from './account/sign-ins.ts'
 import signOut from './account/sign-out.ts'
+import stop from './account/stop.ts'
 import webauthn from './account/webauthn.ts'
 import authenticate from './agent/authenticate.ts'
 import checkStatus from './agent/check-status.ts'
@@ -71,6 +86,21 @@ export const endpoints: FastifyPluginAsync[] = [
   securityPasskeys,
   securityMail,
   webauthn,
+  agents,
+  newAgent,
+  agent,
+  agentPolicy,
+  agentKeys,
+  agentSecret,
+  enableAgent,
+  deleteAgent,
+  signIns,
+  stop,
+  approvals,
+  approval,
+  history,
+  data,
+  deleteAccount,
 ]
 
 /** The largest body that is read, in bytes. */

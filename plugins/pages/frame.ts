@@ -28,6 +28,7 @@ const ACCOUNT = {
   'account/approvals': 'Approvals',
   'account/history': 'History',
   'account/security': 'Security',
+  'account/data': 'Your data',
 } as const
 const CONSOLE = {
   console: 'Overview',
@@ -150,11 +151,17 @@ nav a[aria-current] { background: var(--card); box-shadow: inset 0 0 0 1px var(-
 main { flex: 1 1 auto; min-width: 0; outline: none; overflow-wrap: anywhere; }
 h1 { margin: 0 0 1.2rem; font-size: clamp(1.4rem, 5vw, 1.75rem); line-height: 1.25; letter-spacing: -.015em; overflow-wrap: anywhere; }
 h2 { font-size: 1.1rem; margin: 2rem 0 .7rem; line-height: 1.3; }
+h2.title { margin: 0 0 .4rem; overflow-wrap: anywhere; }
 h3 { font-size: 1rem; margin: 0 0 .3rem; overflow-wrap: anywhere; }
 p { margin: 0 0 .8rem; max-width: 44rem; }
 .quiet { color: var(--quiet); }
 .card { padding: 1.1rem 1.25rem; margin: 0 0 1rem; background: var(--card); border: 1px solid var(--line); border-radius: .8rem; overflow-wrap: anywhere; }
 .card > :first-child, .card > h2:first-of-type { margin-top: 0; }
+ul.plain { list-style: none; margin: 0 0 .8rem; padding: 0; }
+ul.plain li { padding: .25rem 0; overflow-wrap: anywhere; }
+pre { margin: 0 0 1rem; overflow-x: auto; font: .9em ui-monospace, "SF Mono", Menlo, Consolas, monospace; }
+.filters { display: flex; flex-wrap: wrap; gap: .8rem 1rem; align-items: end; }
+.filters > div { flex: 1 1 12rem; min-width: 0; margin: 0; }
 .card > :last-child { margin-bottom: 0; }
 .narrow { max-width: 34rem; margin-inline: auto; }
 .notice { padding: .7rem 1rem; border-radius: .6rem; border: 1px solid var(--good); color: var(--good); background: var(--card); max-width: none; }

@@ -15,7 +15,7 @@ export function answerPersonError(thrown: unknown, request: FastifyRequest, repl
   }
   if (thrown instanceof SignInNeeded || thrown instanceof PasskeyNeeded) {
     const page = thrown instanceof SignInNeeded ? 'sign-in' : 'confirm'
-    const next = request.method === 'GET' ? request.url : '/account'
+    const next = hasPage(request) ? request.url : '/account'
     const query = new URLSearchParams({ next: next.replace(/^\//, '') })
     if (thrown instanceof PasskeyNeeded && thrown.mail) query.set('by', 'mail')
     return reply.redirect(`${settings.ISSUER}/account/${page}?${query}`, 303)
@@ -41,6 +41,11 @@ function forScript(thrown: unknown): unknown {
     )
   }
   return thrown
+}
+
+/** Whether a browser can come back to the URL of a request, also where a form was sent to it. */
+function hasPage({ method, routeOptions: { url }, server }: FastifyRequest): boolean {
+  return method === 'GET' || (url !== undefined && server.hasRoute({ method: 'GET', url }))
 }
 
 /**

@@ -1,14 +1,9 @@
 import { html } from 'ghtml'
 import type { AuthorizationRequestFacts } from '../../schemas/authorize.ts'
-import { quoteName, shownName } from '../../schemas/name.ts'
+import { shownName } from '../../schemas/name.ts'
 import type { SignInDescription } from '../../schemas/sign-in-description.ts'
-import {
-  describeScope,
-  describeTime,
-  isLoopbackHost,
-  VOUCHERS,
-} from '../core/audit/sign-in-lines.ts'
 import { layout, symbol } from './layout.ts'
+import { cautions, rowsOf } from './sign-in-rows.ts'
 
 /**
  * The page that waits for an agent and then goes on to the website. Existing agent libraries search
@@ -29,8 +24,7 @@ export function waitingPage(facts: AuthorizationRequestFacts, nonce: string): st
 <div class="status" role="status">!${symbol}
 <p><strong id="title">Waiting for your agent</strong>
 <span id="detail">Your agent is proving who it is. As soon as it has, you return to ${redirect_host}. There is nothing for you to type.</span></p></div>
-!${isLoopbackHost(redirect_host) ? loopbackCaution : ''}
-!${facts.client_origin === 'operator' ? '' : unknownCaution(facts)}
+!${cautions(facts)}
 <noscript><p class="caution">Your agent can sign in, but without JavaScript this page cannot tell you so or take you back to ${redirect_host}.</p></noscript>
 <button type="button" id="back" hidden>Go back</button>
 <dl>
@@ -52,74 +46,6 @@ export function waitingPage(facts: AuthorizationRequestFacts, nonce: string): st
 /** The name that the operator gave the site; of a client that nobody vouches for, where it leads. */
 function siteOf({ client_origin, client_name, redirect_host }: SignInDescription): string {
   return client_origin === 'operator' ? shownName(client_name) : redirect_host
-}
-
-/** How the page shows each fact, in this order: at first sight, or to whoever asks for more. */
-const rows: {
-  [Fact in keyof Required<SignInDescription>]: [
-    place: 'first' | 'more',
-    label: string,
-    write: (facts: SignInDescription) => string | undefined,
-  ]
-} = {
-  redirect_host: [
-    'first',
-    'Returns to',
-    ({ redirect_host }) => html`<strong>${redirect_host}</strong>`,
-  ],
-  client_host: [
-    'first',
-    'Asked by',
-    ({ client_host }) => client_host && html`<strong>${client_host}</strong>`,
-  ],
-  apis: [
-    'first',
-    'Gives access to',
-    ({ apis }) => (apis.length === 0 ? undefined : apis.map(describeApi).join(', ')),
-  ],
-  scope: ['first', 'It gets', ({ scope }) => html`${describeScope(scope)}`],
-  client_name: [
-    'first',
-    'Name',
-    ({ client_name }) => html`Calls itself <bdi class="name">${quoteName(client_name)}</bdi>`,
-  ],
-  client_origin: [
-    'more',
-    'Vouched for by',
-    ({ client_origin }) => html`${VOUCHERS[client_origin]}`,
-  ],
-  client_id: ['more', 'Client', ({ client_id }) => html`${client_id}`],
-  opened_from: ['more', 'Opened from', ({ opened_from }) => opened_from && html`${opened_from}`],
-  opened_at: ['more', 'Opened at', ({ opened_at }) => html`${describeTime(opened_at)}`],
-  agent_id: ['more', 'Agent', ({ agent_id }) => agent_id && html`${agent_id}`],
-  agent_address: [
-    'more',
-    'Agent came from',
-    ({ agent_address }) => agent_address && html`${agent_address}`,
-  ],
-  delivery: ['more', 'Code goes to', ({ delivery }) => delivery && html`${delivery}`],
-  model: ['more', 'Model', ({ model }) => model && html`Calls itself ${quoteName(model)}`],
-}
-
-function rowsOf(facts: SignInDescription, where: 'first' | 'more'): string {
-  return Object.values(rows)
-    .flatMap(([place, label, write]) => {
-      const text = place === where ? write(facts) : undefined
-      return text === undefined ? [] : [html`<div><dt>${label}</dt><dd>!${text}</dd></div>`]
-    })
-    .join('\n')
-}
-
-function describeApi({ uri, name }: SignInDescription['apis'][number]): string {
-  return name === undefined ? html`${uri}` : html`${uri} (${quoteName(name)})`
-}
-
-const loopbackCaution = `<p class="caution">This sign-in returns to a program on this computer, not to a website. Go on only if you started it here yourself.</p>`
-
-/** A name that nobody here has checked is shown beside what is certain. */
-function unknownCaution({ client_name, client_host }: SignInDescription): string {
-  const certain = client_host === undefined ? '' : `Only that ${client_host} asks is certain. `
-  return html`<p class="caution">${certain}Nobody here has checked who that is: it calls itself <bdi>${quoteName(client_name)}</bdi>.</p>`
 }
 
 function timeLeft(seconds: number): string {

@@ -12,6 +12,7 @@ import { LRUCache } from 'lru-cache'
 import type { AgentKey } from '../../../db/store.ts'
 import type { Actor } from '../audit/audit.ts'
 import { OAuthError } from '../http/errors.ts'
+import { isObject } from '../http/parameters.ts'
 
 /** RFC 7518 section 3.4, RFC 8037 section 3.1, RFC 9864 section 2.2. */
 export const AGENT_KEY_ALGS = ['ES256', 'EdDSA', 'Ed25519']
@@ -19,6 +20,18 @@ export const AGENT_KEY_ALGS = ['ES256', 'EdDSA', 'Ed25519']
 const KEYS_PER_AGENT = 10
 /** How many imported keys a process keeps. */
 const IMPORTED = 10_000
+
+/**
+ * A JSON Web Key that a person pasted; whether it can be registered is not checked here.
+ * @throws {OAuthError} invalid_request
+ */
+export function readJwk(text: string): JWK {
+  try {
+    const jwk: unknown = JSON.parse(text)
+    if (isObject(jwk)) return jwk
+  } catch {}
+  throw invalidKey('must be one public JSON Web Key: { "kty": … }')
+}
 
 /** The public keys by which agents prove themselves. Private keys are never stored. */
 export class AgentKeys {

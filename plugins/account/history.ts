@@ -1,0 +1,144 @@
+import { Readable } from 'node:stream'
+import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
+import fp from 'fastify-plugin'
+import { html } from 'ghtml'
+import { quoteName } from '../../schemas/name.ts'
+import { readHistory } from '../core/audit/own-history.ts'
+import type { Agent, PlacedEvent } from '../core/core.ts'
+import { sendFramed } from '../pages/frame.ts'
+import {
+  EVENTS,
+  exported,
+  HistoryQuery,
+  readHistoryFilter,
+  toCsv,
+  toJsonArray,
+} from '../pages/history.ts'
+import { agentName } from '../pages/names.ts'
+import { pager, readCursor, toCursor, toQuery } from '../pages/pager.ts'
+import { answerPersonError } from '../pages/person-errors.ts'
+import { timeElement } from '../pages/time.ts'
+
+/** How many events a page shows. */
+const PAGE = 40
+
+/** /account/history: what the owner's agents did, and what the owner did. */
+const history: FastifyPluginAsyncTypebox = async (app) => {
+  app.setErrorHandler(answerPersonError)
+
+  app.get(
+    '/account/history',
+    { schema: { hide: true, querystring: Page } },
+    async (request, reply) => {
+      const signedIn = await app.sessions.assertOwner(request)
+      const { owner_id } = signedIn.owner
+      const { before, agent_id, client_id, event, from, to } = request.query
+      const query = { agent_id, client_id, event, from, to }
+      const cursor = readCursor(before)
+      const found = await app.store.events.listOfOwner(owner_id, {
+        ...readHistoryFilter(query),
+        before: cursor && { at: cursor.number, position: Number(cursor.rest) || 0 },
+        limit: PAGE + 1,
+      })
+      const shown = found.slice(0, PAGE)
+      const last = shown.at(-1)
+      const next = found.length > PAGE && last ? toCursor(last.at, last.position) : undefined
+      const agents = await app.store.agents.listOfOwner(owner_id)
+      const names = await findNames(shown, agents)
+      return sendFramed(app, reply, {
+        title: 'History',
+        signedIn,
+        section: 'account/history',
+        main: html`!${filterForm(query, agents)}
+!${shown.length === 0 ? '<p>Nothing is recorded that fits.</p>' : table(shown, names)}
+!${pager('account/history', query, { before, next })}
+<p class="quiet">All times are in UTC. What is in quotation marks is what others call themselves. <a href="account/history/export?${toQuery({ ...query, format: 'csv' })}">Export as CSV</a>, <a href="account/history/export?${toQuery({ ...query, format: 'json' })}">as JSON</a></p>`,
+      })
+    },
+  )
+
+  app.get(
+    '/account/history/export',
+    { schema: { hide: true, querystring: Export } },
+    async (request, reply) => {
+      const { owner } = await app.sessions.assertOwner(request)
+      const { format, ...query } = request.query
+      const events = readHistory(app, owner.owner_id, readHistoryFilter(query))
+      const type = format === 'csv' ? 'text/csv; charset=utf-8' : 'application/json'
+      const pieces = format === 'csv' ? toCsv(events) : toJsonArray(eachExported(events))
+      return reply
+        .headers({
+          'content-type': type,
+          'content-disposition': `attachment; filename="history-utc.${format}"`,
+          'x-content-type-options': 'nosniff',
+        })
+        .send(Readable.from(pieces))
+    },
+  )
+
+  /** What agents and websites are called, by their identifiers. */
+  async function findNames(events: PlacedEvent[], agents: Agent[]): Promise<Map<string, string>> {
+    const ids = [...new Set(events.flatMap(({ client_id }) => client_id ?? []))]
+    const clients = await Promise.all(ids.map((id) => app.store.clients.find(id)))
+    return new Map([
+      ...agents.map((agent) => [agent.agent_id, agentName(agent)] as const),
+      ...clients.flatMap((client) =>
+        client === undefined ? [] : [[client.client_id, quoteName(client.client_name)] as const],
+      ),
+    ])
+  }
+}
+
+const Page = Type.Composite([HistoryQuery, Type.Object({ before: Type.Optional(Type.String()) })])
+const Export = Type.Composite([
+  HistoryQuery,
+  Type.Object({ format: Type.Union([Type.Literal('csv'), Type.Literal('json')]) }),
+])
+
+async function* eachExported(events: AsyncIterable<PlacedEvent>) {
+  for await (const event of events) yield exported(event)
+}
+
+function option(value: string, label: string, chosen: string | undefined): string {
+  return html`<option value="${value}"!${value === (chosen ?? '') ? ' selected' : ''}>${label}</option>`
+}
+
+function filterForm(query: HistoryQuery, agents: Agent[]): string {
+  const kinds = Object.entries(EVENTS).map(([kind, label]) => option(kind, label, query.event))
+  const names = agents.map((agent) => option(agent.agent_id, agentName(agent), query.agent_id))
+  const day = (name: 'from' | 'to', label: string) =>
+    html`<div><label for="${name}">${label}</label><input type="date" id="${name}" name="${name}" value="${query[name] ?? ''}"></div>`
+  return html`<form class="card filters" method="get" action="account/history">
+<div><label for="agent_id">Agent</label><select id="agent_id" name="agent_id">!${option('', 'All, and what you did', query.agent_id)}!${names.join('')}</select></div>
+<div><label for="event">What</label><select id="event" name="event">!${option('', 'Everything', query.event)}!${kinds.join('')}</select></div>
+<div><label for="client_id">Website (client_id)</label><input id="client_id" name="client_id" value="${query.client_id ?? ''}" autocomplete="off" spellcheck="false"></div>
+!${day('from', 'From (day in UTC)')}!${day('to', 'Up to and with (day in UTC)')}
+<div class="actions"><button class="quiet">Filter</button><a class="button quiet" href="account/history">Everything</a></div></form>`
+}
+
+function table(events: PlacedEvent[], names: Map<string, string>): string {
+  return html`<div class="scroll" tabindex="0" role="region" aria-label="Events"><table><thead><tr><th scope="col">Time</th><th scope="col">What</th><th scope="col">Agent</th><th scope="col">Website</th><th scope="col">Details</th></tr></thead><tbody>
+!${events.map((event) => row(event, names)).join('\n')}</tbody></table></div>`
+}
+
+function row(event: PlacedEvent, names: Map<string, string>): string {
+  const { at, outcome, agent_id, client_id, model, address, detail, owner_id } = event
+  const website =
+    client_id === null
+      ? ''
+      : html`<a href="account/history?${toQuery({ client_id })}"><bdi>${names.get(client_id) ?? client_id}</bdi></a>`
+  const agent = agent_id === null ? '' : html`<bdi>${names.get(agent_id) ?? agent_id}</bdi>`
+  const details = [
+    owner_id === null ? '' : 'done in the account',
+    model === null || model === '' ? '' : `model ${quoteName(model)}`,
+    address === null ? '' : `from ${address}`,
+    detail ?? '',
+  ].filter((text) => text !== '')
+  return html`<tr><td>!${timeElement(at)}</td><td>${EVENTS[event.event]}: ${outcome.replaceAll('_', ' ')}</td><td>!${agent}</td><td>!${website}</td><td><bdi>${details.join('; ')}</bdi></td></tr>`
+}
+
+export default fp(history, {
+  name: 'account/history',
+  encapsulate: true,
+  decorators: { fastify: ['sessions', 'settings', 'store'] },
+})

@@ -1,0 +1,143 @@
+import { html } from 'ghtml'
+import type { AgentPolicy } from '../../schemas/policy.ts'
+import { OAuthError } from '../core/http/errors.ts'
+
+/** How a member of a policy is asked for, read and told. */
+interface PolicyField<Value> {
+  label: string
+  /** The part of the form, with the value that holds now. */
+  toInput(name: string, value: Value): string
+  /** @throws {OAuthError} invalid_request for a value that is none of those offered */
+  read(text: string | undefined): Value
+  /** The value in a person's words. */
+  describe(value: Value): string
+}
+
+/** One of several values, each with what it means. */
+function choice<Value extends string>(
+  label: string,
+  options: Record<Value, string>,
+): PolicyField<Value> {
+  const values = Object.keys(options) as Value[]
+  return {
+    label,
+    toInput: (name, value) => html`<fieldset><legend>${label}</legend>
+!${values
+      .map(
+        (each) =>
+          html`<label class="choice"><input type="radio" name="${name}" value="${each}"!${each === value ? ' checked' : ''}> <span>${options[each]}</span></label>`,
+      )
+      .join('\n')}</fieldset>`,
+    read(text) {
+      const found = values.find((each) => each === text)
+      if (found !== undefined) return found
+      throw new OAuthError('invalid_request', `${label}: choose one of the answers`)
+    },
+    describe: (value) => options[value],
+  }
+}
+
+/** Texts, one a line. */
+function list(label: string, hint: string, none: string): PolicyField<string[]> {
+  return {
+    label,
+    toInput: (name, value) => html`<div class="field"><label for="${name}">${label}</label>
+<span class="hint" id="${name}-hint">${hint}</span>
+<textarea id="${name}" name="${name}" rows="${Math.min(8, value.length + 2)}" aria-describedby="${name}-hint" spellcheck="false">${value.join('\n')}</textarea></div>`,
+    read: (text = '') =>
+      text
+        .split('\n')
+        .map((line) => line.trim())
+        .filter((line) => line !== ''),
+    describe: (value) => (value.length === 0 ? none : value.join(', ')),
+  }
+}
+
+function yesOrNo(label: string, hint: string, yes: string, no: string): PolicyField<boolean> {
+  return {
+    label,
+    toInput: (name, value) => html`<fieldset><legend>${label}</legend>
+<label class="choice"><input type="checkbox" name="${name}" value="yes"!${value ? ' checked' : ''}> <span>${hint}</span></label></fieldset>`,
+    read: (text) => text === 'yes',
+    describe: (value) => (value ? yes : no),
+  }
+}
+
+type PolicyFields = { [Name in keyof AgentPolicy]: PolicyField<AgentPolicy[Name]> }
+
+/** Every member of an agent's policy: one that is added has to be described here. */
+export const policyFields: PolicyFields = {
+  sites: choice('Where it may sign in', {
+    registered:
+      'Websites that the operator of this server registered; you are asked about any other',
+    any: 'Any website, without asking you',
+    ask: 'You are asked about every website that is not on the list of those always allowed',
+    list: 'The websites that are always allowed, and no other',
+  }),
+  allowed_sites: list(
+    'Websites that are always allowed',
+    'One a line: a host, such as shop.example, or a client_id',
+    'none',
+  ),
+  remember_sites: yesOrNo(
+    'What you approve',
+    'What you approve is allowed from then on, and nothing more',
+    'what you approve is allowed from then on',
+    'you are asked every time',
+  ),
+  deliver: choice('Who receives the code that completes a sign-in', {
+    any: 'The browser that opened the sign-in, or the agent, as the agent says',
+    agent: 'The agent alone: nobody can have it complete a sign-in that it did not open itself',
+  }),
+  secret: choice('Whether its secret counts', {
+    allow: 'It may prove itself by its secret or by a key',
+    forbid: 'Only by a key; its secret is refused',
+  }),
+  allowed_models: list(
+    'Models that may act',
+    'One a line: a name, or its beginning with * at the end. Nothing here means every model',
+    'every model',
+  ),
+  refused_models: list(
+    'Models that may not act',
+    'The same. What stands here is refused even if the list above allows it',
+    'none',
+  ),
+}
+
+type Name = keyof AgentPolicy
+const names = Object.keys(policyFields) as Name[]
+
+/** What a policy form sends: every member, as text. */
+export type PolicyForm = Partial<Record<Name, string>>
+
+/** The parts of a form that changes a policy. */
+export function policyInputs(policy: AgentPolicy): string {
+  return names.map((name) => toInput(name, policy)).join('\n')
+}
+
+/** @throws {OAuthError} invalid_request */
+export function readPolicy(form: PolicyForm): Partial<AgentPolicy> {
+  const entries = names.map((name) => [name, policyFields[name].read(form[name])])
+  return Object.fromEntries(entries)
+}
+
+/** A policy in a person's words, as rows of a `dl`. */
+export function policyRows(policy: AgentPolicy): string {
+  return names
+    .map(
+      (name) =>
+        html`<div><dt>${policyFields[name].label}</dt><dd>${describe(name, policy)}</dd></div>`,
+    )
+    .join('\n')
+}
+
+function toInput<N extends Name>(name: N, policy: AgentPolicy): string {
+  const field: PolicyFields[N] = policyFields[name]
+  return field.toInput(name, policy[name])
+}
+
+function describe<N extends Name>(name: N, policy: AgentPolicy): string {
+  const field: PolicyFields[N] = policyFields[name]
+  return field.describe(policy[name])
+}
