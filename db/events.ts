@@ -80,10 +80,9 @@ function* listPart(
   if (to !== undefined) query = query.where('at', '<', to)
   if (before !== undefined) {
     const { at, position } = before
-    query = query
-      // The index on the agent or owner ends with the time.
-      .where('at', '<=', at)
-      .where((eb) => eb.or([eb('at', '<', at), eb('position', '<', position)]))
+    query = query.where(({ eb, refTuple, tuple }) =>
+      eb(refTuple('at', 'position'), '<', tuple(at, position)),
+    )
   }
   return yield* all(query.orderBy('at', 'desc').orderBy('position', 'desc').limit(limit).compile())
 }

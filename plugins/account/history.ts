@@ -2,18 +2,12 @@ import { Readable } from 'node:stream'
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import fp from 'fastify-plugin'
 import { html } from 'ghtml'
+import { HistoryQuery } from '../../schemas/history.ts'
 import { quoteName } from '../../schemas/name.ts'
 import { readHistory } from '../core/audit/own-history.ts'
 import type { Agent, PlacedEvent } from '../core/core.ts'
 import { sendFramed } from '../pages/frame.ts'
-import {
-  EVENTS,
-  exported,
-  HistoryQuery,
-  readHistoryFilter,
-  toCsv,
-  toJsonArray,
-} from '../pages/history.ts'
+import { EVENTS, exported, readHistoryFilter, toCsv, toJsonArray } from '../pages/history.ts'
 import { agentName } from '../pages/names.ts'
 import { pager, readCursor, toCursor, toQuery } from '../pages/pager.ts'
 import { answerPersonError } from '../pages/person-errors.ts'
@@ -91,7 +85,6 @@ const history: FastifyPluginAsyncTypebox = async (app) => {
 
 const Page = Type.Composite([HistoryQuery, Type.Object({ before: Type.Optional(Type.String()) })])
 const Export = Type.Composite([
-  HistoryQuery,
   Type.Object({ format: Type.Union([Type.Literal('csv'), Type.Literal('json')]) }),
 ])
 

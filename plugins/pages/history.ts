@@ -1,4 +1,4 @@
-import { type Static, Type } from '@sinclair/typebox'
+import type { HistoryQuery } from '../../schemas/history.ts'
 import type { Event, PlacedEvent } from '../core/core.ts'
 import { OAuthError } from '../core/http/errors.ts'
 
@@ -13,16 +13,6 @@ export const EVENTS: Record<Event['event'], string> = {
   policy: 'Policy',
   owner: 'Owner',
 }
-
-/** What a history is filtered by. Days are those of UTC. */
-export const HistoryQuery = Type.Object({
-  agent_id: Type.Optional(Type.String()),
-  client_id: Type.Optional(Type.String()),
-  event: Type.Optional(Type.String()),
-  from: Type.Optional(Type.String()),
-  to: Type.Optional(Type.String()),
-})
-export type HistoryQuery = Static<typeof HistoryQuery>
 
 const DAY = 86_400
 
