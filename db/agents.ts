@@ -24,13 +24,13 @@ export type OwnerClaims = Pick<Agent, 'email' | 'email_verified'>
 
 /**
  * The `email_verified` claim (OpenID Connect Core section 5.1): the operator vouches for the address, or
- * a person has proved that it is his, whose the agent is since then.
+ * the person whose agent it is has proved that it is his.
  */
-export function isEmailVerified({
-  email_verified,
-  owner_id,
-}: Pick<AgentRow | Agent, 'email_verified' | 'owner_id'>): boolean {
-  return Boolean(email_verified) || owner_id !== null
+export function isEmailVerified(
+  { email_verified }: Pick<AgentRow | Agent, 'email_verified'>,
+  owner: { email_verified: number | boolean | null } | undefined,
+): boolean {
+  return Boolean(email_verified) || Boolean(owner?.email_verified)
 }
 
 export type AgentChange = Partial<Pick<Agent, 'email' | 'email_verified' | 'name' | 'disabled_at'>>

@@ -117,7 +117,15 @@ const grantById = statement<{ grant_id: string }>()((p) =>
 const ownerOfGrant = statement<{ grant_id: string }>()((p) =>
   db
     .selectFrom('agents')
-    .select(['email', 'email_verified', 'owner_id'])
+    .select((eb) => [
+      'email',
+      'email_verified',
+      eb
+        .selectFrom('owners')
+        .select('owners.email_verified')
+        .whereRef('owners.owner_id', '=', 'agents.owner_id')
+        .as('owner_verified'),
+    ])
     .where('agent_id', '=', (eb) =>
       eb.selectFrom('grants').select('agent_id').where('grant_id', '=', p.grant_id),
     ),
@@ -265,7 +273,10 @@ function* findExtent({
   const words = scopeWords(scope)
   const tellsEmail = words.includes('openid') && words.includes('email')
   const row = tellsEmail ? yield* one(ownerOfGrant({ grant_id })) : undefined
-  const owner = row && { email: row.email, email_verified: isEmailVerified(row) }
+  const owner = row && {
+    email: row.email,
+    email_verified: isEmailVerified(row, { email_verified: row.owner_verified }),
+  }
   return { resources: yield* findGranted(resource), owner }
 }
 

@@ -3,7 +3,13 @@ import fp from 'fastify-plugin'
 import { html } from 'ghtml'
 import { MAX_NAME, NameText } from '../../schemas/name.ts'
 import { describeScope } from '../core/audit/sign-in-lines.ts'
-import type { Agent, Client, RememberedApproval } from '../core/core.ts'
+import {
+  type Agent,
+  type Client,
+  isEmailVerified,
+  type Owner,
+  type RememberedApproval,
+} from '../core/core.ts'
 import { findOwnAgent } from '../core/persons/own-agent.ts'
 import { policyRows } from '../pages/agent-policy-form.ts'
 import { sendFramed } from '../pages/frame.ts'
@@ -33,7 +39,7 @@ const agent: FastifyPluginAsyncTypebox = async (app) => {
         signedIn,
         section: 'account/agents',
         notice: DONE[request.query.done ?? ''],
-        main: html`!${facts(agent)}
+        main: html`!${facts(agent, signedIn.owner)}
 <h2>What it may do</h2>
 <dl class="card">!${policyRows(policy)}</dl>
 <p class="actions"><a class="button quiet" href="account/agents/${agent_id}/policy">Change what it may do</a></p>
@@ -113,12 +119,13 @@ const DONE: Record<string, string> = {
   policy: 'What the agent may do was changed.',
 }
 
-function facts({ agent_id, email, email_verified, created_at, disabled_at }: Agent): string {
+function facts(agent: Agent, owner: Owner): string {
+  const { agent_id, email, created_at, disabled_at } = agent
   const disabled =
     disabled_at === null
       ? ''
       : html`<p class="caution">Disabled !${timeElement(disabled_at)}: it can sign in nowhere.</p>`
-  const verified = email_verified ? 'told as verified' : 'told as not verified'
+  const verified = isEmailVerified(agent, owner) ? 'told as verified' : 'told as not verified'
   return html`!${disabled}<dl class="card"><div><dt>Identifier</dt><dd><code>${agent_id}</code></dd></div>
 <div><dt>Websites are told</dt><dd><bdi>${email}</bdi>, ${verified}</dd></div>
 <div><dt>Made</dt><dd>!${timeElement(created_at)}</dd></div></dl>`

@@ -1,7 +1,6 @@
 import { type FastifyPluginAsyncTypebox, Type } from '@fastify/type-provider-typebox'
 import fp from 'fastify-plugin'
 import { html } from 'ghtml'
-import { OAuthError } from '../core/http/errors.ts'
 import { sendFramed } from '../pages/frame.ts'
 import { answerPersonError } from '../pages/person-errors.ts'
 
@@ -29,20 +28,11 @@ const deleteAccount: FastifyPluginAsyncTypebox = async (app) => {
       app.sessions.assertFreshPasskey(signedIn)
       const { owner_id } = signedIn.owner
       const deletesAgents = request.body.agents === 'delete'
-      const event = app.audit.toRow({
-        event: 'owner',
-        outcome: 'deleted',
-        owner_id,
-        detail: deletesAgents ? 'With all agents' : 'The agents stay with the operator',
+      await app.owners.delete(owner_id, {
+        agents: deletesAgents,
+        by: owner_id,
+        address: request.ip,
       })
-      const outcome = await app.store.owners.close(owner_id, deletesAgents, event)
-      if (outcome === 'last_operator') {
-        throw new OAuthError(
-          'invalid_request',
-          'You are the last operator of this server: make somebody else an operator first',
-          { status: 409 },
-        )
-      }
       await app.sessions.end(request, reply)
       return sendFramed(app, reply, {
         title: 'Your account is deleted',
@@ -66,5 +56,5 @@ function form(email: string): string {
 export default fp(deleteAccount, {
   name: 'account/delete-account',
   encapsulate: true,
-  decorators: { fastify: ['audit', 'ownOrigin', 'sessions', 'settings', 'store'] },
+  decorators: { fastify: ['ownOrigin', 'owners', 'sessions', 'settings'] },
 })

@@ -66,7 +66,9 @@ const userinfo: FastifyPluginAsyncTypebox = async (app) => {
     const { sub } = await app.authenticateBearer(request, IDENTITY_SCOPES)
     const agent = await app.store.agents.find(sub)
     if (agent === undefined) throw invalidToken()
-    return { sub, email: agent.email, email_verified: isEmailVerified(agent) }
+    const { email, owner_id } = agent
+    const owner = owner_id === null ? undefined : await app.store.owners.find(owner_id)
+    return { sub, email, email_verified: isEmailVerified(agent, owner) }
   }
 }
 

@@ -43,19 +43,19 @@ export function createAgentRegistration({
     },
 
     /**
-     * Registers an agent of an owner, who made it himself. Websites are told his address, and whether
-     * it is verified.
+     * Registers an agent of an owner, who made it himself. Websites are told his address, and that it
+     * is verified once it is.
      * @throws {OAuthError} invalid_request for a name that is none, or an owner who has too many agents
      */
     async createOwnAgent(
-      { owner_id, email, email_verified }: Pick<Owner, 'owner_id' | 'email' | 'email_verified'>,
+      { owner_id, email }: Pick<Owner, 'owner_id' | 'email'>,
       given: { name?: string | undefined },
     ): Promise<{ agent: Agent; agent_secret: string }> {
       const agent = {
         agent_id: newId(PREFIXES.agent_id),
         owner_id,
         email,
-        email_verified,
+        email_verified: false,
         name: given.name === undefined ? null : readName('The name', given.name),
         created_at: clock.now(),
         disabled_at: null,
