@@ -38,11 +38,12 @@ const stop: FastifyPluginAsyncTypebox = async (app) => {
     async (request, reply) => {
       app.ownOrigin.assert(request)
       const { owner } = await app.sessions.assertOwner(request)
-      const { forget, everything, ...which } = request.body
-      if (Object.keys(which).length === 0 && everything === undefined) {
+      const { forget, everything, grant_id, agent_id, client_id } = request.body
+      if ((grant_id ?? agent_id ?? client_id ?? everything) === undefined) {
         throw new OAuthError('invalid_request', 'Say what is to be stopped')
       }
-      await app.ownSignIns.stop({ owner_id: owner.owner_id, ...which }, forget === 'yes')
+      const { owner_id } = owner
+      await app.ownSignIns.stop({ owner_id, grant_id, agent_id, client_id }, forget === 'yes')
       return reply.redirect(`${app.settings.ISSUER}/account/sign-ins?done=stopped`, 303)
     },
   )
@@ -82,14 +83,11 @@ const Which = Type.Object({
   agent_id: Type.Optional(Type.String()),
   client_id: Type.Optional(Type.String()),
 })
-const Body = Type.Object(
-  {
-    ...Which.properties,
-    everything: Type.Optional(Type.Literal('yes')),
-    forget: Type.Optional(Type.Literal('yes')),
-  },
-  { additionalProperties: false },
-)
+const Body = Type.Object({
+  ...Which.properties,
+  everything: Type.Optional(Type.Literal('yes')),
+  forget: Type.Optional(Type.Literal('yes')),
+})
 
 function offer(text: string, fields: Record<string, string>, what: string): string {
   const hidden = Object.entries(fields).map(

@@ -1,29 +1,8 @@
-import type { FastifyInstance, RouteOptions } from 'fastify'
 import t from 'tap'
-import { buildApp, endpoints } from '../../plugins/app.ts'
 import { readNext } from '../../plugins/pages/person-errors.ts'
 import { build, signInOwner } from '../harness.ts'
+import { listRoutes } from './forms.ts'
 import { invite, send, signInWithPasskey } from './owner.ts'
-
-/** Every route of the account and the console, by method. */
-async function listRoutes(method: string): Promise<string[]> {
-  const routes: RouteOptions[] = []
-  const watch = Object.assign(
-    async (app: FastifyInstance) => {
-      app.addHook('onRoute', (route) => void routes.push(route))
-    },
-    { [Symbol.for('skip-override')]: true },
-  )
-  const app = await buildApp(
-    { DATABASE_URL: 'sqlite::memory:', LOG_LEVEL: 'silent' },
-    { endpoints: [watch, ...endpoints] },
-  )
-  await app.close()
-  return routes
-    .filter((route) => [route.method].flat().includes(method))
-    .map(({ url }) => url)
-    .filter((url) => /^\/(account|console)(\/|$)/.test(url))
-}
 
 const concrete = (url: string) => url.replace(/:\w+/g, 'some')
 
@@ -50,7 +29,9 @@ t.test('no form is taken from another origin (cross-site request forgery)', asyn
         method: 'POST',
         url: concrete(url),
         headers: { cookie, 'content-type': 'application/x-www-form-urlencoded', ...change },
-        payload: 'email=a@b.example&code=000000&token=x&name=x&mail_sign_in=on&next=account',
+        payload:
+          'email=a@b.example&code=000000&token=x&name=x&mail_sign_in=on&next=account' +
+          '&agent_id=x&client_id=x&kid=x&jwk=x&shown=x&agents=delete&everything=yes',
       })
       t.equal(answer.statusCode, 403, `${url} ${JSON.stringify(change)}`)
       t.match(answer.body, 'was not sent from a page of this server', url)
