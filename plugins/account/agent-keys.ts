@@ -94,7 +94,7 @@ interface Key {
 }
 
 function toCard({ agent_id, kid, alg, created_at }: Key): string {
-  return html`<section class="card"><h3><code>${kid}</code></h3><p class="quiet">${alg}, added !${timeElement(created_at)}</p>
+  return html`<section class="card"><h2 class="title"><code>${kid}</code></h2><p class="quiet">${alg}, added !${timeElement(created_at)}</p>
 <form method="post" action="account/agents/${agent_id}/keys/remove"><input type="hidden" name="kid" value="${kid}">
 <p><label class="choice"><input type="checkbox" name="compromised" value="yes"> <span>Somebody else may have it: end all sign-ins of the agent and forget what I approved</span></label></p>
 <button class="danger" data-action="remove-key" aria-label="Remove the key ${kid}">Remove</button></form></section>`

@@ -44,7 +44,7 @@ const history: FastifyPluginAsyncTypebox = async (app) => {
         signedIn,
         section: 'account/history',
         main: html`!${filterForm(query, agents)}
-!${shown.length === 0 ? '<p>Nothing is recorded that fits.</p>' : table(shown, names)}
+!${shown.length === 0 ? '<p>Nothing is recorded that fits.</p>' : list(shown, names)}
 !${pager('account/history', query, { before, next })}
 <p class="quiet">All times are in UTC. What is in quotation marks is what others call themselves. <a href="account/history/export?${toQuery({ ...query, format: 'csv' })}">Export as CSV</a>, <a href="account/history/export?${toQuery({ ...query, format: 'json' })}">as JSON</a></p>`,
       })
@@ -109,25 +109,29 @@ function filterForm(query: HistoryQuery, agents: Agent[]): string {
 <div class="actions"><button class="quiet">Filter</button><a class="button quiet" href="account/history">Everything</a></div></form>`
 }
 
-function table(events: PlacedEvent[], names: Map<string, string>): string {
-  return html`<div class="scroll" tabindex="0" role="region" aria-label="Events"><table><thead><tr><th scope="col">Time</th><th scope="col">What</th><th scope="col">Agent</th><th scope="col">Website</th><th scope="col">Details</th></tr></thead><tbody>
-!${events.map((event) => row(event, names)).join('\n')}</tbody></table></div>`
+function list(events: PlacedEvent[], names: Map<string, string>): string {
+  return html`<ol class="plain">!${events.map((event) => item(event, names)).join('\n')}</ol>`
 }
 
-function row(event: PlacedEvent, names: Map<string, string>): string {
+function item(event: PlacedEvent, names: Map<string, string>): string {
   const { at, outcome, agent_id, client_id, model, address, detail, owner_id } = event
+  const agent = agent_id === null ? '' : html`<bdi>${names.get(agent_id) ?? agent_id}</bdi>`
   const website =
     client_id === null
       ? ''
       : html`<a href="account/history?${toQuery({ client_id })}"><bdi>${names.get(client_id) ?? client_id}</bdi></a>`
-  const agent = agent_id === null ? '' : html`<bdi>${names.get(agent_id) ?? agent_id}</bdi>`
+  const who = [agent, website].filter((text) => text !== '').join(' at ')
+  const by = owner_id === null ? '' : ' <span class="tag">done by an owner</span>'
   const details = [
-    owner_id === null ? '' : 'done in the account',
-    model === null || model === '' ? '' : `model ${quoteName(model)}`,
-    address === null ? '' : `from ${address}`,
-    detail ?? '',
+    model === null || model === '' ? '' : `Model: ${quoteName(model)}`,
+    address === null ? '' : `From: ${address}`,
+    ...(detail ?? '').split(' | '),
   ].filter((text) => text !== '')
-  return html`<tr><td>!${timeElement(at)}</td><td>${EVENTS[event.event]}: ${outcome.replaceAll('_', ' ')}</td><td>!${agent}</td><td>!${website}</td><td><bdi>${details.join('; ')}</bdi></td></tr>`
+  const more =
+    details.length === 0
+      ? ''
+      : html`<details><summary>Details</summary><ul class="plain">!${details.map((text) => html`<li><bdi>${text}</bdi></li>`).join('')}</ul></details>`
+  return html`<li class="event"><span class="quiet">!${timeElement(at)}</span> <strong>${EVENTS[event.event]}: ${outcome.replaceAll('_', ' ')}</strong>!${by}<br>!${who}!${more}</li>`
 }
 
 export default fp(history, {

@@ -159,6 +159,10 @@ p { margin: 0 0 .8rem; max-width: 44rem; }
 .card > :first-child, .card > h2:first-of-type { margin-top: 0; }
 ul.plain { list-style: none; margin: 0 0 .8rem; padding: 0; }
 ul.plain li { padding: .25rem 0; overflow-wrap: anywhere; }
+ol.plain { list-style: none; margin: 0 0 1rem; padding: 0; }
+.event { padding: .7rem 0; border-top: 1px solid var(--line); overflow-wrap: anywhere; }
+summary { width: fit-content; cursor: pointer; color: var(--quiet); }
+label.choice input { flex: none; }
 pre { margin: 0 0 1rem; overflow-x: auto; font: .9em ui-monospace, "SF Mono", Menlo, Consolas, monospace; }
 .filters { display: flex; flex-wrap: wrap; gap: .8rem 1rem; align-items: end; }
 .filters > div { flex: 1 1 12rem; min-width: 0; margin: 0; }

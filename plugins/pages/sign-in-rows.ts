@@ -5,6 +5,7 @@ import {
   describeScope,
   describeTime,
   isLoopbackHost,
+  RECEIVERS,
   VOUCHERS,
 } from '../core/audit/sign-in-lines.ts'
 
@@ -51,7 +52,7 @@ const rows: {
     'Agent came from',
     ({ agent_address }) => agent_address && html`${agent_address}`,
   ],
-  delivery: ['more', 'Code goes to', ({ delivery }) => delivery && html`${delivery}`],
+  delivery: ['more', 'Code goes to', ({ delivery }) => delivery && html`${RECEIVERS[delivery]}`],
   model: ['more', 'Model', ({ model }) => model && html`Calls itself ${quoteName(model)}`],
 }
 

@@ -16,12 +16,14 @@ t.test('the history has what agents did and what their owner did, by filters', a
   const rows = async (query: string) => {
     const { body, statusCode } = await ann.get(`/account/history?${query}`)
     t.equal(statusCode, 200, query)
-    return [...body.matchAll(/<tr><td>.*?<\/tr>/gs)].map(([row]) => row).join('\n')
+    return [...body.matchAll(/<li class="event">.*?(?=<li class="event">|<\/ol>)/gs)]
+      .map(([row]) => row)
+      .join('\n')
   }
   const all = await rows('')
   for (const part of ['Sign-in: granted', 'Approval: asked', 'Agent: renamed', 'End of a sign-in'])
     t.match(all, part)
-  t.match(all, 'done in the account')
+  t.match(all, 'done by an owner')
   const filtered: [string, string, RegExp][] = [
     ['event=approval', 'Approval: asked', /Sign-in: granted|renamed/],
     ['from=2027-01-16', 'renamed', /Sign-in: granted/],

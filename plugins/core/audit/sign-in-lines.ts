@@ -47,7 +47,8 @@ const lines: {
   model: ['Model', ({ model }) => model && `calls itself ${quoteName(model)}`],
 }
 
-const RECEIVERS: Record<NonNullable<SignInDescription['delivery']>, string> = {
+/** Who gets the code, as a person reads it. */
+export const RECEIVERS: Record<NonNullable<SignInDescription['delivery']>, string> = {
   agent: 'the agent alone',
   opener: 'whoever opened the sign-in',
 }
