@@ -23,7 +23,7 @@ function formsOf({ agent, kid, grant_id }: OwnerWithAgent, client_id: string) {
   return forms
 }
 
-t.test("another owner's identifiers are not found, in any path and any form", async (t) => {
+t.test('identifiers of another owner are not found, in any path and any form', async (t) => {
   const { app, site, ann, bob } = await createWorld(t)
   const { agent_id } = bob.agent
   const { request_id } = bob.waiting
