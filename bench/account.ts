@@ -72,7 +72,9 @@ try {
       if (answer.statusCode !== 200) throw new Error(`${url}: ${answer.statusCode}`)
       size = answer.rawPayload.length
     }
-    const shown = url.replace(/agent_(?!id)[\w-]+/, 'AGENT_ID').replace(/client_(?!id)[\w-]+/, 'CLIENT_ID')
+    const shown = url
+      .replace(/agent_(?!id)[\w-]+/, 'AGENT_ID')
+      .replace(/client_(?!id)[\w-]+/, 'CLIENT_ID')
     const [median_ms, worst] = [median(times), Math.max(...times)]
     rows.push([shown, median_ms.toFixed(1), worst.toFixed(1), (size / 1024).toFixed(1)])
   }
