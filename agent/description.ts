@@ -15,6 +15,8 @@ export interface SignInDescription {
   /** The APIs and MCP servers that it gives access to. */
   apis: { uri: string; name?: string; scopes: string[] }[]
   scope: string
+  /** `owner` where the client knows people by their owner, with the agent beside it. */
+  subject?: 'owner'
   /** The network address of whoever opened the sign-in, and when, in seconds since the epoch. */
   opened_from?: string
   opened_at: number
@@ -45,6 +47,8 @@ const facts: Record<keyof SignInDescription, (given: Facts) => string | undefine
       ? `it gives access to ${apis.map(writeApi).join(', ')}`
       : 'it gives access to no API',
   scope: ({ scope }) => `the scope is ${quote(scope)}`,
+  subject: ({ subject }) =>
+    subject === undefined ? undefined : 'it knows you by your owner, with the agent beside it',
   opened_from: ({ opened_from }) =>
     opened_from === undefined ? undefined : `it was opened from ${quote(opened_from)}`,
   opened_at: ({ opened_at }) =>

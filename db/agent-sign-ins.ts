@@ -1,9 +1,10 @@
 import { endApprovalsOfAgent } from './approvals.ts'
 import { noticeLogouts } from './logout-notices.ts'
 import { forgetApprovalsOfAgent } from './remembered-approvals.ts'
+import { forgetConsentsOfAgent } from './remembered-consents.ts'
 import { type Act, db } from './statement.ts'
 
-/** Ends every sign-in of an agent, and those that it has asked approval for. */
+/** Ends every sign-in of an agent, those that it has asked approval for, and what is consented to. */
 export function* endSignIns(agent_id: string, now: number): Act<void> {
   yield* noticeLogouts({ agent_id }, now)
   yield db
@@ -13,6 +14,7 @@ export function* endSignIns(agent_id: string, now: number): Act<void> {
     .where('revoked_at', 'is', null)
     .compile()
   yield* endApprovalsOfAgent(agent_id)
+  yield* forgetConsentsOfAgent(agent_id)
 }
 
 /** Ends all that somebody with a stolen secret or key may have, and may have had approved. */

@@ -5,6 +5,7 @@ import { recordEvent } from './events.ts'
 import { noticeLogouts } from './logout-notices.ts'
 import { allowsSecret } from './policies.ts'
 import { forgetApprovalsOfAgent } from './remembered-approvals.ts'
+import { forgetConsentsOfAgent } from './remembered-consents.ts'
 import {
   addSecret,
   findLiveSecrets,
@@ -223,6 +224,7 @@ export const writes = {
     if (agent?.email !== before?.email) {
       yield* endApprovalsOfAgent(agent_id)
       yield* forgetApprovalsOfAgent(agent_id)
+      yield* forgetConsentsOfAgent(agent_id)
     }
     return agent && fromRow(agent)
   },

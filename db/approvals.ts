@@ -13,7 +13,10 @@ export type Approval = ApprovalRow
 
 /** An approval that waits for its answer, with what the owner decides by. */
 export interface OpenApproval
-  extends Omit<Approval, 'code_hash' | 'mailing_until' | 'mails_left' | 'unproved_tries_left'> {
+  extends Omit<
+    Approval,
+    'code_hash' | 'mailing_until' | 'mails_left' | 'unproved_tries_left' | 'owner_id' | 'proof'
+  > {
   client_id: string
   client_name: string
   redirect_uri: string
@@ -366,6 +369,7 @@ export const reads = {
           'approval.tries_left',
           'approval.status',
           'approval.remember',
+          'approval.answered_by',
           'approval.mailed_at',
           'approval.created_at',
           'approval.expires_at',
@@ -377,6 +381,7 @@ export const reads = {
         .where('approval.status', '=', 'pending')
         .where('approval.expires_at', '>', now)
         .where('request.grant_id', 'is', null)
+        .where('request.denied_at', 'is', null)
         .$if(owner_id !== undefined, (query) =>
           query.where('agents.owner_id', '=', owner_id ?? null),
         )
@@ -409,7 +414,9 @@ export const writes = {
       if (found.tries_left === 0) return { outcome: 'exhausted' }
     }
     const blocked_until = yield* findBlock({ agent_id, proved: true, now }, guesses)
-    const canMail = approval.code_hash !== null && blocked_until === null
+    const canMail =
+      approval.mailing_until !== null &&
+      (approval.answered_by === 'passkey' || blocked_until === null)
     if (found !== undefined && found.status !== 'ended') {
       const again = canMail ? yield* claimMail(approval) : undefined
       if (again !== undefined) return { outcome: 'mail', approval: again, blocked_until }
@@ -440,15 +447,15 @@ export const writes = {
         .set({ mailed_at, mailing_until: null })
         .where('request_id', '=', request_id)
         .where('agent_id', '=', agent_id)
-        .where('code_hash', '=', code_hash)
+        .where('code_hash', code_hash === null ? 'is' : '=', code_hash)
         .returningAll()
         .compile(),
     )
   },
 
   /**
-   * The owner's or operator's answer. Of several, the first counts; undefined for a later one, and for
-   * an owner whose agent it is not.
+   * The owner's or operator's answer. Of several, the first counts; undefined for a later one, for an
+   * owner whose agent it is not, and for a yes of the operator where only the owner's passkey answers.
    */
   *answer(
     key: Key,
@@ -472,6 +479,9 @@ export const writes = {
               .select('agent_id')
               .where('owner_id', '=', by?.owner_id ?? null),
           ),
+        )
+        .$if(by === undefined && answer.status === 'approved', (query) =>
+          query.where('answered_by', '=', 'code'),
         )
         .returningAll()
         .compile(),

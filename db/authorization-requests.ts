@@ -14,7 +14,8 @@ const openedColumns = [
   'state',
   'nonce',
   'response_mode',
-  'hinted_agent_id',
+  'hinted_sub',
+  'login_hint',
   'code_challenge',
   'browser_hash',
   'opened_from',
@@ -32,6 +33,8 @@ export type AuthorizationRequestState = AuthorizationRequest & {
   granted_at: number | null
   /** Is also set, to 0, when the grant is gone with its agent. */
   grant_revoked_at: number | null
+  grant_ends_at: number | null
+  grant_refreshable: number | null
 }
 
 /** Where a sign-in can stand. */
@@ -40,6 +43,8 @@ export type Standing =
   | 'pending'
   /** No agent authenticated the request in time. */
   | 'expired'
+  /** An owner refused the request. */
+  | 'denied'
   /** An agent authenticated the request. The browser that opened it has not received the code. */
   | 'authenticated'
   /** The browser, or a polling library, has received the code. */
@@ -55,6 +60,7 @@ export type Standing =
 export function standing(request: AuthorizationRequestState, now: number): Standing {
   const { grant_id, code_expires_at } = request
   if (grant_id === null || code_expires_at === null) {
+    if (request.denied_at !== null) return 'denied'
     return request.expires_at <= now ? 'expired' : 'pending'
   }
   if (request.redeemed_at !== null) return 'redeemed'
@@ -80,7 +86,15 @@ export interface Authentication {
 
 export type AuthenticationOutcome =
   | { outcome: 'authenticated'; request: AuthorizationRequest }
-  | { outcome: 'unknown' | 'expired' | 'authenticated_before' | 'agent_disabled' }
+  | {
+      outcome:
+        | 'unknown'
+        | 'expired'
+        | 'authenticated_before'
+        | 'agent_disabled'
+        /** The website knows people by their owner, and the agent has none. */
+        | 'agent_without_owner'
+    }
 
 const insertRequest = statement<OpenedRow>()((p) =>
   db.insertInto('authorization_requests').values(pick(p, openedColumns)),
@@ -96,19 +110,38 @@ const requestById = statement<{ request_id: string }>()((p) =>
       return [
         grant.select('grants.created_at').as('granted_at'),
         grant.select('grants.revoked_at').as('grant_revoked_at'),
+        grant.select('grants.ends_at').as('grant_ends_at'),
+        grant.select('grants.refreshable').as('grant_refreshable'),
       ]
     })
     .where('request.request_id', '=', p.request_id),
 )
 
-const bindGrant = statement<Omit<Authentication, 'agent_id' | 'model' | 'amr' | 'event'>>()((p) =>
+/** Binds a pending request to a grant: of those who race for it, one gets the row. */
+export const bindRequest = statement<
+  Pick<Authentication, 'request_id' | 'grant_id' | 'now' | 'code_expires_at'> & {
+    deliver: AuthorizationRequestRow['deliver']
+  }
+>()((p) =>
   db
     .updateTable('authorization_requests')
     .set({ grant_id: p.grant_id, code_expires_at: p.code_expires_at, deliver: p.deliver })
     .where('request_id', '=', p.request_id)
     .where('grant_id', 'is', null)
+    .where('denied_at', 'is', null)
     .where('expires_at', '>', p.now)
     .returningAll(),
+)
+
+/** The owner as whom a website knows the agent; no row where it knows the agent itself. */
+const ownerAsSubject = statement<{ request_id: string; agent_id: string }>()((p) =>
+  db
+    .selectFrom('authorization_requests as request')
+    .innerJoin('clients', 'clients.client_id', 'request.client_id')
+    .innerJoin('agents', (join) => join.on('agents.agent_id', '=', p.agent_id))
+    .select('agents.owner_id')
+    .where('request.request_id', '=', p.request_id)
+    .where('clients.subject', '=', 'owner'),
 )
 
 const newGrantColumns = [
@@ -119,11 +152,17 @@ const newGrantColumns = [
   'scope',
   'resource',
   'amr',
+  'owner_id',
+  'subject',
+  'auth_time',
+  'acr',
+  'ends_at',
+  'refreshable',
   'created_at',
   'expires_at',
 ] as const satisfies (keyof GrantRow)[]
 
-const insertGrant = statement<Pick<GrantRow, (typeof newGrantColumns)[number]>>()((p) =>
+export const insertGrant = statement<Pick<GrantRow, (typeof newGrantColumns)[number]>>()((p) =>
   db.insertInto('grants').values({ ...pick(p, newGrantColumns), expiry_check_at: p.expires_at }),
 )
 
@@ -133,7 +172,7 @@ const settledRequest = statement<{ request_id: string }>()((p) =>
     .selectFrom('authorization_requests')
     .select('request_id')
     .where('request_id', '=', p.request_id)
-    .where('grant_id', 'is not', null),
+    .where((eb) => eb.or([eb('grant_id', 'is not', null), eb('denied_at', 'is not', null)])),
 )
 
 const liveAgent = statement<{ agent_id: string }>()((p) =>
@@ -197,7 +236,9 @@ export function* authenticate(authentication: Authentication): Act<Authenticatio
     authentication
   const agent = yield* one(liveAgent({ agent_id }))
   if (agent === undefined) return { outcome: 'agent_disabled' }
-  const request = yield* one(bindGrant({ request_id, deliver, grant_id, now, code_expires_at }))
+  const known = yield* one(ownerAsSubject({ request_id, agent_id }))
+  if (known?.owner_id === null) return { outcome: 'agent_without_owner' }
+  const request = yield* one(bindRequest({ request_id, deliver, grant_id, now, code_expires_at }))
   if (request === undefined) {
     const found = yield* findRequest(request_id)
     if (found === undefined) return { outcome: 'unknown' }
@@ -205,7 +246,17 @@ export function* authenticate(authentication: Authentication): Act<Authenticatio
   }
   const { client_id, scope, resource } = request
   const facts = { grant_id, client_id, agent_id, model, scope, resource, amr }
-  yield insertGrant({ ...facts, created_at: now, expires_at: code_expires_at })
+  yield insertGrant({
+    ...facts,
+    owner_id: null,
+    subject: known?.owner_id ?? null,
+    auth_time: null,
+    acr: null,
+    ends_at: null,
+    refreshable: 1,
+    created_at: now,
+    expires_at: code_expires_at,
+  })
   yield* proveClient(client_id)
   yield* recordEvent({
     ...authentication.event,

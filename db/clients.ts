@@ -1,6 +1,7 @@
 import { endApprovalsOfClient } from './approvals.ts'
 import { repeatBriefly } from './bounded.ts'
 import { noticeLogouts } from './logout-notices.ts'
+import { forgetConsentsOfClient } from './remembered-consents.ts'
 import {
   addSecret,
   findLiveSecrets,
@@ -30,6 +31,8 @@ export interface Client {
   refresh_reuse: 'strict' | 'known-networks' | null
   /** The only scopes that it may ask for; null when that is not limited. */
   scope: string | null
+  /** Whom its tokens name as their subject: the agent, or the owner of the agent. */
+  subject: 'agent' | 'owner'
   /** The URI of the resource that is meant where it names none (RFC 8707 section 2); null for this server. */
   default_resource: string | null
   /** RFC 7517 section 5. */
@@ -283,6 +286,14 @@ const rememberedClient = statement<{ client_id: string }>()((p) =>
     .limit(1),
 )
 
+const consentedClient = statement<{ client_id: string }>()((p) =>
+  db
+    .selectFrom('remembered_consents')
+    .select('grant_id')
+    .where('client_id', '=', p.client_id)
+    .limit(1),
+)
+
 /** What owners are shown of a client, or rely on: a stranger's must not change unnoticed. */
 const SHOWN = [
   'client_name',
@@ -292,12 +303,17 @@ const SHOWN = [
   'jwks_uri',
 ] as const
 
-/** Ends what owners approved of a client that the operator did not register and that has changed. */
-function* endWhenChanged(before: ClientRow | undefined, after: Partial<ClientRow>): Act<void> {
-  if (before === undefined || before.origin === 'operator') return
-  if (SHOWN.some((name) => after[name] !== undefined && after[name] !== before[name])) {
-    yield* endApprovalsOfClient(before.client_id)
-  }
+/**
+ * Ends what owners approved and consented to of a client that the operator did not register and that
+ * has changed; of any client, when it is to know owners by another name.
+ */
+function* endWhenChanged(before: ClientRow, after: Partial<ClientRow>): Act<void> {
+  const changes = (name: keyof ClientRow) =>
+    after[name] !== undefined && after[name] !== before[name]
+  const isShown = before.origin !== 'operator' && SHOWN.some(changes)
+  if (!isShown && !changes('subject')) return
+  yield* endApprovalsOfClient(before.client_id)
+  yield* forgetConsentsOfClient(before.client_id)
 }
 
 const deleteClient = statement<{ client_id: string }>()((p) =>
@@ -428,7 +444,10 @@ export const writes = {
     )
     if (row === undefined) return undefined
     if (by === 'operator') yield* proveClient(client_id)
-    if (disables) yield* endSignIns(client_id, now)
+    if (disables) {
+      yield* endSignIns(client_id, now)
+      yield* forgetConsentsOfClient(client_id)
+    }
     return fromRow(row)
   },
 
@@ -476,7 +495,8 @@ export const writes = {
           disabled_at ??
           operator_change ??
           (yield* one(clientPolicy({ client_id }))) ??
-          (yield* one(rememberedClient({ client_id })))
+          (yield* one(rememberedClient({ client_id }))) ??
+          (yield* one(consentedClient({ client_id })))
         const found = kept === undefined ? yield* removeDead({ client_id, now, limit }) : 'living'
         if (found === 'more') return limit
         if (found === 'none') yield* removeClient(client_id)

@@ -18,6 +18,7 @@ import {
   startHistory,
 } from './refresh-history.ts'
 import { forgetApprovals } from './remembered-approvals.ts'
+import { forgetConsentsAt } from './remembered-consents.ts'
 import { findGranted, type Resource } from './resources.ts'
 import { type Act, all, db, one, statement } from './statement.ts'
 import type { EventRow, GrantRow } from './tables.ts'
@@ -38,6 +39,10 @@ export interface PresentedCode extends Extent {
   grant_id: string
   /** When the agent authenticated the request. */
   granted_at: number
+  /** When the grant ends at the latest; null where nobody has chosen that. */
+  ends_at: number | null
+  /** Whether it may have refresh tokens. */
+  refreshable: boolean
 }
 
 /** A refresh token's grant, which can be refreshed. The token may have been used before. */
@@ -102,6 +107,12 @@ const grantColumns = [
   'scope',
   'resource',
   'amr',
+  'owner_id',
+  'subject',
+  'auth_time',
+  'acr',
+  'ends_at',
+  'refreshable',
   'created_at',
   'expires_at',
   'refresh_generation',
@@ -118,6 +129,7 @@ const ownerOfGrant = statement<{ grant_id: string }>()((p) =>
   db
     .selectFrom('agents')
     .select((eb) => [
+      'agent_id',
       'email',
       'email_verified',
       eb
@@ -130,6 +142,17 @@ const ownerOfGrant = statement<{ grant_id: string }>()((p) =>
       eb.selectFrom('grants').select('agent_id').where('grant_id', '=', p.grant_id),
     ),
 )
+
+function* findOwnerClaims(grant_id: string): Act<(OwnerClaims & { agent_id: string }) | undefined> {
+  const row = yield* one(ownerOfGrant({ grant_id }))
+  if (row === undefined) return undefined
+  const { agent_id, email } = row
+  return {
+    agent_id,
+    email,
+    email_verified: isEmailVerified(row, { email_verified: row.owner_verified }),
+  }
+}
 
 /** A request whose grant has ended is not marked. */
 const redeem = statement<{ request_id: string; grant_id: string; now: number }>()((p) =>
@@ -272,11 +295,7 @@ function* findExtent({
 }: Pick<Grant, 'grant_id' | 'scope' | 'resource'>): Act<Extent> {
   const words = scopeWords(scope)
   const tellsEmail = words.includes('openid') && words.includes('email')
-  const row = tellsEmail ? yield* one(ownerOfGrant({ grant_id })) : undefined
-  const owner = row && {
-    email: row.email,
-    email_verified: isEmailVerified(row, { email_verified: row.owner_verified }),
-  }
+  const owner = tellsEmail ? yield* findOwnerClaims(grant_id) : undefined
   return { resources: yield* findGranted(resource), owner }
 }
 
@@ -334,8 +353,13 @@ export const reads = {
     if (grant_id === null || granted_at === null || grant_revoked_at !== null) return undefined
     if (standing(request, now) === 'code expired') return undefined
     const extent = yield* findExtent({ grant_id, scope, resource })
-    return { request, grant_id, granted_at, ...extent }
+    const { grant_ends_at: ends_at, grant_refreshable } = request
+    const refreshable = grant_refreshable !== 0
+    return { request, grant_id, granted_at, ends_at, refreshable, ...extent }
   },
+
+  /** Of the agent of a grant. */
+  findOwnerClaims,
 
   /** The grant of a refresh token, if it is this client's and can be refreshed. */
   *findRefreshable(
@@ -477,7 +501,8 @@ export const writes = {
   },
 
   /**
-   * Ends sign-ins of an owner's agents, with the approvals that were not used yet; where `forget` says
+   * Ends sign-ins of an owner's agents, with the approvals that were not used yet and the consents that
+   * would begin them again; where `forget` says
    * so, also what was remembered of them. What is not the owner's is not touched. An event is recorded
    * for each agent and website. Returns how many sign-ins ended.
    */
@@ -496,9 +521,13 @@ export const writes = {
         const event_id = events === 0 ? event.event_id : `${event.event_id}.${events}`
         yield* recordEvent({ ...event, event_id, agent_id, client_id, detail, owner_id })
         events += 1
+        yield* forgetConsentsAt(agent_id, client_id)
         if (forget && which.grant_id !== undefined) yield* forgetApprovals(agent_id, client_id)
       }
-      if (forget && which.grant_id === undefined) yield* forgetApprovals(agent_id, which.client_id)
+      if (which.grant_id === undefined) {
+        yield* forgetConsentsAt(agent_id, which.client_id)
+        if (forget) yield* forgetApprovals(agent_id, which.client_id)
+      }
       count += ended.length
     }
     return count

@@ -17,7 +17,7 @@ const living = (now: number) =>
     .select((eb) => [
       'grant_id',
       'client_id',
-      'agent_id as sub',
+      eb.fn.coalesce('subject', 'agent_id').as('sub'),
       eb.val(0).as('attempts'),
       eb.val(now).as('next_at'),
     ])

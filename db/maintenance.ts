@@ -132,6 +132,19 @@ const expiredDocuments = statement<Batch>()((p) =>
     .returning('url'),
 )
 
+const endedConsents = statement<Batch>()((p) =>
+  db
+    .deleteFrom('remembered_consents')
+    .where('grant_id', 'in', (eb) =>
+      eb
+        .selectFrom('remembered_consents')
+        .select('grant_id')
+        .where('ends_at', '<', p.before)
+        .limit(p.limit),
+    )
+    .returning('grant_id'),
+)
+
 const expiredInitialTokens = statement<Batch>()((p) =>
   db
     .deleteFrom('initial_access_tokens')
@@ -207,6 +220,7 @@ const steps = {
   clientAssertions: (batch: Batch) => counted(expiredClientAssertions(batch)),
   agentAssertions: (batch: Batch) => counted(expiredAgentAssertions(batch)),
   remoteDocuments: (batch: Batch) => counted(expiredDocuments(batch)),
+  rememberedConsents: (batch: Batch) => counted(endedConsents(batch)),
   secrets: (batch: Batch) => counted(expiredSecrets(batch)),
   initialAccessTokens: (batch: Batch) => counted(expiredInitialTokens(batch)),
   signingKeys: (batch: Batch) => counted(removedKeys(batch)),

@@ -2,6 +2,7 @@ import { endSignIns } from './agent-sign-ins.ts'
 import { deleteAgent } from './agents.ts'
 import { recordEvent } from './events.ts'
 import { ownedAgents } from './owned-agents.ts'
+import { forgetConsentsOfOwner } from './remembered-consents.ts'
 import { type Act, all, db, one, statement } from './statement.ts'
 import type { EventRow, OwnerRow } from './tables.ts'
 
@@ -58,6 +59,17 @@ export interface WaysIn {
   rp_id: string | undefined
   /** Whether codes can be mailed. */
   mail: boolean
+}
+
+/** Ends where the person signed in, and what was consented to; agents go on by themselves. */
+function* endOwnSignIns(owner_id: string, now: number): Act<void> {
+  yield db
+    .updateTable('grants')
+    .set({ revoked_at: now })
+    .where('owner_id', '=', owner_id)
+    .where('revoked_at', 'is', null)
+    .compile()
+  yield* forgetConsentsOfOwner(owner_id)
 }
 
 /** What must not be removed unknowingly. */
@@ -142,7 +154,10 @@ export function* insertOwner(owner: Owner): Act<boolean> {
   return true
 }
 
-/** Changes what is named. A verified address brings the agents that bear it. */
+/**
+ * Changes what is named. A verified address brings the agents that bear it. Disabling ends where the
+ * person signed in in the place of an agent, and what was consented to.
+ */
 export function* changeOwner(owner_id: string, change: OwnerChange): Act<Owner | undefined> {
   const { email_verified, operator, mail_sign_in, ...rest } = change
   const row = yield* one(
@@ -163,6 +178,7 @@ export function* changeOwner(owner_id: string, change: OwnerChange): Act<Owner |
   if (row === undefined) return undefined
   const owner = ownerFromRow(row)
   yield* claimAgents(owner)
+  if (typeof change.disabled_at === 'number') yield* endOwnSignIns(owner_id, change.disabled_at)
   return owner
 }
 

@@ -4,10 +4,19 @@ import {
   DEFAULT_MODEL_POLICY,
   type ModelPolicy,
 } from '../schemas/policy.ts'
+import { endApprovalsOfAgent } from './approvals.ts'
 import { recordEvent } from './events.ts'
 import { isRemembered, listRemembered, type ShownRequest } from './remembered-approvals.ts'
 import { type Act, all, db, one, statement } from './statement.ts'
 import type { EventRow } from './tables.ts'
+
+interface SignInPolicies {
+  agent: AgentPolicy
+  client: ModelPolicy
+  registered: boolean
+  lacksOwner: boolean
+  remembered: boolean
+}
 
 const agentPolicy = statement<{ agent_id: string }>()((p) =>
   db.selectFrom('agent_policies').selectAll().where('agent_id', '=', p.agent_id),
@@ -30,8 +39,12 @@ const clientPolicy = statement<{ client_id: string }>()((p) =>
     .where('client_id', '=', p.client_id),
 )
 
-const clientOrigin = statement<{ client_id: string }>()((p) =>
-  db.selectFrom('clients').select('origin').where('client_id', '=', p.client_id),
+const clientKind = statement<{ client_id: string }>()((p) =>
+  db.selectFrom('clients').select(['origin', 'subject']).where('client_id', '=', p.client_id),
+)
+
+const ownerOfAgent = statement<{ agent_id: string }>()((p) =>
+  db.selectFrom('agents').select('owner_id').where('agent_id', '=', p.agent_id),
 )
 
 const addSite = statement<{ agent_id: string; site: string; created_at: number }>()((p) =>
@@ -45,13 +58,14 @@ export function* findAgentPolicy(agent_id: string): Act<AgentPolicy> {
   const row = yield* one(agentPolicy({ agent_id }))
   const allowed_sites = (yield* all(agentSites({ agent_id }))).map(({ site }) => site)
   if (row === undefined) return { ...DEFAULT_AGENT_POLICY, allowed_sites }
-  const { sites, deliver, secret } = row
+  const { sites, deliver, secret, approval } = row
   return {
     sites,
     allowed_sites,
     remember_sites: row.remember_sites === 1,
     deliver,
     secret,
+    approval,
     allowed_models: JSON.parse(row.allowed_models),
     refused_models: JSON.parse(row.refused_models),
   }
@@ -79,18 +93,20 @@ export const reads = {
   remembered: listRemembered,
 
   /**
-   * The two that decide over a sign-in, whether the operator registered the client, and whether all
-   * that the request shows was approved before.
+   * The two that decide over a sign-in, whether the operator registered the client, whether that knows
+   * people by their owner and the agent has none, and whether all that the request shows was approved
+   * before.
    */
-  *ofSignIn(
-    agent_id: string,
-    request: ShownRequest,
-  ): Act<{ agent: AgentPolicy; client: ModelPolicy; registered: boolean; remembered: boolean }> {
+  *ofSignIn(agent_id: string, request: ShownRequest): Act<SignInPolicies> {
     const { client_id } = request
+    const kind = yield* one(clientKind({ client_id }))
+    const lacksOwner =
+      kind?.subject === 'owner' && (yield* one(ownerOfAgent({ agent_id })))?.owner_id === null
     return {
       agent: yield* findAgentPolicy(agent_id),
       client: yield* findClientPolicy(client_id),
-      registered: (yield* one(clientOrigin({ client_id })))?.origin === 'operator',
+      registered: kind?.origin === 'operator',
+      lacksOwner,
       remembered: yield* isRemembered(agent_id, request),
     }
   },
@@ -105,7 +121,10 @@ export const writes = {
   ): Act<AgentPolicy | undefined> {
     const agent = db.selectFrom('agents').select('agent_id').where('agent_id', '=', agent_id)
     if ((yield* one(agent.compile())) === undefined) return undefined
-    const { allowed_sites, ...policy } = { ...(yield* findAgentPolicy(agent_id)), ...change }
+    const before = yield* findAgentPolicy(agent_id)
+    const { allowed_sites, ...policy } = { ...before, ...change }
+    // A code that was mailed before is no passkey.
+    if (policy.approval !== before.approval) yield* endApprovalsOfAgent(agent_id)
     const row = {
       ...policy,
       remember_sites: policy.remember_sites ? 1 : 0,

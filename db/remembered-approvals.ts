@@ -76,7 +76,7 @@ export function* listRemembered(agent_id: string): Act<RememberedApproval[]> {
 
 type Shown = Pick<RememberedApproval, 'redirect_host' | 'scope' | 'resource'>
 
-function covers(approval: Shown, other: Shown): boolean {
+export function covers(approval: Shown, other: Shown): boolean {
   return (
     approval.redirect_host === other.redirect_host &&
     includesAll(approval.scope.split(' '), other.scope.split(' ')) &&

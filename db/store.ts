@@ -5,6 +5,7 @@ import * as approvals from './approvals.ts'
 import * as authorizationRequests from './authorization-requests.ts'
 import * as clientAssertions from './client-assertions.ts'
 import * as clients from './clients.ts'
+import * as consents from './consents.ts'
 import * as events from './events.ts'
 import * as grants from './grants.ts'
 import * as heartbeat from './heartbeat.ts'
@@ -36,6 +37,7 @@ export {
   standing,
 } from './authorization-requests.ts'
 export type { Client, ClientChange } from './clients.ts'
+export type { Consent, ConsentOutcome, SilentSignIn } from './consents.ts'
 export type { Event, PlacedEvent } from './events.ts'
 export type { Grant, StoppedSignIns } from './grants.ts'
 export type { LogoutNotice } from './logout-notices.ts'
@@ -47,11 +49,12 @@ export type { Guard, GuardedChange, Owner, OwnerChange } from './owners.ts'
 export type { Passkey, PasskeyChallenge } from './passkeys.ts'
 export type { ReusePolicy } from './refresh-history.ts'
 export type { RememberedApproval } from './remembered-approvals.ts'
+export type { RememberedConsent } from './remembered-consents.ts'
 export type { RemoteDocument } from './remote-documents.ts'
 export type { Resource, ResourceChange } from './resources.ts'
 export type { LiveSecret } from './secrets.ts'
 export type { SigningKey } from './signing-keys.ts'
-export type { SecretRow } from './tables.ts'
+export type { AgentRow, SecretRow } from './tables.ts'
 export { DatabaseUnavailableError, type UnavailableReason } from './unavailable.ts'
 
 const nouns = {
@@ -61,6 +64,7 @@ const nouns = {
   authorizationRequests,
   clientAssertions,
   clients,
+  consents,
   events,
   grants,
   initialAccessTokens,
@@ -165,6 +169,7 @@ export async function openStore(databaseUrl: string, options?: OpenOptions) {
       'removeUnproved',
       'replaceSecret',
     ]),
+    consents: bind(engine, nouns.consents, ['deny', 'forget']),
     events: bind(engine, nouns.events),
     grants: bind(engine, nouns.grants, ['revoke', 'revokeAccessToken', 'stop']),
     initialAccessTokens: bind(engine, nouns.initialAccessTokens, ['delete']),

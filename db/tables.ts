@@ -18,6 +18,8 @@ export interface Tables {
   approval_guesses: ApprovalGuessesRow
   approval_proofs: ApprovalProofRow
   remembered_approvals: RememberedApprovalRow
+  consent_proofs: ConsentProofRow
+  remembered_consents: RememberedConsentRow
   /** The position orders the events of one second. */
   events: EventRow & { position: number }
   client_assertions: { client_id: string; jti: string; expires_at: number }
@@ -48,6 +50,8 @@ export interface ClientRow {
   refresh_reuse: string | null
   /** The only scopes that it may ask for; null when that is not limited. */
   scope: string | null
+  /** Whom its tokens name as their subject: the agent, or the owner of the agent. */
+  subject: 'agent' | 'owner'
   /** The URI of the resource that is meant where it names none; null for this server. */
   default_resource: string | null
   /** JSON Web Key Set of its public keys, as text. */
@@ -144,8 +148,10 @@ export interface AuthorizationRequestRow {
   nonce: string | null
   /** `query` or `form_post`. */
   response_mode: string
-  /** The only agent that may authenticate it, when an `id_token_hint` named one. */
-  hinted_agent_id: string | null
+  /** The only subject, an agent or an owner, that may be signed in, when an `id_token_hint` named one. */
+  hinted_sub: string | null
+  /** Whom the website expects, in its own words: it decides nothing. */
+  login_hint: string | null
   code_challenge: string
   /** SHA-256 of the cookie of the browser that opened it; null when no browser did. */
   browser_hash: string | null
@@ -160,21 +166,42 @@ export interface AuthorizationRequestRow {
   completed_at: number | null
   /** When the code was redeemed. */
   redeemed_at: number | null
-  /** `agent` when the code goes to the agent that proved itself and to nobody else. */
-  deliver: 'agent' | null
+  /**
+   * `agent` when the code goes to the agent that proved itself and to nobody else; `owner` when it
+   * went to the page on which the owner consented.
+   */
+  deliver: 'agent' | 'owner' | null
+  /** When an owner refused it. */
+  denied_at: number | null
 }
 
-/** One sign-in of one agent at one client. Revoking it ends every token that hangs from it. */
+/**
+ * One sign-in of one agent, or of its owner in its name, at one client. Revoking it ends every token
+ * that hangs from it.
+ */
 export interface GrantRow {
   grant_id: string
   client_id: string
   agent_id: string
+  /** Empty where a person signed in. */
   model: string
   scope: string
   /** As on the request: what the audience of its access tokens may be. */
   resource: string | null
-  /** How the agent authenticated, in words separated by spaces (RFC 8176). */
+  /** How the agent or person authenticated, in words separated by spaces (RFC 8176). */
   amr: string
+  /** The person who signed in; null where the agent did. */
+  owner_id: string | null
+  /** The `sub` of its tokens where that is the owner; null where it is the agent. */
+  subject: string | null
+  /** When the person authenticated; null where the agent did, which is at `created_at`. */
+  auth_time: number | null
+  /** The `acr` of the person's authentication; null where the agent authenticated. */
+  acr: string | null
+  /** When it ends at the latest, as the person chose; null for no end of its own. */
+  ends_at: number | null
+  /** 0 where the person allowed it for this once: it gets no refresh token. */
+  refreshable: number
   created_at: number
   /** When the last token that hangs from it has died. */
   expires_at: number
@@ -241,6 +268,8 @@ export interface AgentPolicyRow extends ModelPolicyRow {
   remember_sites: number
   deliver: 'any' | 'agent'
   secret: 'allow' | 'forbid'
+  /** What answers when the owner is asked. */
+  approval: 'mail' | 'passkey'
 }
 
 /** That an owner is asked, or was, whether an agent may sign in. */
@@ -269,6 +298,8 @@ export interface ApprovalRow {
   mailing_until: number | null
   /** How often the mail may still be tried. */
   mails_left: number
+  /** What answers it: a code of the mail, or a passkey of the owner and nothing else. */
+  answered_by: 'code' | 'passkey'
   created_at: number
   expires_at: number
 }
@@ -311,6 +342,29 @@ export interface RememberedApprovalRow {
   /** As on the request: a JSON array of the normal URIs of the resources, or null. */
   resource: string | null
   created_at: number
+}
+
+/** The passkey's proof that a person consented to a grant. */
+export interface ConsentProofRow {
+  grant_id: string
+  /** All that was shown and chosen: what the passkey signed the hash of. */
+  subject: string
+  /** JSON of the challenge and the signed data. */
+  proof: string
+}
+
+/** A consent that holds for later sign-ins of the same kind, without a page. */
+export interface RememberedConsentRow extends ConsentProofRow {
+  owner_id: string
+  agent_id: string
+  client_id: string
+  redirect_host: string
+  scope: string
+  /** As on the request: a JSON array of the normal URIs of the resources, or null. */
+  resource: string | null
+  created_at: number
+  /** When it ends by itself; null when it does not. */
+  ends_at: number | null
 }
 
 /** One line of the audit trail. */

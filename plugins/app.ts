@@ -13,6 +13,7 @@ import agents from './account/agents.ts'
 import approval from './account/approval.ts'
 import approvals from './account/approvals.ts'
 import confirm from './account/confirm.ts'
+import consent from './account/consent.ts'
 import data from './account/data.ts'
 import deleteAccount from './account/delete-account.ts'
 import deleteAgent from './account/delete-agent.ts'
@@ -78,6 +79,7 @@ export const endpoints: FastifyPluginAsync[] = [
   llms,
   health,
   account,
+  consent,
   signIn,
   signOut,
   confirm,

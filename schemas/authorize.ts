@@ -26,13 +26,26 @@ export const AuthorizeQuery = Type.Composite([
       Type.String({ maxLength: 64, description: 'query (the default) or form_post' }),
     ),
     prompt: Type.Optional(
-      Type.String({ maxLength: 255, description: 'none is refused: an agent always has to act' }),
+      Type.String({
+        maxLength: 255,
+        description:
+          'none needs a person who is signed in and has consented before; login, consent and select_account ask each time',
+      }),
     ),
     max_age: Type.Optional(
-      Type.String({ pattern: '^\\d{1,10}$', description: 'Always met: every sign-in is fresh' }),
+      Type.String({
+        pattern: '^\\d{1,10}$',
+        description: 'How long ago a person may have signed in, in seconds; an agent does so now',
+      }),
     ),
     id_token_hint: Type.Optional(
-      Type.String({ maxLength: 8192, description: 'Only the agent that it names may sign in' }),
+      Type.String({
+        maxLength: 8192,
+        description: 'Only the agent or owner that it names may sign in',
+      }),
+    ),
+    login_hint: Type.Optional(
+      Type.String({ description: 'An agent_id that is preselected where a person consents' }),
     ),
     request: Type.Optional(Type.Unknown({ description: 'Refused' })),
     request_uri: Type.Optional(Type.Unknown({ description: 'Refused' })),

@@ -10,6 +10,8 @@ const ERROR_CODES = [
   'unsupported_response_type',
   'unsupported_token_type',
   'login_required',
+  'consent_required',
+  'interaction_required',
   'request_not_supported',
   'request_uri_not_supported',
   'registration_not_supported',

@@ -21,7 +21,13 @@ export const IntrospectionResponse = Type.Object(
     username: Type.Optional(
       Type.String({ description: 'The owner’s e-mail address, where `email` was granted' }),
     ),
-    model: Type.Optional(Type.String()),
+    auth_time: Type.Optional(Type.Integer()),
+    acr: Type.Optional(Type.String()),
+    amr: Type.Optional(Type.Array(Type.String())),
+    model: Type.Optional(Type.String({ description: 'Absent where a person signed in' })),
+    agent_id: Type.Optional(
+      Type.String({ description: 'Beside a `sub` that is the agent’s owner' }),
+    ),
     exp: Type.Optional(Type.Integer()),
     iat: Type.Optional(Type.Integer()),
     iss: Type.Optional(Type.String()),

@@ -49,6 +49,10 @@ export const AgentPolicy = Type.Composite(
       secret: Type.Union([Type.Literal('allow'), Type.Literal('forbid')], {
         description: 'Whether the agent may prove itself by its secret',
       }),
+      approval: Type.Union([Type.Literal('mail'), Type.Literal('passkey')], {
+        description:
+          'How the owner approves: with the code of a mail, or with a passkey on a page and in no other way',
+      }),
     }),
     ModelPolicy,
   ],
@@ -65,6 +69,7 @@ export const DEFAULT_AGENT_POLICY: AgentPolicy = {
   remember_sites: true,
   deliver: 'any',
   secret: 'allow',
+  approval: 'mail',
   ...DEFAULT_MODEL_POLICY,
 }
 

@@ -28,6 +28,11 @@ export const SignInDescription = Type.Object({
   client_id: Type.String(),
   apis: Type.Array(DescribedApi, { description: 'What the access tokens are for' }),
   scope: Type.String({ description: 'All that was asked for and can be granted' }),
+  subject: Type.Optional(
+    Type.Literal('owner', {
+      description: 'The client knows people by their owner; the agent is named beside it',
+    }),
+  ),
   opened_from: Type.Optional(
     Type.String({ description: 'The network address of whoever opened the request' }),
   ),

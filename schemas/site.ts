@@ -21,7 +21,9 @@ export function isSite(
     client_origin,
     client_host = '',
     redirect_host,
-  }: Pick<SignInDescription, 'client_id' | 'client_origin' | 'client_host' | 'redirect_host'>,
+  }: Pick<SignInDescription, 'client_id' | 'client_origin' | 'redirect_host'> & {
+    client_host?: string | undefined
+  },
 ): boolean {
   if (site === client_id) return true
   if (!isSameHost(site, redirect_host)) return false

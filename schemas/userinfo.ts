@@ -4,6 +4,9 @@ import { type Static, Type } from '@sinclair/typebox'
 export const UserinfoResponse = Type.Object(
   {
     sub: Type.String(),
+    agent_id: Type.Optional(
+      Type.String({ description: 'Beside a `sub` that is the agent’s owner' }),
+    ),
     email: Type.String(),
     email_verified: Type.Boolean({
       description:

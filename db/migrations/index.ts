@@ -21,6 +21,7 @@ import * as owners from './0019-owners.ts'
 import * as logout from './0020-logout.ts'
 import * as ownerMailCodes from './0021-owner-mail-codes.ts'
 import * as account from './0022-account.ts'
+import * as consents from './0023-consents.ts'
 
 /** Every migration there ever was, in order. One that has been released never changes. */
 export const migrations: Record<string, Migration> = {
@@ -46,4 +47,5 @@ export const migrations: Record<string, Migration> = {
   '0020-logout': logout,
   '0021-owner-mail-codes': ownerMailCodes,
   '0022-account': account,
+  '0023-consents': consents,
 }

@@ -25,7 +25,7 @@ import { readName } from '../core/registry/names.ts'
  * has answered. A refusal leaves the request pending.
  */
 const authenticate: FastifyPluginAsyncTypebox = async (app) => {
-  app.metadata.advertise({
+  app.metadata.advertiseOwn({
     agent_authentication_endpoint: '/api/agent/authenticate',
     agent_authentication_methods_supported: AGENT_AUTHENTICATION_METHODS,
     agent_assertion_signing_alg_values_supported: AGENT_KEY_ALGS,
@@ -68,7 +68,8 @@ const authenticate: FastifyPluginAsyncTypebox = async (app) => {
           address: attempt.address,
         })
         tell(description)
-        expect(attempt, pending, description)
+        await expectSubject(attempt, pending)
+        expect(attempt, description)
         return decide(attempt, pending, description)
       })
       return grant(attempt, pending, decision)
@@ -85,6 +86,21 @@ const authenticate: FastifyPluginAsyncTypebox = async (app) => {
     return app.authenticateAgent(credentials, pending, address)
   }
 
+  /**
+   * Expect: the website may have named the agent, or its owner, by an ID Token.
+   * @throws {OAuthError} access_denied
+   */
+  async function expectSubject(
+    { signIn: { agent_id } }: Attempt,
+    { hinted_sub }: AuthorizationRequestState,
+  ): Promise<void> {
+    if (hinted_sub === null || hinted_sub === agent_id) return
+    if ((await app.store.agents.find(agent_id))?.owner_id === hinted_sub) return
+    throw new OAuthError('access_denied', 'The website expects another agent (id_token_hint)', {
+      reason: 'agent',
+    })
+  }
+
   /** Decide: what the agent's policy and, where that says so, its owner allow. */
   async function decide(
     { signIn, credentials, address, code }: Attempt,
@@ -93,8 +109,7 @@ const authenticate: FastifyPluginAsyncTypebox = async (app) => {
   ): Promise<Decision> {
     const decision = await app.policies.decide(signIn, pending, description)
     if (decision === 'allowed') return { permission: decision, description }
-    const { remember } = decision.ask
-    const asking = { ...signIn, method: credentials.method, remember, address }
+    const asking = { ...signIn, ...decision.ask, method: credentials.method, address }
     const permission = await app.approvals.ask(asking, pending, description, code)
     return { permission, description }
   }
@@ -172,20 +187,13 @@ function eventOf(
 
 /**
  * Expect: the request is for the site that the agent set out for, since a page can show anybody's
- * request. A host alone means a client that is known to belong to this host. The website may say
- * which agent it expects, too.
+ * request. A host alone means a client that is known to belong to this host.
  * @throws {OAuthError} access_denied
  */
 function expect(
-  { signIn: { agent_id }, expected: { expected_client_id, expected_redirect_host } }: Attempt,
-  { hinted_agent_id }: AuthorizationRequestState,
+  { expected: { expected_client_id, expected_redirect_host } }: Attempt,
   site: SignInDescription,
 ): void {
-  if (hinted_agent_id !== null && hinted_agent_id !== agent_id) {
-    throw new OAuthError('access_denied', 'The website expects another agent (id_token_hint)', {
-      reason: 'agent',
-    })
-  }
   if (expected_client_id !== undefined && expected_client_id !== site.client_id) {
     throw new OAuthError('access_denied', 'The request is not of the expected_client_id', {
       reason: 'site',

@@ -67,7 +67,9 @@ const checkStatus: FastifyPluginAsyncTypebox = async (app) => {
     const stands = standing(found, now)
     if (stands === 'pending') return { status: 'pending' }
     if (stands === 'expired') return expired
-    if (stands === 'revoked') return denied
+    if (stands === 'revoked' || stands === 'denied') return denied
+    // The page on which the owner consented goes on with the code, and no other.
+    if (found.deliver === 'owner') return { status: 'completed' }
     if (found.deliver === 'agent') return { status: 'completed', deliver: 'agent' }
     if (stands === 'redeemed') return { status: 'completed' }
     if (stands === 'code expired') return expired
@@ -104,7 +106,7 @@ const expired: CheckStatusResponse = {
 const denied: CheckStatusResponse = {
   status: 'error',
   error: 'access_denied',
-  error_description: 'The sign-in was revoked',
+  error_description: 'The sign-in was refused or revoked',
 }
 
 /** What polling libraries take for a failure, with the way out for whoever reads it. */

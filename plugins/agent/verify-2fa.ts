@@ -15,7 +15,7 @@ import { readName } from '../core/registry/names.ts'
  * and did not ask for the code of the sign-in to go to it alone.
  */
 const verify2fa: FastifyPluginAsyncTypebox = async (app) => {
-  app.metadata.advertise({ agent_approval_endpoint: '/api/agent/verify-2fa' })
+  app.metadata.advertiseOwn({ agent_approval_endpoint: '/api/agent/verify-2fa' })
 
   app.post(
     '/api/agent/verify-2fa',

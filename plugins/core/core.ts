@@ -37,6 +37,7 @@ import remoteDocuments from './registry/remote-documents.ts'
 import settings, { type Settings } from './settings.ts'
 import agentSignIn from './sign-in/agent-sign-in.ts'
 import approvals from './sign-in/approvals.ts'
+import consents from './sign-in/consents.ts'
 import describeSignIn from './sign-in/description.ts'
 import logoutNotices from './sign-in/logout-notices.ts'
 import ownSignIns from './sign-in/own-sign-ins.ts'
@@ -130,6 +131,7 @@ const core = fp<CoreOptions>(
     await app.register(requestWatch)
     await app.register(agentSignIn)
     await app.register(logoutNotices)
+    await app.register(consents)
 
     await app.register(maintenance)
   },

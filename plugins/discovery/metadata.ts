@@ -5,7 +5,8 @@ import { cachedDocument, errors } from '../../schemas/answers.ts'
 
 /**
  * GET /.well-known/oauth-authorization-server (RFC 8414 section 3) and
- * GET /.well-known/openid-configuration: what this server can do, one document at two addresses.
+ * GET /.well-known/openid-configuration: what this server can do. Both are one document, but for the
+ * names of our own, which the second leaves out.
  * OpenID Connect clients append the second to the issuer (OpenID Connect Discovery section 4), or
  * insert it behind the host (RFC 8414 section 5).
  */
@@ -18,7 +19,11 @@ const metadata: FastifyPluginAsyncTypebox = async (app) => {
     'The same for OpenID Connect clients (OpenID Connect Discovery section 4)',
   )
 
-  function serve(name: string, operationId: string, summary: string): void {
+  function serve(
+    name: keyof typeof app.metadataDocument,
+    operationId: string,
+    summary: string,
+  ): void {
     for (const [index, path] of app.metadata.wellKnownPaths(name).entries()) {
       const schema = {
         operationId: index === 0 ? operationId : `${operationId}OfPath`,
@@ -29,7 +34,7 @@ const metadata: FastifyPluginAsyncTypebox = async (app) => {
         response: { ...cachedDocument('The metadata'), ...errors() },
       }
       app.get(path, { schema, config: { crossOrigin: true } }, async (_request, reply) => {
-        const { headers, text } = await app.metadataDocument.read()
+        const { headers, text } = await app.metadataDocument[name].read()
         return reply.headers(headers).send(text)
       })
     }

@@ -16,6 +16,7 @@ import { newId } from '../core/crypto/secrets.ts'
 import type { BrowserMark } from '../core/http/browser-cookie.ts'
 import { storedResources } from '../core/registry/resources.ts'
 import { describe } from '../core/sign-in/description.ts'
+import { sendGoOn } from '../pages/go-on.ts'
 import { pageHeaders } from '../pages/layout.ts'
 import { waitingPage } from '../pages/waiting.ts'
 import { accepts, answerError, RefusedRequest, wantsJson } from './authorization/answer-error.ts'
@@ -26,15 +27,24 @@ import {
   type Site,
   unknownClient,
 } from './authorization/checks.ts'
+import { findSilent, type Silent } from './authorization/silent.ts'
+
+/** Where a person consents, if this server has that page. */
+const CONSENT_PAGE = { method: 'GET', url: '/account/consent' } as const
+
+/** The longest identifier that a `login_hint` can name here. */
+const MAX_LOGIN_HINT = 320
 
 /**
  * GET and POST /authorize: opens an authorization request and shows the page that waits for an agent
  * (RFC 6749 section 4.1.1, with PKCE S256 always, RFC 7636). Nothing is redirected until the client
  * and the redirect URI are known good; after that, errors go to the redirect URI (section 4.1.2.1) of
  * a client that the operator registered. Those of others are shown, and the person may follow the
- * link (RFC 9700 section 4.11.2). Of OpenID Connect (Core section 3.1.2.1), `max_age` and every
- * `prompt` but `none` are met by nature, since an agent authenticates afresh each time; `login_hint`,
- * `display`, `ui_locales`, `acr_values` and `claims` are accepted and change nothing.
+ * link (RFC 9700 section 4.11.2). Where a person is signed in in this browser and has consented to all
+ * of it before, the request goes on at once, unless `prompt` or `max_age` demand a page (OpenID Connect
+ * Core section 3.1.2.1): an agent and a consenting person authenticate afresh, which meets them.
+ * `login_hint` preselects an agent there; `display`, `ui_locales`, `acr_values` and `claims` are
+ * accepted and change nothing.
  */
 const authorize: FastifyPluginAsyncTypebox = async (app) => {
   app.metadata.advertise({
@@ -133,19 +143,47 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
     reply: FastifyReply,
   ) {
     const site = await findSite(app, query, request.ip)
-    const checked = await checkRequest(app, site, query, request.validationError).catch((error) => {
+    const refuse = (error: unknown) => {
       throw new RefusedRequest(error, site, query)
-    })
+    }
+    const checked = await checkRequest(app, site, query, request.validationError).catch(refuse)
+    const person = isBrowser(request) ? request : { headers: {} }
+    const silent = await findSilent(app, person, site, checked).catch(refuse)
     const browser = isBrowser(request) ? app.browserCookie.readOrMake(request) : undefined
     const facts = await store(query, site, checked, request.ip, browser)
     if (browser !== undefined) {
       const maxAge = facts.expires_in + app.settings.AUTHORIZATION_CODE_TTL
       app.browserCookie.set(reply, browser, maxAge)
     }
+    if (silent !== undefined) {
+      return await goOn(facts.request_id, silent, request, reply).catch(refuse)
+    }
     if (wantsJson(request)) return reply.send(facts)
     const nonce = randomBytes(16).toString('base64')
+    const forPerson = browser !== undefined && app.hasRoute(CONSENT_PAGE)
     const formAction = query.response_mode === 'form_post' ? site.redirect_uri : undefined
-    return reply.headers(pageHeaders(nonce, formAction)).send(waitingPage(facts, nonce))
+    return reply.headers(pageHeaders(nonce, formAction)).send(waitingPage(facts, nonce, forPerson))
+  }
+
+  /** Goes on to the website with the code of a person who has consented before. */
+  async function goOn(
+    request_id: string,
+    { consent, signedIn }: Silent,
+    { ip }: Pick<FastifyRequest, 'ip'>,
+    reply: FastifyReply,
+  ) {
+    const response = await app.consents.signInSilently(request_id, consent, signedIn, ip)
+    if (response.form_post === undefined) {
+      return reply
+        .headers({ 'cache-control': 'no-store', 'referrer-policy': 'no-referrer' })
+        .redirect(response.redirect_to, 303)
+    }
+    return sendGoOn(reply, response, {
+      title: 'You are signed in',
+      detail: 'You have agreed to this before',
+      state: 'finished',
+      byItself: true,
+    })
   }
 
   /**
@@ -155,7 +193,7 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
   async function store(
     query: AuthorizeQuery,
     { client, redirect_uri }: Site,
-    { target, hinted_agent_id }: CheckedRequest,
+    { target, hinted_sub }: CheckedRequest,
     address: string,
     browser: BrowserMark | undefined,
   ): Promise<AuthorizationRequestFacts> {
@@ -174,7 +212,8 @@ const authorize: FastifyPluginAsyncTypebox = async (app) => {
       request_id,
       ...signIn,
       resource: storedResources(target, app.settings),
-      hinted_agent_id,
+      hinted_sub,
+      login_hint: query.login_hint?.slice(0, MAX_LOGIN_HINT) ?? null,
       response_mode: query.response_mode ?? 'query',
       state: query.state ?? null,
       nonce: query.nonce ?? null,
@@ -204,7 +243,9 @@ export default fp(authorize, {
       'browserCookie',
       'clients',
       'clock',
+      'consents',
       'metadata',
+      'sessions',
       'settings',
       'store',
       'strangers',

@@ -6,7 +6,7 @@ import { scopeWords } from '../../schemas/scope.ts'
 import { CLIENT_ASSERTION_ALGORITHMS } from '../core/callers/client-assertion.ts'
 import { invalidClient } from '../core/callers/client-authentication.ts'
 import type { Client, Resource } from '../core/core.ts'
-import type { AccessTokenClaims } from '../core/crypto/tokens.ts'
+import { type AccessTokenClaims, describeModel, describeSubject } from '../core/crypto/tokens.ts'
 import { CLIENT_AUTHENTICATION_METHODS } from '../core/registry/client-metadata.ts'
 
 /**
@@ -75,17 +75,18 @@ const introspect: FastifyPluginAsyncTypebox = async (app) => {
     const claims = await app.tokens.readAccessToken(token)
     if (claims === undefined || !concerns(claims)) return undefined
     if (!(await app.store.grants.isAlive(claims))) return undefined
-    return { active: true, ...claims, ...(await usernameOf(claims)), token_type: 'Bearer' }
+    const username = await usernameOf(claims)
+    return { active: true, ...claims, ...username, token_type: 'Bearer' }
   }
 
   /** How people know whom the token stands for (RFC 7662 section 2.2): by the owner's address. */
   async function usernameOf({
     scope,
-    sub,
-  }: Pick<AccessTokenClaims, 'scope' | 'sub'>): Promise<{ username?: string }> {
-    if (!scopeWords(scope).includes('email')) return {}
-    const agent = await app.store.agents.find(sub)
-    return agent === undefined ? {} : { username: agent.email }
+    grant_id,
+  }: Pick<AccessTokenClaims, 'scope' | 'grant_id'>): Promise<{ username?: string }> {
+    if (grant_id === undefined || !scopeWords(scope).includes('email')) return {}
+    const owner = await app.store.grants.findOwnerClaims(grant_id)
+    return owner === undefined ? {} : { username: owner.email }
   }
 
   async function describeRefreshToken(
@@ -107,9 +108,9 @@ const introspect: FastifyPluginAsyncTypebox = async (app) => {
       active: true,
       scope: grant.scope,
       client_id,
-      sub: grant.agent_id,
-      ...(await usernameOf({ scope: grant.scope, sub: grant.agent_id })),
-      model: grant.model,
+      ...describeSubject(grant),
+      ...(await usernameOf(grant)),
+      ...describeModel(grant),
       iss: app.settings.ISSUER,
       iat: grant.refreshed_at ?? grant.created_at,
       exp: grant.expires_at,

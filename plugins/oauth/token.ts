@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { BODY_ERRORS, errors } from '../../schemas/answers.ts'
-import { AGENT_ACR, ID_TOKEN_SIGNING_ALGS } from '../../schemas/openid.ts'
+import { AGENT_ACR, ID_TOKEN_SIGNING_ALGS, PERSON_ACR } from '../../schemas/openid.ts'
 import { TokenRequest, TokenResponse } from '../../schemas/token.ts'
 import { CLIENT_ASSERTION_ALGORITHMS } from '../core/callers/client-assertion.ts'
 import type { Client } from '../core/core.ts'
@@ -44,6 +44,7 @@ const ID_TOKEN_CLAIMS = [
   'acr',
   'amr',
   'model',
+  'agent_id',
   'email',
   'email_verified',
   'sid',
@@ -60,7 +61,7 @@ const token: FastifyPluginAsyncTypebox = async (app) => {
     token_endpoint_auth_methods_supported: CLIENT_AUTHENTICATION_METHODS,
     subject_types_supported: ['public'],
     id_token_signing_alg_values_supported: ID_TOKEN_SIGNING_ALGS,
-    acr_values_supported: [AGENT_ACR],
+    acr_values_supported: [AGENT_ACR, PERSON_ACR],
     claims_supported: ID_TOKEN_CLAIMS,
     refresh_token_expiration_types_supported: [
       'token_timeout',

@@ -5,7 +5,6 @@ import { BODY_ERRORS, errors } from '../../schemas/answers.ts'
 import { IDENTITY_GIVES, IDENTITY_RULE, IDENTITY_SCOPES } from '../../schemas/scope.ts'
 import { UserinfoForm, UserinfoResponse } from '../../schemas/userinfo.ts'
 import { invalidToken } from '../core/callers/bearer.ts'
-import { isEmailVerified } from '../core/core.ts'
 
 /**
  * GET and POST /userinfo: the e-mail address of the agent's owner (OpenID Connect Core 5.3), for
@@ -63,12 +62,12 @@ const userinfo: FastifyPluginAsyncTypebox = async (app) => {
   async function describeOwner(
     request: Pick<FastifyRequest, 'headers' | 'body'>,
   ): Promise<UserinfoResponse> {
-    const { sub } = await app.authenticateBearer(request, IDENTITY_SCOPES)
-    const agent = await app.store.agents.find(sub)
-    if (agent === undefined) throw invalidToken()
-    const { email, owner_id } = agent
-    const owner = owner_id === null ? undefined : await app.store.owners.find(owner_id)
-    return { sub, email, email_verified: isEmailVerified(agent, owner) }
+    const { sub, agent_id, grant_id } = await app.authenticateBearer(request, IDENTITY_SCOPES)
+    const owner =
+      grant_id === undefined ? undefined : await app.store.grants.findOwnerClaims(grant_id)
+    if (owner === undefined) throw invalidToken()
+    const { email, email_verified } = owner
+    return { sub, ...(agent_id !== undefined && { agent_id }), email, email_verified }
   }
 }
 

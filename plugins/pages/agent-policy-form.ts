@@ -93,6 +93,10 @@ export const policyFields: PolicyFields = {
     allow: 'It may prove itself by its secret or by a key',
     forbid: 'Only by a key; its secret is refused',
   }),
+  approval: choice('How you approve', {
+    mail: 'With the code of a mail, or with your passkey here',
+    passkey: 'With your passkey here and in no other way: no code is made or mailed',
+  }),
   allowed_models: list(
     'Models that may act',
     'One a line: a name, or its beginning with * at the end. Nothing here means every model',

@@ -166,6 +166,7 @@ label.choice input { flex: none; }
 pre { margin: 0 0 1rem; overflow-x: auto; font: .9em ui-monospace, "SF Mono", Menlo, Consolas, monospace; }
 .filters { display: flex; flex-wrap: wrap; gap: .8rem 1rem; align-items: end; }
 .filters > div { flex: 1 1 12rem; min-width: 0; margin: 0; }
+.card > :first-child { margin-top: 0; }
 .card > :last-child { margin-bottom: 0; }
 .narrow { max-width: 34rem; margin-inline: auto; }
 .notice { padding: .7rem 1rem; border-radius: .6rem; border: 1px solid var(--good); color: var(--good); background: var(--card); max-width: none; }
@@ -192,7 +193,7 @@ input:not([type=checkbox], [type=radio]), select, textarea {
   width: 100%; max-width: 30rem; padding: .5rem .7rem; font: inherit; color: inherit; background: var(--card);
   border: 1px solid var(--quiet); border-radius: .5rem;
 }
-input[type=checkbox], input[type=radio] { accent-color: var(--accent); width: 1.05rem; height: 1.05rem; }
+input[type=checkbox], input[type=radio] { flex: none; accent-color: var(--accent); width: 1.05rem; height: 1.05rem; }
 button, .button {
   display: inline-block; padding: .5rem 1rem; font: inherit; font-weight: 600; cursor: pointer; text-decoration: none;
   color: var(--card); background: var(--accent); border: 1px solid transparent; border-radius: .55rem;

@@ -6,7 +6,7 @@ import { sendFramed } from './frame.ts'
 
 /**
  * The one way out for an error on the account's and console's pages: who has to sign in or to confirm
- * is led there and back again, everybody else reads what happened.
+ * is led there and back again, everybody else reads what happened. A script gets JSON.
  */
 export function answerPersonError(thrown: unknown, request: FastifyRequest, reply: FastifyReply) {
   const { settings } = request.server

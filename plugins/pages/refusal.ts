@@ -39,7 +39,9 @@ export function refusalPage(
 const sentences: Partial<Record<ErrorCode, string>> = {
   invalid_scope: 'The request is for access that cannot be given.',
   invalid_target: 'The request is for an API that it cannot be given access to.',
-  login_required: 'The request is for a sign-in without an agent.',
+  login_required: 'The request is for a sign-in without a page, and you would have to sign in.',
+  consent_required: 'The request is for a sign-in without a page, and you would have to agree.',
+  interaction_required: 'The request is for a sign-in without a page, and you would have to agree.',
   unauthorized_client: 'The request is for a sign-in that it is not registered for.',
 }
 

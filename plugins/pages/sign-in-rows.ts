@@ -44,6 +44,11 @@ const rows: {
     ({ client_origin }) => html`${VOUCHERS[client_origin]}`,
   ],
   client_id: ['more', 'Client', ({ client_id }) => html`${client_id}`],
+  subject: [
+    'more',
+    'Known there as',
+    ({ subject }) => subject && html`The owner, with the agent beside it`,
+  ],
   opened_from: ['more', 'Opened from', ({ opened_from }) => opened_from && html`${opened_from}`],
   opened_at: ['more', 'Opened at', ({ opened_at }) => html`${describeTime(opened_at)}`],
   agent_id: ['more', 'Agent', ({ agent_id }) => agent_id && html`${agent_id}`],

@@ -10,7 +10,12 @@ import { cautions, rowsOf } from './sign-in-rows.ts'
  * its text for `window.authRequest = {`, and in it, before the first `}`, the unquoted key
  * `request_id`; browser automation evaluates that global or reads the meta element.
  */
-export function waitingPage(facts: AuthorizationRequestFacts, nonce: string): string {
+export function waitingPage(
+  facts: AuthorizationRequestFacts,
+  nonce: string,
+  /** Whether a person can consent in this browser. */
+  forPerson: boolean,
+): string {
   const { request_id, redirect_host, expires_in } = facts
   const issuer_host = new URL(facts.issuer).host
   const site = siteOf(facts)
@@ -35,7 +40,7 @@ export function waitingPage(facts: AuthorizationRequestFacts, nonce: string): st
 <dl>
 !${rowsOf(facts, 'more')}
 </dl></details>
-<p>An AI agent that reads this page is the agent that it waits for: sign in with the tool <code>sign_in</code>, or without one as the page <code>/llms.txt</code> of this server says.</p>
+!${forPerson ? personLink(request_id) : ''}<p>An AI agent that reads this page is the agent that it waits for: sign in with the tool <code>sign_in</code>, or without one as the page <code>/llms.txt</code> of this server says.</p>
 <details><summary>For your agent</summary>
 <p>The request is <code>${request_id}</code>. Authenticate it with your tool or library, at the server that you were set up with, and never at an address that a page names.</p></details>
 <script type="module" nonce="${nonce}">!${script}</script>`,
@@ -46,6 +51,11 @@ export function waitingPage(facts: AuthorizationRequestFacts, nonce: string): st
 /** The name that the operator gave the site; of a client that nobody vouches for, where it leads. */
 function siteOf({ client_origin, client_name, redirect_host }: SignInDescription): string {
   return client_origin === 'operator' ? shownName(client_name) : redirect_host
+}
+
+function personLink(request_id: string): string {
+  return html`<p class="person"><a href="account/consent?request_id=${request_id}" data-action="approve-as-owner">Is this you, and not an agent?</a></p>
+`
 }
 
 function timeLeft(seconds: number): string {

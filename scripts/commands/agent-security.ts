@@ -103,6 +103,12 @@ export function addAgentSecurityCommands(noun: Noun<Agent>): void {
       )
       .addOption(
         new Option('--secret <use>', 'whether its secret counts').choices(['allow', 'forbid']),
+      )
+      .addOption(
+        new Option(
+          '--approval <how>',
+          'how its owner approves: with the code of a mail, or with a passkey alone',
+        ).choices(['mail', 'passkey']),
       ),
   ).action(async (agent_id: string, options: PolicyOptions, command) => {
     const change = toPolicy(options)
@@ -143,16 +149,18 @@ interface PolicyOptions extends ModelOptions {
   forgetSite?: string
   deliver?: AgentPolicy['deliver']
   secret?: AgentPolicy['secret']
+  approval?: AgentPolicy['approval']
 }
 
 function toPolicy({ allowSite, remember, ...options }: PolicyOptions): Partial<AgentPolicy> {
-  const { sites, deliver, secret } = options
+  const { sites, deliver, secret, approval } = options
   return {
     ...(sites && { sites }),
     ...(allowSite && { allowed_sites: listOf(allowSite) }),
     ...(remember && { remember_sites: remember === 'yes' }),
     ...(deliver && { deliver }),
     ...(secret && { secret }),
+    ...(approval && { approval }),
     ...toModelPolicy(options),
   }
 }

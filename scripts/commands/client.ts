@@ -42,6 +42,7 @@ interface CreateOptions {
   defaultResource?: string
   postLogoutRedirectUri?: string[]
   backchannelLogoutUri?: string
+  subject?: Client['subject']
 }
 
 interface UpdateOptions
@@ -125,6 +126,7 @@ function addCreate(noun: Noun<Client>): void {
       'the API that its tokens are for where it names none, because its software cannot',
     )
     .addOption(legacyPolling())
+    .addOption(subject())
     .action(async (options: CreateOptions, command) => {
       const preset = options.preset === undefined ? undefined : PRESETS[options.preset]
       const name = options.name ?? preset?.title
@@ -156,6 +158,7 @@ function addCreate(noun: Noun<Client>): void {
           refresh_reuse: options.refreshReuse,
           ...logoutOf(options),
           default_resource: options.defaultResource,
+          subject: options.subject,
           legacy_polling: options.legacyPolling && options.legacyPolling === 'yes',
           jwks_uri: options.jwksUri,
           jwks: options.jwksFile === undefined ? undefined : readKeySet(options.jwksFile),
@@ -212,6 +215,7 @@ function addUpdate(noun: Noun<Client>): void {
     .addOption(legacyPolling())
     .option(AFTER_LOGOUT, 'all such URIs that it has from now on, or `none`')
     .option(BACKCHANNEL_LOGOUT, 'as for create, or `none`')
+    .addOption(subject())
     .option('--default-resource <uri>', 'as for create, or `none`')
     .addOption(new Option('--any-scope', 'it may ask for every scope again').conflicts('scope'))
     .option(REUSE_GRACE, "as for create, or `server` for the server's own", secondsOrServer)
@@ -220,7 +224,7 @@ function addUpdate(noun: Noun<Client>): void {
       const { name, redirectUri, grantType, scope, anyScope } = options
       const { addRedirectUri: add = [], removeRedirectUri: remove = [] } = options
       const { idTokenSignedResponseAlg, refreshReuseGrace, refreshReuse, legacyPolling } = options
-      const { defaultResource, ...rest } = options
+      const { defaultResource, subject, ...rest } = options
       if (Object.keys(options).length === 0) {
         command.error('error: nothing to change, see --help for what can be')
       }
@@ -229,6 +233,7 @@ function addUpdate(noun: Noun<Client>): void {
         ...(grantType !== undefined && { grant_types: grantType }),
         ...(scope !== undefined && { scope: scopeOf(scope) }),
         ...(anyScope && { scope: null }),
+        ...(subject !== undefined && { subject }),
         ...(defaultResource !== undefined && {
           default_resource: defaultResource === 'none' ? null : defaultResource,
         }),
@@ -309,6 +314,13 @@ function legacyPolling(): Option {
     '--legacy-polling <answer>',
     'whether agents without a browser may poll /api/check-status for the code',
   ).choices(['yes', 'no'])
+}
+
+function subject(): Option {
+  return new Option(
+    '--subject <whom>',
+    'whom it knows by the `sub` of its tokens: each agent, or the owner of all of them',
+  ).choices(['agent', 'owner'])
 }
 
 function toRow(client: Client): Record<string, unknown> {

@@ -23,7 +23,8 @@ export interface Website {
 interface Session {
   /** The sign-ins that have begun in this browser, by their `state`. */
   begun: Map<string, { code_verifier: string; popup: boolean }>
-  user?: { email: string; agent_id: string; model: string }
+  /** Without a model, a person signed in. */
+  user?: { email: string; agent_id: string; model: string | undefined }
 }
 
 /**
@@ -98,7 +99,11 @@ export async function startWebsite(options: WebsiteOptions): Promise<Website> {
     endSession(request)
     startSession(reply, {
       begun: session.begun,
-      user: { email: String(email), agent_id: sub, model: String(model) },
+      user: {
+        email: String(email),
+        agent_id: sub,
+        model: model === undefined ? undefined : String(model),
+      },
     })
     if (begun.popup) return reply.type('text/html').send(popupPage())
     return reply.redirect('/', 303)
@@ -162,7 +167,7 @@ function greetingPage({ email, agent_id, model }: NonNullable<Session['user']>):
   return page(
     'Signed in at Paper & Pine',
     html`<h1>Hello, ${email}</h1>
-<p>Your agent <code>${agent_id}</code> signed in for you, with the model ${model}.</p>
+<p>!${model === undefined ? html`You signed in yourself, as your agent <code>${agent_id}</code>.` : html`Your agent <code>${agent_id}</code> signed in for you, with the model ${model}.`}</p>
 <form method="post" action="/logout"><button>Sign out</button></form>`,
   )
 }

@@ -31,7 +31,7 @@ t.test('no form is taken from another origin (cross-site request forgery)', asyn
         headers: { cookie, 'content-type': 'application/x-www-form-urlencoded', ...change },
         payload:
           'email=a@b.example&code=000000&token=x&name=x&mail_sign_in=on&next=account' +
-          '&agent_id=x&client_id=x&kid=x&jwk=x&shown=x&agents=delete&everything=yes',
+          '&agent_id=x&client_id=x&kid=x&jwk=x&shown=x&agents=delete&everything=yes&request_id=x&agent=x&lasts=once',
       })
       t.equal(answer.statusCode, 403, `${url} ${JSON.stringify(change)}`)
       t.match(answer.body, 'was not sent from a page of this server', url)

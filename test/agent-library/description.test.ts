@@ -14,6 +14,7 @@ const description: Required<SignInDescription> = {
   client_id: 'https://client.example/client.json',
   apis: [{ uri: 'https://mcp.example/', name: 'Payments', scopes: ['pay', 'refund'] }],
   scope: 'email pay refund',
+  subject: 'owner',
   opened_from: '192.0.2.1',
   opened_at: 1_800_000_000,
   agent_id: 'agent_a',
@@ -33,7 +34,7 @@ t.test('the library knows every fact that the server tells', async (t) => {
 t.test('a description is one sentence, what is certain first', async (t) => {
   t.equal(
     writeDescription(description),
-    'It leads to “shop.example”; nobody vouches for the client; its document is at “client.example”; its client_id is “https://client.example/client.json”; it gives access to “https://mcp.example/” (“Payments”) for “pay refund”; the scope is “email pay refund”; it was opened from “192.0.2.1”; at 2027-01-15T08:00:00.000Z; by “agent_a”; the agent came from “192.0.2.2”; the code goes to the agent alone; the client calls itself “Shop”; the model calls itself “gpt-5”',
+    'It leads to “shop.example”; nobody vouches for the client; its document is at “client.example”; its client_id is “https://client.example/client.json”; it gives access to “https://mcp.example/” (“Payments”) for “pay refund”; the scope is “email pay refund”; it knows you by your owner, with the agent beside it; it was opened from “192.0.2.1”; at 2027-01-15T08:00:00.000Z; by “agent_a”; the agent came from “192.0.2.2”; the code goes to the agent alone; the client calls itself “Shop”; the model calls itself “gpt-5”',
   )
 })
 

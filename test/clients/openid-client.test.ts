@@ -32,7 +32,7 @@ async function signIn(t: Test, config: client.Configuration, redirect_uri: strin
   const tokens = await client.authorizationCodeGrant(config, callback, checks)
   const claims = tokens.claims()
   const { sub = '' } = claims ?? {}
-  t.match(claims, { sub: agent.agent_id, email: 'owner@example.com', model: 'gpt-4o' })
+  t.match(claims, { sub: agent.agent_id, email: 'owner@example.com' })
 
   const userinfo = await client.fetchUserInfo(config, tokens.access_token, sub)
   t.equal(userinfo.email, 'owner@example.com')

@@ -29,6 +29,7 @@ const table: Record<
 > = {
   pending: { steps: [], status: 'pending', authenticate: 200 },
   expired: { steps: ['time'], status: 'error', error: 'request_expired', authenticate: 404 },
+  denied: { steps: ['deny'], status: 'error', error: 'access_denied', authenticate: 403 },
   authenticated: { steps: ['sign in'], status: 'completed', authenticate: 409, token: 200 },
   'handed over': {
     steps: ['sign in', 'ask for the code'],
@@ -53,7 +54,9 @@ const table: Record<
   },
 }
 
-type Step = 'time' | 'sign in' | 'ask for the code' | 'redeem' | 'revoke'
+type Step = 'deny' | 'time' | 'sign in' | 'ask for the code' | 'redeem' | 'revoke'
+
+const DENIED = { event: 'sign_in', outcome: 'denied' } as const
 
 async function arrange(t: Test, steps: Step[]) {
   const clock = new TestClock()
@@ -65,6 +68,7 @@ async function arrange(t: Test, steps: Step[]) {
   let code = ''
   const run: Record<Step, () => Promise<unknown>> = {
     time: async () => clock.advance(3600),
+    deny: () => app.store.consents.deny(request_id, clock.now(), app.audit.toRow(DENIED)),
     'sign in': async () => {
       const { redirect_to } = (await authenticate(app, request_id, agent)).json()
       code = new URL(redirect_to).searchParams.get('code') ?? ''

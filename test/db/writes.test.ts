@@ -72,6 +72,7 @@ const client: Client = {
   refresh_reuse_grace: null,
   refresh_reuse: null,
   scope: null,
+  subject: 'agent',
   default_resource: null,
   jwks: null,
   jwks_uri: null,
@@ -135,7 +136,8 @@ const request = (request_id: string, client_id = 'client_1') => ({
   state: null,
   nonce: null,
   response_mode: 'query',
-  hinted_agent_id: null,
+  hinted_sub: null,
+  login_hint: null,
   code_challenge: 'x',
   browser_hash: null,
   opened_from: null,
@@ -170,6 +172,7 @@ const approval = (request_id: string): Approval => ({
   mailed_at: null,
   mailing_until: later,
   mails_left: 2,
+  answered_by: 'code',
   created_at: now,
   expires_at: now + 600,
 })
@@ -240,6 +243,25 @@ const remembered = `INSERT INTO remembered_approvals VALUES
 const tellsClient = "UPDATE clients SET backchannel_logout_uri = 'https://site.example/logout'"
 
 const noticed = "INSERT INTO logout_notices VALUES ('grant_old', 'client_1', 'agent_1', 0, 1)"
+/** An owner who is signed in, whose agent it is, and what was consented to of a website. */
+const consented = `${person};
+  INSERT INTO owner_sessions VALUES ('session_1', 'session_1', 'owner_1', 'passkey', NULL, NULL, 1, 1, 1, 1, ${later * 2});
+  UPDATE agents SET owner_id = 'owner_1';
+  INSERT INTO remembered_consents VALUES
+    ('grant_old', 'owner_1', 'agent_1', 'client_1', 'site.example', 'openid', NULL, '{}', '{}', 1, NULL)`
+
+const personal = {
+  request_id: 'req_pending',
+  owner_id: 'owner_1',
+  session_hash: 'session_1',
+  grant_id: 'grant_2',
+  amr: 'pop',
+  acr: 'phr',
+  ends_at: null,
+  refreshable: 1,
+  now,
+  code_expires_at: now + 600,
+}
 
 const expired: Record<Expiring, { given: string; writes: Scenario['writes'] }> = {
   events: {
@@ -270,6 +292,10 @@ const expired: Record<Expiring, { given: string; writes: Scenario['writes'] }> =
   remoteDocuments: {
     given: "INSERT INTO remote_documents VALUES ('https://x.example/', '', 1, 1, 1, NULL)",
     writes: { remote_documents: 'deleted' },
+  },
+  rememberedConsents: {
+    given: `${consented}; UPDATE remembered_consents SET ends_at = 1`,
+    writes: { remembered_consents: 'deleted' },
   },
   secrets: { given: 'UPDATE secrets SET expires_at = 1', writes: { secrets: 'deleted' } },
   initialAccessTokens: {
@@ -702,6 +728,75 @@ const scenarios: Scenarios = {
       },
     ],
   },
+  consents: {
+    consent: [
+      {
+        given: consented,
+        act: (store) =>
+          store.consents.consent({
+            ...personal,
+            event,
+            agent: { ...agent('agent_2'), owner_id: 'owner_1', email_verified: 0 },
+            scope: 'openid',
+            resource: null,
+            remember: false,
+            subject: '{}',
+            proof: '{}',
+          }),
+        writes: {
+          owner_sessions: 'changed',
+          authorization_requests: 'changed',
+          agents: 'inserted',
+          grants: 'inserted',
+          consent_proofs: 'inserted',
+          events: 'inserted',
+        },
+      },
+      {
+        given: consented,
+        act: (store) =>
+          store.consents.consent({
+            ...personal,
+            event,
+            agent: 'agent_1',
+            scope: 'openid',
+            resource: null,
+            remember: true,
+            subject: '{}',
+            proof: '{}',
+          }),
+        writes: {
+          owner_sessions: 'changed',
+          authorization_requests: 'changed',
+          grants: 'inserted',
+          consent_proofs: 'inserted',
+          remembered_consents: ['deleted', 'inserted'],
+          events: 'inserted',
+        },
+      },
+    ],
+    signInSilently: {
+      given: consented,
+      act: async (store) => {
+        const [consent] = await store.consents.listRemembered('owner_1')
+        if (consent) await store.consents.signInSilently({ ...personal, event, consent })
+      },
+      writes: {
+        authorization_requests: 'changed',
+        grants: 'inserted',
+        events: 'inserted',
+      },
+    },
+    deny: {
+      act: (store) => store.consents.deny('req_pending', now, event),
+      writes: { authorization_requests: 'changed', events: 'inserted' },
+    },
+    forget: {
+      given: consented,
+      act: (store) => store.consents.forget('owner_1', 'client_1'),
+      writes: { remembered_consents: 'deleted' },
+    },
+  },
   events: {
     record: {
       act: (store) => store.events.record(event),
@@ -829,6 +924,11 @@ const scenarios: Scenarios = {
         given: person,
         act: (store) => store.owners.update('owner_1', { email_verified: true }),
         writes: { owners: 'changed', agents: 'changed' },
+      },
+      {
+        given: `${consented}; UPDATE grants SET owner_id = 'owner_1'`,
+        act: (store) => store.owners.update('owner_1', { disabled_at: later }),
+        writes: { owners: 'changed', grants: 'changed', remembered_consents: 'deleted' },
       },
     ],
     changeGuarded: [

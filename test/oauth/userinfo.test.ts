@@ -108,7 +108,10 @@ t.test(
     const claims = JSON.parse(
       Buffer.from(tokens.access_token.split('.')[1] ?? '', 'base64url').toString(),
     )
-    const token = await app.tokens.signAccessToken({ ...claims, scope: 'other' })
+    const grant = await app.store.grants.find(claims.grant_id)
+    if (grant === undefined) throw new Error('no grant')
+    const { client_id } = site
+    const token = await app.tokens.signAccessToken({ client_id, grant, scope: 'other' })
     const headers = { authorization: `Bearer ${token}` }
     const response = await app.inject({ url: '/userinfo', headers })
     t.equal(response.statusCode, 403)

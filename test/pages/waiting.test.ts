@@ -40,7 +40,10 @@ t.test('RFC 9700 section 4.2.4: a page names no address but our own', async (t) 
   const known = [issuer, `${issuer}/api/agent/authenticate`, `${issuer}/api/check-status`]
   const others = all(body, /(https?:\/\/[^\s"'<>]+)/g).filter((url) => !known.includes(url))
   t.same(others, [])
-  t.same(all(body, /\b(?:src|href|action|style)=/g), [])
+  t.same(all(body, /(?<![\w-])(?:src|action|style)=/g), [])
+  const links = body.match(/\bhref="[^"]*"/g)
+  t.match(links, [/^href="account\/consent\?request_id=req_[\w-]+"$/])
+  t.equal(links?.length, 1, 'the way for a person, at this server')
 })
 
 t.test('The waiting page names what the website gets, and nothing that it does not', async (t) => {

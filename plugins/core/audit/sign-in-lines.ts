@@ -35,6 +35,7 @@ const lines: {
     ({ apis }) => (apis.length === 0 ? 'no API' : apis.map(describeApi).join('; ')),
   ],
   scope: ['It gets', ({ scope }) => describeScope(scope)],
+  subject: ['Known there as', ({ subject }) => subject && 'the owner, with the agent beside it'],
   opened_from: ['Opened from', ({ opened_from }) => opened_from],
   opened_at: ['Opened at', ({ opened_at }) => describeTime(opened_at)],
   agent_id: ['Agent', ({ agent_id }) => agent_id],

@@ -30,7 +30,13 @@ export interface AccessTokenClaims extends JWTPayload {
   iat: number
   exp: number
   jti: string
+  /** How and when the agent or person authenticated (RFC 9068 section 2.2.1). */
+  auth_time?: number
+  acr?: string
+  amr?: string[]
   model?: string
+  /** Beside a `sub` that is the agent's owner. */
+  agent_id?: string
   grant_id?: string
 }
 
@@ -47,7 +53,10 @@ export interface IdTokenClaims extends JWTPayload {
   at_hash: string
   acr: string
   amr: string[]
-  model: string
+  /** Where the scope has `profile`. */
+  model?: string
+  /** Beside a `sub` that is the agent's owner. */
+  agent_id?: string
   email?: string
   /** Whether its owner has proved it, or the operator vouches for it (OpenID Connect Core section 5.1). */
   email_verified?: boolean
@@ -96,7 +105,9 @@ export class Tokens {
 
   /** A signed JWT access token (RFC 9068) that lives for `expires_in` seconds. */
   async signAccessToken(
-    facts: Pick<AccessTokenClaims, 'sub' | 'client_id' | 'scope' | 'model' | 'grant_id'> & {
+    facts: Pick<AccessTokenClaims, 'client_id' | 'scope'> & {
+      /** Whose token it is; without one, the client's own. */
+      grant?: Grant
       /** By default this server. */
       aud?: string | string[] | undefined
       /** By default ACCESS_TOKEN_ALG. */
@@ -108,15 +119,18 @@ export class Tokens {
     const now = this.#clock.now()
     const claims: AccessTokenClaims = {
       iss: this.#settings.ISSUER,
-      sub: facts.sub,
+      sub: facts.client_id,
       aud: facts.aud ?? this.#settings.ISSUER,
       client_id: facts.client_id,
       scope: facts.scope,
       iat: now,
       exp: now + expires_in,
       jti: `at_${randomUUID()}`,
-      ...(facts.model !== undefined && { model: facts.model }),
-      ...(facts.grant_id !== undefined && { grant_id: facts.grant_id }),
+      ...(facts.grant !== undefined && {
+        ...describeSubject(facts.grant),
+        ...describeModel(facts.grant),
+        grant_id: facts.grant.grant_id,
+      }),
     }
     const alg = facts.alg ?? this.#settings.ACCESS_TOKEN_ALG
     const sign = signers?.accessTokens.get(alg) ?? (await this.#keys.loadSigner(alg))
@@ -157,6 +171,8 @@ export class Tokens {
       access_token: string
       expires_in: number
       nonce?: string
+      /** Whether the scope has `profile`, which tells the model. */
+      profile: boolean
       /** Where the scope has `email`. */
       owner?: OwnerClaims
     },
@@ -165,16 +181,13 @@ export class Tokens {
     const now = this.#clock.now()
     const claims: IdTokenClaims = {
       iss: this.#settings.ISSUER,
-      sub: grant.agent_id,
+      ...describeSubject(grant),
       aud: client_id,
       exp: now + facts.expires_in,
       iat: now,
-      auth_time: grant.created_at,
       ...(facts.nonce !== undefined && { nonce: facts.nonce }),
       at_hash: halfHash(facts.access_token),
-      acr: AGENT_ACR,
-      amr: grant.amr.split(' '),
-      model: grant.model,
+      ...(facts.profile && describeModel(grant)),
       sid: grant.grant_id,
       ...(facts.owner !== undefined && {
         email: facts.owner.email,
@@ -270,6 +283,22 @@ export class Tokens {
     if (generation === undefined || grant_id === undefined) return undefined
     return { grant_id, generation: Number(generation) }
   }
+}
+
+/** Who authenticated, when and how. Every token of a grant, and what is told of it, says the same. */
+export function describeSubject({ agent_id, subject, auth_time, created_at, acr, amr }: Grant) {
+  return {
+    sub: subject ?? agent_id,
+    ...(subject !== null && { agent_id }),
+    auth_time: auth_time ?? created_at,
+    acr: acr ?? AGENT_ACR,
+    amr: amr.split(' '),
+  }
+}
+
+/** The model that acts; a person has none. */
+export function describeModel({ model }: Pick<Grant, 'model'>): { model?: string } {
+  return model === '' ? {} : { model }
 }
 
 /** The left half of the SHA-256, which goes with RS256 and ES256 (OpenID Connect Core 3.1.3.6). */

@@ -6,18 +6,19 @@ const MAX_AGE = 300
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** The metadata as it is served. */
-    metadataDocument: SharedDocument
+    /** The metadata as it is served, at each of its two addresses. */
+    metadataDocument: Record<'oauth-authorization-server' | 'openid-configuration', SharedDocument>
   }
 }
 
 export default fp(
   async (app) => {
     const { metadata, store } = app
-    app.decorate(
-      'metadataDocument',
-      new SharedDocument(() => metadata.document(), store.version, MAX_AGE),
-    )
+    const shared = (make: () => Promise<object>) => new SharedDocument(make, store.version, MAX_AGE)
+    app.decorate('metadataDocument', {
+      'oauth-authorization-server': shared(() => metadata.document()),
+      'openid-configuration': shared(() => metadata.openidDocument()),
+    })
   },
   { name: 'metadataDocument', dependencies: ['metadata', 'store'] },
 )

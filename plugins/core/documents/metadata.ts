@@ -11,6 +11,7 @@ export class Metadata {
   readonly #issuer: string
   readonly #issuerPath: string
   readonly #members: Members = {}
+  readonly #own = new Set<string>()
   readonly #sources: (() => Promise<Members>)[] = []
 
   constructor(issuer: string) {
@@ -48,6 +49,12 @@ export class Metadata {
     }
   }
 
+  /** The same for members that no standard has: OpenID Connect clients are not told them. */
+  advertiseOwn(members: Members): void {
+    for (const name of Object.keys(members)) this.#own.add(name)
+    this.advertise(members)
+  }
+
   /** Adds a source of members that can change; every document asks it again. */
   advertiseFrom(source: () => Promise<Members>): void {
     this.#sources.push(source)
@@ -63,6 +70,12 @@ export class Metadata {
       }
     }
     return document
+  }
+
+  /** The document for OpenID Connect clients, of registered names alone. */
+  async openidDocument(): Promise<Record<string, unknown>> {
+    const members = Object.entries(await this.document())
+    return Object.fromEntries(members.filter(([name]) => !this.#own.has(name)))
   }
 }
 

@@ -17,6 +17,8 @@ const statusOf: Record<ErrorCode, number> = {
   unsupported_response_type: 400,
   unsupported_token_type: 400,
   login_required: 400,
+  consent_required: 400,
+  interaction_required: 400,
   request_not_supported: 400,
   request_uri_not_supported: 400,
   registration_not_supported: 400,

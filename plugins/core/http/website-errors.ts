@@ -110,11 +110,11 @@ export const websiteErrors = {
     ],
   },
   'prompt-none': {
-    codes: ['login_required'],
+    codes: ['login_required', 'consent_required', 'interaction_required'],
     title: 'prompt=none cannot be met',
     paragraphs: [
-      'An agent has to prove itself at every sign-in: there is no session here that could be renewed silently.',
-      'Turn off silent sign-in (“silent renew”, prompt=none) at the website, and let it use refresh tokens.',
+      'A sign-in goes on without a page only for a person who is signed in here with a passkey, in this browser, and has let the same website in before and had it remembered. An agent has to prove itself at every sign-in.',
+      'When the website sees this error, let it ask again without prompt=none. For agents turn off silent sign-in (“silent renew”, prompt=none) at the website, and let it use refresh tokens.',
     ],
   },
   'request-object': {
@@ -136,6 +136,8 @@ export const namesOfCodes: Partial<Record<ErrorCode, WebsiteErrorName>> = {
   invalid_scope: 'scope',
   invalid_target: 'resource',
   login_required: 'prompt-none',
+  consent_required: 'prompt-none',
+  interaction_required: 'prompt-none',
   registration_not_supported: 'request-object',
   request_not_supported: 'request-object',
   request_uri_not_supported: 'request-object',

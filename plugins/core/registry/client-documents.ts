@@ -54,6 +54,7 @@ export class ClientDocuments {
       client_id,
       origin: 'document' as const,
       scope: null,
+      subject: 'agent' as const,
       default_resource: null,
       refresh_reuse_grace: null,
       refresh_reuse: null,

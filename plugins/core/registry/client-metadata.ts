@@ -50,6 +50,8 @@ export interface NewClient
   refresh_reuse?: Client['refresh_reuse']
   /** The only scopes that the client may ask for, also for itself. */
   scope?: string | null
+  /** Whom its tokens name as their subject; by default the agent. */
+  subject?: Client['subject'] | undefined
   /**
    * Whether agents may poll the code of a request that no browser opened; by default where the
    * operator registers a client that redeems it with a secret or key.

@@ -51,6 +51,7 @@ export function createClientRegistration({
         default_resource,
         legacy_polling: given.legacy_polling ?? (registered.origin === 'operator' && confidential),
         scope: normalScope(given.scope ?? null),
+        subject: given.subject ?? 'agent',
         refresh_reuse_grace: given.refresh_reuse_grace ?? null,
         refresh_reuse: given.refresh_reuse ?? null,
         origin: registered.origin,

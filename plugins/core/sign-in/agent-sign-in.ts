@@ -14,6 +14,7 @@ import { invalidCredentials } from '../callers/agent-authentication.ts'
 import { newId } from '../crypto/secrets.ts'
 import { OAuthError } from '../http/errors.ts'
 import { assertRedirectUri, authorizationResponse } from './authorization-response.ts'
+import { ownerNeeded } from './policies.ts'
 
 export type AgentSignIn = ReturnType<typeof createAgentSignIn>
 
@@ -35,6 +36,7 @@ export function createAgentSignIn(
       if (found === undefined) throw unknownRequest()
       const state = standing(found, parts.clock.now())
       if (state === 'expired') throw unknownRequest()
+      if (state === 'denied') throw requestDenied()
       if (state !== 'pending') throw authenticatedBefore()
       assertRedirectUri(found.redirect_uri)
       return found
@@ -67,6 +69,7 @@ export function createAgentSignIn(
      */
     conclude(authentication: Authentication, result: AuthenticationOutcome): AuthenticateResponse {
       if (result.outcome === 'agent_disabled') throw invalidCredentials()
+      if (result.outcome === 'agent_without_owner') throw ownerNeeded()
       if (result.outcome === 'authenticated_before') throw authenticatedBefore()
       if (result.outcome !== 'authenticated') throw unknownRequest()
       const { request_id, agent_id, model, grant_id, amr } = authentication
@@ -88,6 +91,10 @@ function unknownRequest(): OAuthError {
   return new OAuthError('invalid_request', 'The request_id is unknown or has expired', {
     status: 404,
   })
+}
+
+function requestDenied(): OAuthError {
+  return new OAuthError('access_denied', 'An owner refused this request', { reason: 'owner' })
 }
 
 function authenticatedBefore(): OAuthError {

@@ -11,6 +11,7 @@ import type {
 } from '../../../db/store.ts'
 import type { ApprovalRequired } from '../../../schemas/authenticate.ts'
 import { quoteName } from '../../../schemas/name.ts'
+import type { AgentPolicy } from '../../../schemas/policy.ts'
 import type { SignInDescription } from '../../../schemas/sign-in-description.ts'
 import { describeTime, toDetail, toLines } from '../audit/sign-in-lines.ts'
 import type { Vault } from '../crypto/vault.ts'
@@ -38,6 +39,8 @@ interface Asking extends SignIn {
   request_id: string
   method: string
   remember: boolean
+  /** What answers. */
+  approval: AgentPolicy['approval']
   address: string
 }
 
@@ -66,8 +69,9 @@ interface ApprovalParts
 }
 
 /**
- * The owner's approval of a sign-in: a six-digit code that goes to the owner by mail, or the answer
- * of the operator on the command line. An approval is for one request, agent and model, lives as
+ * The owner's approval of a sign-in: a six-digit code that goes to the owner by mail, the owner's
+ * answer on a page, by a passkey, or the answer of the operator on the command line. Where the agent's
+ * policy says `passkey`, no code is made and nothing else approves. An approval is for one request, agent and model, lives as
  * long as the request, and is used once. A code is good only once the mail server has accepted it.
  */
 export class Approvals {
@@ -86,13 +90,15 @@ export class Approvals {
    *   owner was asked too often or the mail could not be sent
    */
   async ask(
-    { request_id, agent_id, model, deliver, method, remember, address }: Asking,
+    { request_id, agent_id, model, deliver, method, remember, approval, address }: Asking,
     request: AuthorizationRequest,
     description: SignInDescription,
     code?: string,
   ): Promise<ApprovalRequired | 'approved' | 'code'> {
     const now = this.#parts.clock.now()
     const { client_id } = request
+    const byPasskey = approval === 'passkey'
+    if (byPasskey) await this.#assertOwned(agent_id)
     const newest = newCode()
     const { works } = this.#parts.mailer
     const asked = await this.#parts.store.approvals.ask(
@@ -103,7 +109,7 @@ export class Approvals {
         deliver,
         method,
         address,
-        code_hash: works ? this.#hash({ request_id, agent_id }, newest) : null,
+        code_hash: works && !byPasskey ? this.#hash({ request_id, agent_id }, newest) : null,
         tries_left: TRIES,
         unproved_tries_left: TRIES,
         status: 'pending',
@@ -111,6 +117,7 @@ export class Approvals {
         mailed_at: null,
         mailing_until: works ? now + MAILING : null,
         mails_left: MAILS - 1,
+        answered_by: byPasskey ? 'passkey' : 'code',
         created_at: now,
         expires_at: request.expires_at,
       },
@@ -149,10 +156,14 @@ export class Approvals {
           { ...asked.approval, mailed_at },
           description,
           now,
-          'a code was sent by mail',
+          byPasskey ? this.#passkeyState(asked.approval) : 'a code was sent by mail',
         )
       }
       case 'waiting':
+        if (asked.approval.answered_by === 'passkey') {
+          const how = this.#passkeyState(asked.approval)
+          return approvalRequired(asked.approval, description, now, how)
+        }
         if (code !== undefined && asked.approval.mailed_at !== null) return 'code'
         if (asked.blocked_until !== null) {
           const how = `too many codes for this agent were wrong, so until ${describeTime(asked.blocked_until)} only the operator of this server can answer`
@@ -350,6 +361,27 @@ export class Approvals {
     return await this.#answer(request_id, approval.agent_id, { status: 'denied' }, { owner_id })
   }
 
+  /** Where the owner answers. */
+  pageOf({ request_id, agent_id }: Pick<Approval, 'request_id' | 'agent_id'>): string {
+    const query = new URLSearchParams({ agent_id })
+    return `${this.#parts.settings.ISSUER}/account/approvals/${encodeURIComponent(request_id)}?${query}`
+  }
+
+  async #assertOwned(agent_id: string): Promise<void> {
+    const agent = await this.#parts.store.agents.find(agent_id)
+    if (typeof agent?.owner_id === 'string') return
+    throw new OAuthError(
+      'access_denied',
+      'The owner has to approve with a passkey, and the agent belongs to no owner: the operator has to invite its owner',
+      { reason: 'owner' },
+    )
+  }
+
+  #passkeyState(approval: Approval): string {
+    const mailed = approval.mailed_at === null ? '' : ', as a mail says'
+    return `the owner answers with a passkey at ${this.pageOf(approval)}${mailed}`
+  }
+
   async #answer(
     request_id: string,
     agent_id: string | undefined,
@@ -364,6 +396,13 @@ export class Approvals {
         (agent_id === undefined || each.agent_id === agent_id),
     )
     if (another !== undefined) throw severalWait(request_id)
+    if (open?.answered_by === 'passkey' && answer.status === 'approved' && by === undefined) {
+      throw new OAuthError(
+        'access_denied',
+        `Only the agent's owner can approve this, with a passkey at ${this.pageOf(open)}`,
+        { reason: 'owner' },
+      )
+    }
     const description = open && (await this.#describe(open))
     const approval =
       open &&
@@ -396,17 +435,21 @@ export class Approvals {
 
   /** Sends the code. It works only once the mail server has accepted it; the mail can be retried. */
   async #mail(approval: Approval, code: string, description: SignInDescription): Promise<void> {
-    const { agent_id, expires_at, remember } = approval
+    const { agent_id, expires_at, remember, answered_by } = approval
     const agent = await this.#parts.store.agents.find(agent_id)
     if (agent === undefined) {
       throw new OAuthError('invalid_request', 'The agent is gone', { status: 404 })
     }
     const minutes = Math.ceil((expires_at - this.#parts.clock.now()) / 60)
     try {
-      await this.#parts.mailer.send({
-        to: agent.email,
-        subject: `Your agent asks to sign in to ${description.redirect_host}`,
-        text: `${nameOf(agent)} asks to sign in for you.
+      const page = this.pageOf(approval)
+      if (answered_by === 'passkey') {
+        await this.#parts.mailer.send({ to: agent.email, ...passkeyMail(page) })
+      } else
+        await this.#parts.mailer.send({
+          to: agent.email,
+          subject: `Your agent asks to sign in to ${description.redirect_host}`,
+          text: `${nameOf(agent)} asks to sign in for you.
 
 ${toLines(description)
   .map(([label, text]) => `  ${`${label}:`.padEnd(17)}${text}`)
@@ -417,14 +460,14 @@ What is in quotation marks is what others call themselves, and is not checked.
 If you want that, give your agent this code. It works once, within ${minutes === 1 ? '1 minute' : `${minutes} minutes`}:
 
   ${code}
-${remember === 1 ? '\nAfter that, your agent may sign in to this website without asking.\n' : ''}
+${agent.owner_id === null ? '' : `\nOr answer yourself, with your passkey:\n\n  ${page}\n`}${remember === 1 ? '\nAfter that, your agent may sign in to this website without asking.\n' : ''}
 If you did not expect this, do nothing and tell nobody the code: without it nobody is
 signed in. If it happens again, have whoever runs this server
 (${this.#parts.settings.ISSUER}/docs) disable the agent:
 
   auth-agent agent disable ${agent.agent_id}
 `,
-      })
+        })
     } catch (error) {
       await this.#parts.store.approvals.recordMail(approval, null)
       throw error
@@ -486,10 +529,16 @@ function whyNotOpen(approval: Approval | undefined, proved: boolean): OAuthError
   if (approval === undefined) {
     return new OAuthError('invalid_request', 'No approval was asked for this request')
   }
-  const { status, mailed_at, tries_left, unproved_tries_left } = approval
+  const { status, answered_by, mailed_at, tries_left, unproved_tries_left } = approval
   if (status === 'denied') return denied()
   if (status === 'ended') {
     return new OAuthError('invalid_grant', 'The approval has ended: authenticate again')
+  }
+  if (status !== 'used' && answered_by === 'passkey') {
+    return new OAuthError(
+      'invalid_grant',
+      'No code was made: the owner answers with a passkey. Authenticate again when the owner has',
+    )
   }
   if (status !== 'used' && mailed_at === null) {
     return new OAuthError('invalid_grant', 'The owner was sent no code: the operator answers')
@@ -497,6 +546,20 @@ function whyNotOpen(approval: Approval | undefined, proved: boolean): OAuthError
   if (proved && tries_left === 0) return exhausted()
   if (!proved && unproved_tries_left === 0) return proofNeeded()
   return new OAuthError('invalid_grant', 'The approval was used already or has expired')
+}
+
+/** Fixed words and the link: what strangers chose, and all facts, are on the page alone. */
+function passkeyMail(page: string): { subject: string; text: string } {
+  return {
+    subject: 'Your agent asks for your approval',
+    text: `Your agent asks to sign in for you. See where, and answer with your passkey:
+
+  ${page}
+
+The page shows all that is known. Nothing happens before you answer, and no code is
+needed: tell nobody one. If you did not expect this, deny it there.
+`,
+  }
 }
 
 function denied(): OAuthError {

@@ -25,7 +25,7 @@ type RequestFacts = Pick<
 /** Describes a sign-in, for pages, mails, lists, the audit trail and agents alike. */
 export function describe(
   { client_id, redirect_uri, scope, opened_from, created_at }: RequestFacts,
-  { origin, client_name }: Pick<Client, 'origin' | 'client_name'>,
+  { origin, client_name, subject }: Pick<Client, 'origin' | 'client_name' | 'subject'>,
   resources: Pick<Resource, 'uri' | 'name' | 'scopes'>[],
   agent?: SigningAgent,
 ): SignInDescription {
@@ -41,6 +41,7 @@ export function describe(
       scopes: words.filter((word) => scopes.includes(word)),
     })),
     scope,
+    ...(subject === 'owner' && { subject }),
     ...(opened_from !== null && { opened_from: normalAddress(opened_from) }),
     opened_at: created_at,
     ...(agent !== undefined && {

@@ -65,6 +65,15 @@ export class Policies {
     ) {
       throw new OAuthError('invalid_request', 'Register a key before you forbid the secret')
     }
+    if (
+      change.approval === 'passkey' &&
+      (await this.#parts.store.agents.find(agent_id))?.owner_id === null
+    ) {
+      throw new OAuthError(
+        'invalid_request',
+        'Nobody could approve: the agent belongs to no owner with a verified address. Invite its owner first',
+      )
+    }
     const event = this.#event(change, { agent_id, ...by })
     const policy = await this.#parts.store.policies.changeOfAgent(agent_id, change, event)
     if (policy === undefined) throw new OAuthError('not_found', `There is no ${agent_id}`)
@@ -96,15 +105,14 @@ export class Policies {
     { agent_id, model, deliver }: SignIn,
     request: Pick<AuthorizationRequest, 'client_id' | 'redirect_uri' | 'scope' | 'resource'>,
     site: SignInDescription,
-  ): Promise<'allowed' | { ask: { remember: boolean } }> {
-    const { agent, client, registered, remembered } = await this.#parts.store.policies.ofSignIn(
-      agent_id,
-      request,
-    )
+  ): Promise<'allowed' | { ask: Pick<AgentPolicy, 'approval'> & { remember: boolean } }> {
+    const { agent, client, registered, lacksOwner, remembered } =
+      await this.#parts.store.policies.ofSignIn(agent_id, request)
     if (!allowsModel(agent, model)) {
       throw accessDenied(`The agent may not sign in with the model ${model}`)
     }
     if (!allowsModel(client, model)) throw accessDenied(`The site does not take the model ${model}`)
+    if (lacksOwner) throw ownerNeeded()
     if (agent.deliver === 'agent' && deliver !== 'agent') {
       throw accessDenied('The agent may sign in only with deliver set to agent')
     }
@@ -117,7 +125,38 @@ export class Policies {
       return 'allowed'
     }
     if (agent.sites === 'list') throw accessDenied('The agent may not sign in to this site')
-    return { ask: { remember: agent.remember_sites } }
+    return { ask: { remember: agent.remember_sites, approval: agent.approval } }
+  }
+
+  /**
+   * Why an agent's owner may not sign in as it, in a sentence; undefined where that is allowed. The
+   * owner is who would be asked, so `ask` and `registered` allow every site. A person names no model:
+   * where only some models may act, none may be missing.
+   */
+  async findRefusalOfOwner(
+    agent_id: string,
+    request: Pick<AuthorizationRequest, 'client_id' | 'redirect_uri' | 'scope' | 'resource'>,
+    site: Pick<SignInDescription, 'client_id' | 'client_origin' | 'redirect_host'> & {
+      client_host?: string | undefined
+    },
+  ): Promise<string | undefined> {
+    const { agent } = await this.#parts.store.policies.ofSignIn(agent_id, request)
+    if (agent.allowed_models.length > 0) return 'its policy allows only certain models'
+    if (agent.deliver === 'agent') return 'its policy gives codes to the agent alone'
+    const isListed = agent.allowed_sites.some((allowed) => isSite(allowed, site))
+    return agent.sites === 'list' && !isListed ? 'its policy does not list this site' : undefined
+  }
+
+  /**
+   * A person names no model, so a site that accepts only certain ones accepts no person.
+   * @throws {OAuthError} access_denied
+   */
+  async assertTakesPersons(client_id: string): Promise<void> {
+    const { allowed_models } = await this.ofClient(client_id)
+    if (allowed_models.length === 0) return
+    throw accessDenied(
+      'This site accepts only agents with certain models, and a person has none: let your agent sign in',
+    )
   }
 
   #event(change: object, whose: Actor & { agent_id?: string; client_id?: string }) {
@@ -145,6 +184,15 @@ function assertPolicy(schema: TSchema & { properties: Record<string, TSchema> },
       `The policy cannot have ${name} ${JSON.stringify(value)}`,
     )
   }
+}
+
+/** The refusal of an agent without an owner where a website knows people by their owner. */
+export function ownerNeeded(): OAuthError {
+  return new OAuthError(
+    'access_denied',
+    'This website knows people by their owner, and this agent has none: the operator has to invite the owner of its e-mail address (auth-agent owner invite) and see the address verified',
+    { reason: 'owner' },
+  )
 }
 
 function accessDenied(text: string): OAuthError {

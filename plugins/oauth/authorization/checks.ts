@@ -23,7 +23,11 @@ export interface Site {
 /** What was asked for, once every check has passed. */
 export interface CheckedRequest {
   target: Target
-  hinted_agent_id: string | null
+  hinted_sub: string | null
+  /** Each word once. */
+  prompt: string[]
+  /** In seconds. */
+  max_age: number | undefined
 }
 
 /**
@@ -61,7 +65,7 @@ export async function checkRequest(
   assertChallengeMethod(query)
   assertResponseMode(query)
   assertLength(query)
-  assertPrompt(query)
+  const prompt = readPrompt(query)
   return {
     target: await findTarget(app, query, {
       own: IDENTITY_SCOPES,
@@ -70,7 +74,9 @@ export async function checkRequest(
       defaultResource: client.default_resource,
       origin: client.origin,
     }),
-    hinted_agent_id: await readHint(app, query, client),
+    hinted_sub: await readHint(app, query, client),
+    prompt,
+    max_age: query.max_age === undefined ? undefined : Number(query.max_age),
   }
 }
 
@@ -152,18 +158,19 @@ function assertLength({ state = '', nonce = '' }: AuthorizeQuery): void {
   )
 }
 
-/** OpenID Connect Core section 3.1.2.1: with `none` no agent could be asked. */
-function assertPrompt({ prompt = '' }: AuthorizeQuery): void {
+/** OpenID Connect Core section 3.1.2.1. */
+function readPrompt({ prompt = '' }: AuthorizeQuery): string[] {
   const words = scopeWords(prompt)
   if (words.some((word) => !PROMPTS.includes(word))) {
     throw new OAuthError('invalid_request', `prompt may be ${PROMPTS.join(', ')} and nothing else`)
   }
-  if (!words.includes('none')) return
-  if (words.length > 1) throw new OAuthError('invalid_request', 'prompt=none must stand alone')
-  throw new OAuthError('login_required', 'An agent has to authenticate, prompt=none cannot be met')
+  if (words.includes('none') && words.length > 1) {
+    throw new OAuthError('invalid_request', 'prompt=none must stand alone')
+  }
+  return words
 }
 
-/** The one agent that an ID Token of this client names (OpenID Connect Core section 3.1.2.1). */
+/** The one subject that an ID Token of this client names (OpenID Connect Core section 3.1.2.1). */
 async function readHint(
   app: Pick<FastifyInstance, 'tokens'>,
   { id_token_hint }: AuthorizeQuery,

@@ -28,14 +28,14 @@ export async function redeemAuthorizationCode(
   if (request_id === undefined) throw unusable()
 
   const { ACCESS_TOKEN_TTL, REFRESH_TOKEN_TTL } = app.settings
-  const refreshable = client.grant_types.includes('refresh_token')
-  const idle = refreshable ? REFRESH_TOKEN_TTL : ACCESS_TOKEN_TTL
   const signers = await app.tokens.loadSigners(client)
   const now = app.clock.now()
   const { client_id } = client
   const presented = await app.store.grants.findCode(request_id, client_id, now)
   if (presented === undefined) throw unusable()
-  const { request, grant_id, granted_at, resources, owner } = presented
+  const { request, grant_id, granted_at: created_at, ends_at, resources, owner } = presented
+  const refreshable = presented.refreshable && client.grant_types.includes('refresh_token')
+  const idle = refreshable ? REFRESH_TOKEN_TTL : ACCESS_TOKEN_TTL
   if (redirect_uri !== undefined && redirect_uri !== request.redirect_uri) {
     throw new OAuthError(
       'invalid_grant',
@@ -50,7 +50,7 @@ export async function redeemAuthorizationCode(
   }
   const target = await narrowTarget(app, client, { ...request, resources }, { resource })
   const alg = accessTokenAlg(target.resources, app.settings)
-  const expires_at = expiry(app.settings, now, idle, granted_at)
+  const expires_at = expiry(app.settings, now, idle, { created_at, ends_at })
   if (standing(request, now) !== 'redeemed' && expires_at <= now) throw unusable()
 
   const redemption = await app.store.grants.redeemCode({

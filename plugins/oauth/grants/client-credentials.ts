@@ -28,7 +28,6 @@ export async function issueToClient(
   app.log.info({ client_id, scope: target.scope }, 'token issued to a client for itself')
   return {
     access_token: await app.tokens.signAccessToken({
-      sub: client_id,
       client_id,
       scope: target.scope,
       aud: audienceOf(target, app.settings),

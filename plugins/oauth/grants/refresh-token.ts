@@ -33,7 +33,7 @@ export async function refresh(
   const refreshable = await app.store.grants.findRefreshable(grant_id, client_id, now)
   if (refreshable === undefined) throw unusable()
   const { resources, owner, grant: found } = refreshable
-  const expires_at = expiry(app.settings, now, REFRESH_TOKEN_TTL, found.created_at)
+  const expires_at = expiry(app.settings, now, REFRESH_TOKEN_TTL, found)
   if (expires_at <= now) throw unusable()
   const target = await narrowTarget(app, client, { ...found, resources }, request, isKnown)
   const alg = accessTokenAlg(target.resources, app.settings)

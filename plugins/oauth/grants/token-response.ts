@@ -36,12 +36,12 @@ export async function tokenResponse(
   // The ID Token goes to the client whatever the access token is for.
   const requested = scopeWords(target.requestedScope)
   const now = app.clock.now()
-  const remaining = grantEnd(app.settings, grant.created_at) - now
+  const remaining = grantEnd(app.settings, grant) - now
   const expires_in = Math.min(app.settings.ACCESS_TOKEN_TTL, remaining)
   const access_token = await app.tokens.signAccessToken(
     {
-      ...grant,
-      sub: grant.agent_id,
+      grant,
+      client_id: grant.client_id,
       scope,
       aud: audienceOf(target, app.settings),
       alg,
@@ -67,20 +67,25 @@ export async function tokenResponse(
       access_token,
       expires_in,
       ...(nonce !== undefined && { nonce }),
+      profile: requested.includes('profile'),
       ...(owner !== undefined && requested.includes('email') && { owner }),
     }
     return await app.tokens.signIdToken(grant, client, facts, signers)
   }
 }
 
+/** What bounds the life of a grant, beside its use. */
+type GrantBounds = Pick<Grant, 'created_at' | 'ends_at'>
+
 /**
- * When a grant of this age ends if nobody refreshes it for `idle` seconds, in epoch seconds: never
- * later than GRANT_TTL after the sign-in.
+ * When a grant ends if nobody refreshes it for `idle` seconds, in epoch seconds: never later than
+ * GRANT_TTL after the sign-in, or than the person chose who signed in.
  */
-export function expiry(settings: Settings, now: number, idle: number, created_at: number): number {
-  return Math.min(now + idle, grantEnd(settings, created_at))
+export function expiry(settings: Settings, now: number, idle: number, grant: GrantBounds): number {
+  return Math.min(now + idle, grantEnd(settings, grant))
 }
 
-function grantEnd({ GRANT_TTL }: Settings, created_at: number): number {
-  return GRANT_TTL === 0 ? Number.POSITIVE_INFINITY : created_at + GRANT_TTL
+function grantEnd({ GRANT_TTL }: Settings, { created_at, ends_at }: GrantBounds): number {
+  const oldest = GRANT_TTL === 0 ? Number.POSITIVE_INFINITY : created_at + GRANT_TTL
+  return Math.min(oldest, ends_at ?? Number.POSITIVE_INFINITY)
 }
