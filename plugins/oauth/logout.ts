@@ -108,12 +108,28 @@ const logout: FastifyPluginAsyncTypebox = async (app) => {
   async function endSession(asked: Logout, request: FastifyRequest, reply: FastifyReply) {
     if (asked.signIn === undefined) return await askPerson(asked, request, reply)
     const { grant_id } = asked.signIn
-    if (grant_id !== undefined && (await app.store.grants.revoke(grant_id, app.clock.now()))) {
-      await app.audit.recordRevocation(grant_id, 'The website signed out', request.ip)
-    }
+    if (grant_id !== undefined) await endSignIn(grant_id, request, reply)
     return asked.returnTo === undefined
       ? showSignedOut(asked, reply)
       : reply.redirect(asked.returnTo.href, 303)
+  }
+
+  /**
+   * A person who signed in to the website with a passkey is signed out here as well, in this browser:
+   * else the website would find the person signed in again at once.
+   */
+  async function endSignIn(grant_id: string, request: FastifyRequest, reply: FastifyReply) {
+    const grant = await app.store.grants.find(grant_id)
+    if (grant === undefined) return
+    if (await app.store.grants.revoke(grant_id, app.clock.now())) {
+      await app.audit.recordRevocation(grant_id, 'The website signed out', request.ip)
+    }
+    if (grant.acr === null) return
+    const signedIn = await app.sessions.find(request)
+    const agent = await app.store.agents.find(grant.agent_id)
+    if (signedIn !== undefined && agent?.owner_id === signedIn.owner.owner_id) {
+      await app.sessions.end(request, reply)
+    }
   }
 
   /** Section 2: who shows no ID Token may be anybody, so that the person decides. */

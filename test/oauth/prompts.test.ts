@@ -336,3 +336,14 @@ t.test(
     t.match(response.body, 'name="code"')
   },
 )
+
+t.test('RP-Initiated Logout 1.0: after it, prompt=none finds nobody signed in', async (t) => {
+  const { app, id_token, person, again } = await buildRemembered(t)
+  const other = await createPerson(app, 'other@example.com')
+  const url = `/logout?id_token_hint=${id_token}`
+  await app.inject({ url, headers: { ...other.headers, accept: 'text/html' } })
+  t.equal((await app.inject({ url: '/account', headers: other.headers })).statusCode, 200)
+  t.ok((await again({ prompt: 'none' })).claims, 'in another browser nothing ends')
+  await app.inject({ url, headers: { ...person.headers, accept: 'text/html' } })
+  t.match((await again({ prompt: 'none' })).answer, { error: 'login_required' })
+})
