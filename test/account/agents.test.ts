@@ -113,6 +113,7 @@ t.test('the form of a policy has every member and every value that there is', as
     remember_sites: false,
     deliver: 'agent',
     secret: 'forbid',
+    approval: 'passkey',
     allowed_models: ['claude-*', 'other'],
     refused_models: ['claude-bad'],
   }
@@ -153,7 +154,7 @@ t.test('a policy forbids the secret only of an agent with a key', async (t) => {
   const { ann } = await createWorld(t)
   const page = `/account/agents/${ann.agent.agent_id}`
   await ann.post(`${page}/keys/remove`, { kid: ann.kid })
-  const form = { sites: 'any', deliver: 'any', secret: 'forbid' }
+  const form = { sites: 'any', deliver: 'any', secret: 'forbid', approval: 'mail' }
   const refused = await ann.post(`${page}/policy`, form)
   t.equal(refused.statusCode, 400)
   t.match(refused.body, 'Register a key before')
