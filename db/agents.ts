@@ -3,6 +3,7 @@ import { endCompromised, endSignIns } from './agent-sign-ins.ts'
 import { endApprovalsOfAgent } from './approvals.ts'
 import { recordEvent } from './events.ts'
 import { noticeLogouts } from './logout-notices.ts'
+import { beginsLike, eachOnce, isOlder, lowerCase, type PageFilter } from './pages.ts'
 import { allowsSecret } from './policies.ts'
 import { forgetApprovalsOfAgent } from './remembered-approvals.ts'
 import { forgetConsentsOfAgent } from './remembered-consents.ts'
@@ -86,6 +87,36 @@ export const reads = {
   *findWithKeys(agent_id: string): Act<(Agent & { keys: AgentKey[] }) | undefined> {
     const agent = yield* find(agent_id)
     return agent && { ...agent, keys: yield* listKeys(agent_id) }
+  },
+
+  /** A page of them, the newest first, or what a search finds. By the indexes on age and names. */
+  *page({ before, search, limit }: PageFilter): Act<Agent[]> {
+    let query = db.selectFrom('agents').selectAll().limit(limit)
+    if (search !== undefined) {
+      const found = [
+        ...(yield* all(query.where('agent_id', '=', search).compile())),
+        ...(yield* all(
+          query.where(beginsLike('name', search)).orderBy(lowerCase('name')).compile(),
+        )),
+        ...(yield* all(
+          query.where(beginsLike('email', search)).orderBy(lowerCase('email')).compile(),
+        )),
+      ]
+      return eachOnce(found, (row) => row.agent_id, limit).map(fromRow)
+    }
+    if (before !== undefined) query = query.where(isOlder('agent_id', before))
+    const rows = yield* all(
+      query.orderBy('created_at', 'desc').orderBy('agent_id', 'desc').compile(),
+    )
+    return rows.map(fromRow)
+  },
+
+  /** How many there are, and how many are disabled, by the index on those. */
+  *count(): Act<{ all: number; disabled: number }> {
+    const counted = db.selectFrom('agents').select((eb) => eb.fn.countAll().as('count'))
+    const every = yield* one(counted.compile())
+    const disabled = yield* one(counted.where('disabled_at', 'is not', null).compile())
+    return { all: Number(every?.count ?? 0), disabled: Number(disabled?.count ?? 0) }
   },
 
   *list(): Act<Agent[]> {

@@ -1,6 +1,7 @@
 import { endApprovalsOfClient } from './approvals.ts'
 import { repeatBriefly } from './bounded.ts'
 import { noticeLogouts } from './logout-notices.ts'
+import { beginsLike, eachOnce, isOlder, lowerCase, type PageFilter } from './pages.ts'
 import { forgetConsentsOfClient } from './remembered-consents.ts'
 import {
   addSecret,
@@ -350,6 +351,36 @@ export const reads = {
   /** How many clients of strangers no agent has signed in to. */
   *countUnproved(): Act<number> {
     return Number((yield* one(unprovedClients({})))?.rows ?? 0)
+  },
+
+  /** A page of them, the newest first, or what a search finds. By the indexes on age and names. */
+  *page({ before, search, limit }: PageFilter): Act<Client[]> {
+    let query = db.selectFrom('clients').selectAll().limit(limit)
+    if (search !== undefined) {
+      const found = [
+        ...(yield* all(query.where('client_id', '=', search).compile())),
+        ...(yield* all(
+          query
+            .where(beginsLike('client_name', search))
+            .orderBy(lowerCase('client_name'))
+            .compile(),
+        )),
+      ]
+      return eachOnce(found, (row) => row.client_id, limit).map(fromRow)
+    }
+    if (before !== undefined) query = query.where(isOlder('client_id', before))
+    const rows = yield* all(
+      query.orderBy('created_at', 'desc').orderBy('client_id', 'desc').compile(),
+    )
+    return rows.map(fromRow)
+  },
+
+  /** How many there are, and how many are disabled, by the index on those. */
+  *count(): Act<{ all: number; disabled: number }> {
+    const counted = db.selectFrom('clients').select((eb) => eb.fn.countAll().as('count'))
+    const every = yield* one(counted.compile())
+    const disabled = yield* one(counted.where('disabled_at', 'is not', null).compile())
+    return { all: Number(every?.count ?? 0), disabled: Number(disabled?.count ?? 0) }
   },
 
   *list(): Act<Client[]> {

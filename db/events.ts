@@ -67,13 +67,34 @@ export interface OwnedEventFilter {
 /** An event with its place in the trail. */
 export type PlacedEvent = Event & { position: number }
 
-function* listPart(
-  whose: { agent_id: string } | { owner_id: string },
-  { client_id, event, from, to, before, limit }: OwnedEventFilter,
-): Act<PlacedEvent[]> {
+/** What an operator wants to read of the trail. */
+export interface EventPageFilter extends OwnedEventFilter {
+  /** The owner who did it. */
+  owner_id?: string | undefined
+  outcome?: string | undefined
+}
+
+/** How often something came of sign-ins within a time. */
+export interface Tally {
+  what: string | null
+  count: number
+}
+
+function* listPart({
+  agent_id,
+  owner_id,
+  outcome,
+  client_id,
+  event,
+  from,
+  to,
+  before,
+  limit,
+}: EventPageFilter): Act<PlacedEvent[]> {
   let query = db.selectFrom('events').select([...columns, 'position'])
-  if ('agent_id' in whose) query = query.where('agent_id', '=', whose.agent_id)
-  else query = query.where('owner_id', '=', whose.owner_id)
+  if (agent_id !== undefined) query = query.where('agent_id', '=', agent_id)
+  if (owner_id !== undefined) query = query.where('owner_id', '=', owner_id)
+  if (outcome !== undefined) query = query.where('outcome', '=', outcome)
   if (client_id !== undefined) query = query.where('client_id', '=', client_id)
   if (event !== undefined) query = query.where('event', '=', event)
   if (from !== undefined) query = query.where('at', '>=', from)
@@ -96,14 +117,45 @@ export const reads = {
     const agents = yield* ownedAgents(owner_id, filter.agent_id)
     const found = new Map<string, PlacedEvent>()
     for (const agent_id of agents) {
-      for (const event of yield* listPart({ agent_id }, filter)) found.set(event.event_id, event)
+      for (const event of yield* listPart({ ...filter, agent_id })) found.set(event.event_id, event)
     }
     if (filter.agent_id === undefined) {
-      for (const event of yield* listPart({ owner_id }, filter)) found.set(event.event_id, event)
+      for (const event of yield* listPart({ ...filter, owner_id })) found.set(event.event_id, event)
     }
     return [...found.values()]
       .sort((one, other) => other.at - one.at || other.position - one.position)
       .slice(0, filter.limit)
+  },
+
+  /**
+   * A page of the whole trail, the newest first. By the index on agent, owner, website or kind with the
+   * time, or on the time.
+   */
+  page: listPart,
+
+  /**
+   * How often sign-ins had each outcome, or succeeded at each website or with each model, in a time.
+   * The most frequent `limit`. By the index on kind and time.
+   */
+  *tallySignIns(
+    by: 'outcome' | 'client_id' | 'model',
+    { from, to, limit }: { from: number; to: number; limit: number },
+  ): Act<Tally[]> {
+    const rows = yield* all(
+      db
+        .selectFrom('events')
+        .select((eb) => [eb.ref(by).as('what'), eb.fn.countAll().as('count')])
+        .where('event', '=', 'sign_in')
+        .where('at', '>=', from)
+        .where('at', '<', to)
+        .$if(by !== 'outcome', (query) => query.where('outcome', '=', 'granted'))
+        .groupBy(by)
+        .orderBy('count', 'desc')
+        .orderBy('what')
+        .limit(limit)
+        .compile(),
+    )
+    return rows.map(({ what, count }) => ({ what, count: Number(count) }))
   },
 
   /** The newest events first. */

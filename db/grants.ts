@@ -421,6 +421,22 @@ export const reads = {
     )
   },
 
+  /** How many sign-ins are alive, and how many of these have a refresh token. Reads every grant. */
+  *countAlive(now: number): Act<{ alive: number; refreshable: number }> {
+    const row = yield* one(
+      db
+        .selectFrom('grants')
+        .select((eb) => [
+          eb.fn.countAll().as('alive'),
+          eb.fn.count('refresh_generation').as('refreshable'),
+        ])
+        .where('revoked_at', 'is', null)
+        .where('expires_at', '>', now)
+        .compile(),
+    )
+    return { alive: Number(row?.alive ?? 0), refreshable: Number(row?.refreshable ?? 0) }
+  },
+
   *list(filter: { agent_id?: string; client_id?: string }): Act<Grant[]> {
     let query = db
       .selectFrom('grants')

@@ -2,6 +2,7 @@ import { endSignIns } from './agent-sign-ins.ts'
 import { deleteAgent } from './agents.ts'
 import { recordEvent } from './events.ts'
 import { ownedAgents } from './owned-agents.ts'
+import { beginsLike, eachOnce, isOlder, lowerCase, type PageFilter } from './pages.ts'
 import { forgetConsentsOfOwner } from './remembered-consents.ts'
 import { type Act, all, db, one, statement } from './statement.ts'
 import type { EventRow, OwnerRow } from './tables.ts'
@@ -196,6 +197,61 @@ export const reads = {
   find: findOwner,
 
   findByEmail: ownerByEmail,
+
+  /** A page of them, the newest first, or what a search finds. By the indexes on age and names. */
+  *page({ before, search, limit }: PageFilter): Act<Owner[]> {
+    let query = db.selectFrom('owners').selectAll().limit(limit)
+    if (search !== undefined) {
+      const found = [
+        ...(yield* all(query.where('owner_id', '=', search).compile())),
+        ...(yield* all(
+          query.where(beginsLike('name', search)).orderBy(lowerCase('name')).compile(),
+        )),
+        ...(yield* all(
+          query.where(beginsLike('email', search)).orderBy(lowerCase('email')).compile(),
+        )),
+      ]
+      return eachOnce(found, (row) => row.owner_id, limit).map(ownerFromRow)
+    }
+    if (before !== undefined) query = query.where(isOlder('owner_id', before))
+    const rows = yield* all(
+      query.orderBy('created_at', 'desc').orderBy('owner_id', 'desc').compile(),
+    )
+    return rows.map(ownerFromRow)
+  },
+
+  /** How many there are, and how many are disabled, by the index on those. */
+  *count(): Act<{ all: number; disabled: number }> {
+    const counted = db.selectFrom('owners').select((eb) => eb.fn.countAll().as('count'))
+    const every = yield* one(counted.compile())
+    const disabled = yield* one(counted.where('disabled_at', 'is not', null).compile())
+    return { all: Number(every?.count ?? 0), disabled: Number(disabled?.count ?? 0) }
+  },
+
+  /** Who may administer, with how many passkeys for a host each has. */
+  *listOperators(rp_id: string | undefined): Act<(Owner & { passkeys: number })[]> {
+    const rows = yield* all(
+      db
+        .selectFrom('owners')
+        .selectAll()
+        .select((eb) =>
+          eb
+            .selectFrom('passkeys')
+            .select((inner) => inner.fn.countAll().as('count'))
+            .whereRef('passkeys.owner_id', '=', 'owners.owner_id')
+            .where('passkeys.rp_id', '=', rp_id ?? '')
+            .as('passkeys'),
+        )
+        .where('operator', '=', 1)
+        .orderBy('created_at')
+        .orderBy('owner_id')
+        .compile(),
+    )
+    return rows.map(({ passkeys, ...row }) => ({
+      ...ownerFromRow(row),
+      passkeys: Number(passkeys ?? 0),
+    }))
+  },
 
   *list(): Act<Owner[]> {
     const rows = yield* all(

@@ -371,7 +371,19 @@ export interface RememberedConsentRow extends ConsentProofRow {
 export interface EventRow {
   event_id: string
   at: number
-  event: 'sign_in' | 'approval' | 'refresh' | 'revocation' | 'agent' | 'key' | 'policy' | 'owner'
+  event:
+    | 'sign_in'
+    | 'approval'
+    | 'refresh'
+    | 'revocation'
+    | 'agent'
+    | 'key'
+    | 'policy'
+    | 'owner'
+    | 'client'
+    | 'resource'
+    | 'registration_token'
+    | 'signing_key'
   /** What came of it: one word, for a refusal the error code. */
   outcome: string
   agent_id: string | null

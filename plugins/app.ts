@@ -32,6 +32,18 @@ import webauthn from './account/webauthn.ts'
 import authenticate from './agent/authenticate.ts'
 import checkStatus from './agent/check-status.ts'
 import verify2fa from './agent/verify-2fa.ts'
+import consoleAgent from './console/agent.ts'
+import consoleAgents from './console/agents.ts'
+import consoleOverview from './console/console.ts'
+import consoleHistory from './console/history.ts'
+import consoleKeys from './console/keys.ts'
+import consoleLimits from './console/limits.ts'
+import consoleOwner from './console/owner.ts'
+import consoleOwners from './console/owners.ts'
+import consoleResources from './console/resources.ts'
+import consoleTokens from './console/tokens.ts'
+import consoleWebsite from './console/website.ts'
+import consoleWebsites from './console/websites.ts'
 import type { Clock } from './core/clock.ts'
 import core from './core/core.ts'
 import { watchConnections } from './core/http/connections.ts'
@@ -44,6 +56,7 @@ import { buildSerializer } from './core/http/serializers.ts'
 import { normalAddress } from './core/limits/network.ts'
 import type { Network } from './core/registry/fetch-document.ts'
 import { completeSettings, type Settings } from './core/settings.ts'
+import front from './discovery/front.ts'
 import jwks from './discovery/jwks.ts'
 import llms from './discovery/llms.ts'
 import metadata from './discovery/metadata.ts'
@@ -71,6 +84,7 @@ export const endpoints: FastifyPluginAsync[] = [
   authenticate,
   verify2fa,
   checkStatus,
+  front,
   metadata,
   jwks,
   openapi,
@@ -103,6 +117,18 @@ export const endpoints: FastifyPluginAsync[] = [
   history,
   data,
   deleteAccount,
+  consoleOverview,
+  consoleWebsites,
+  consoleWebsite,
+  consoleAgents,
+  consoleAgent,
+  consoleOwners,
+  consoleOwner,
+  consoleResources,
+  consoleTokens,
+  consoleKeys,
+  consoleLimits,
+  consoleHistory,
 ]
 
 /** The largest body that is read, in bytes. */

@@ -22,6 +22,7 @@ import * as logout from './0020-logout.ts'
 import * as ownerMailCodes from './0021-owner-mail-codes.ts'
 import * as account from './0022-account.ts'
 import * as consents from './0023-consents.ts'
+import * as console from './0024-console.ts'
 
 /** Every migration there ever was, in order. One that has been released never changes. */
 export const migrations: Record<string, Migration> = {
@@ -48,4 +49,5 @@ export const migrations: Record<string, Migration> = {
   '0021-owner-mail-codes': ownerMailCodes,
   '0022-account': account,
   '0023-consents': consents,
+  '0024-console': console,
 }

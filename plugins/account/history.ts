@@ -7,11 +7,11 @@ import { quoteName } from '../../schemas/name.ts'
 import { readHistory } from '../core/audit/own-history.ts'
 import type { Agent, PlacedEvent } from '../core/core.ts'
 import { sendFramed } from '../pages/frame.ts'
-import { EVENTS, exported, readHistoryFilter, toCsv, toJsonArray } from '../pages/history.ts'
+import { exported, readHistoryFilter, toCsv, toJsonArray } from '../pages/history.ts'
+import { dayFilters, eventList, kindFilter, option, textFilter } from '../pages/history-list.ts'
 import { agentName } from '../pages/names.ts'
 import { pager, readCursor, toCursor, toQuery } from '../pages/pager.ts'
 import { answerPersonError } from '../pages/person-errors.ts'
-import { timeElement } from '../pages/time.ts'
 
 /** How many events a page shows. */
 const PAGE = 40
@@ -44,7 +44,7 @@ const history: FastifyPluginAsyncTypebox = async (app) => {
         signedIn,
         section: 'account/history',
         main: html`!${filterForm(query, agents)}
-!${shown.length === 0 ? '<p>Nothing is recorded that fits.</p>' : list(shown, names)}
+!${shown.length === 0 ? '<p>Nothing is recorded that fits.</p>' : eventList('account/history', shown, names)}
 !${pager('account/history', query, { before, next })}
 <p class="quiet">All times are in UTC. What is in quotation marks is what others call themselves. <a href="account/history/export?${toQuery({ ...query, format: 'csv' })}">Export as CSV</a>, <a href="account/history/export?${toQuery({ ...query, format: 'json' })}">as JSON</a></p>`,
       })
@@ -92,46 +92,12 @@ async function* eachExported(events: AsyncIterable<PlacedEvent>) {
   for await (const event of events) yield exported(event)
 }
 
-function option(value: string, label: string, chosen: string | undefined): string {
-  return html`<option value="${value}"!${value === (chosen ?? '') ? ' selected' : ''}>${label}</option>`
-}
-
 function filterForm(query: HistoryQuery, agents: Agent[]): string {
-  const kinds = Object.entries(EVENTS).map(([kind, label]) => option(kind, label, query.event))
   const names = agents.map((agent) => option(agent.agent_id, agentName(agent), query.agent_id))
-  const day = (name: 'from' | 'to', label: string) =>
-    html`<div><label for="${name}">${label}</label><input type="date" id="${name}" name="${name}" value="${query[name] ?? ''}"></div>`
   return html`<form class="card filters" method="get" action="account/history">
 <div><label for="agent_id">Agent</label><select id="agent_id" name="agent_id">!${option('', 'All, and what you did', query.agent_id)}!${names.join('')}</select></div>
-<div><label for="event">What</label><select id="event" name="event">!${option('', 'Everything', query.event)}!${kinds.join('')}</select></div>
-<div><label for="client_id">Website (client_id)</label><input id="client_id" name="client_id" value="${query.client_id ?? ''}" autocomplete="off" spellcheck="false"></div>
-!${day('from', 'From (day in UTC)')}!${day('to', 'Up to and with (day in UTC)')}
+!${kindFilter(query.event)}!${textFilter('client_id', 'Website (client_id)', query.client_id)}!${dayFilters(query.from, query.to)}
 <div class="actions"><button class="quiet">Filter</button><a class="button quiet" href="account/history">Everything</a></div></form>`
-}
-
-function list(events: PlacedEvent[], names: Map<string, string>): string {
-  return html`<ol class="plain">!${events.map((event) => item(event, names)).join('\n')}</ol>`
-}
-
-function item(event: PlacedEvent, names: Map<string, string>): string {
-  const { at, outcome, agent_id, client_id, model, address, detail, owner_id } = event
-  const agent = agent_id === null ? '' : html`<bdi>${names.get(agent_id) ?? agent_id}</bdi>`
-  const website =
-    client_id === null
-      ? ''
-      : html`<a href="account/history?${toQuery({ client_id })}"><bdi>${names.get(client_id) ?? client_id}</bdi></a>`
-  const who = [agent, website].filter((text) => text !== '').join(' at ')
-  const by = owner_id === null ? '' : ' <span class="tag">done by an owner</span>'
-  const details = [
-    model === null || model === '' ? '' : `Model: ${quoteName(model)}`,
-    address === null ? '' : `From: ${address}`,
-    ...(detail ?? '').split(' | '),
-  ].filter((text) => text !== '')
-  const more =
-    details.length === 0
-      ? ''
-      : html`<details><summary>Details</summary><ul class="plain">!${details.map((text) => html`<li><bdi>${text}</bdi></li>`).join('')}</ul></details>`
-  return html`<li class="event"><span class="quiet">!${timeElement(at)}</span> <strong>${EVENTS[event.event]}: ${outcome.replaceAll('_', ' ')}</strong>!${by}<br>!${who}!${more}</li>`
 }
 
 export default fp(history, {

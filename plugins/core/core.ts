@@ -1,6 +1,7 @@
 import fp from 'fastify-plugin'
 import { assertDatabaseExists } from '../../db/store.ts'
 import audit from './audit/audit.ts'
+import overview from './audit/overview.ts'
 import authenticateAgent from './callers/agent-authentication.ts'
 import authenticateBearer from './callers/bearer.ts'
 import authenticateClient from './callers/client-authentication.ts'
@@ -52,16 +53,19 @@ export {
   type AuthorizationRequest,
   type AuthorizationRequestState,
   type Client,
+  type ClientChange,
   type Event,
   type Grant,
   isEmailVerified,
   type Owner,
   type OwnerClaims,
   type OwnerSession,
+  type PageFilter,
   type Passkey,
   type PlacedEvent,
   type RememberedApproval,
   type Resource,
+  type ResourceChange,
   type ReusePolicy,
   standing,
 } from '../../db/store.ts'
@@ -108,6 +112,7 @@ const core = fp<CoreOptions>(
     await app.register(strangers)
     await app.register(mailer)
     await app.register(audit)
+    await app.register(overview)
 
     await app.register(remoteDocuments, options)
     await app.register(clients)

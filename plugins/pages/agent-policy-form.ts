@@ -1,69 +1,8 @@
 import { html } from 'ghtml'
 import type { AgentPolicy } from '../../schemas/policy.ts'
-import { OAuthError } from '../core/http/errors.ts'
+import { choice, type Field, lines, yesOrNo } from './fields.ts'
 
-/** How a member of a policy is asked for, read and told. */
-interface PolicyField<Value> {
-  label: string
-  /** The part of the form, with the value that holds now. */
-  toInput(name: string, value: Value): string
-  /** @throws {OAuthError} invalid_request for a value that is none of those offered */
-  read(text: string | undefined): Value
-  /** The value in a person's words. */
-  describe(value: Value): string
-}
-
-/** One of several values, each with what it means. */
-function choice<Value extends string>(
-  label: string,
-  options: Record<Value, string>,
-): PolicyField<Value> {
-  const values = Object.keys(options) as Value[]
-  return {
-    label,
-    toInput: (name, value) => html`<fieldset><legend>${label}</legend>
-!${values
-      .map(
-        (each) =>
-          html`<label class="choice"><input type="radio" name="${name}" value="${each}"!${each === value ? ' checked' : ''}> <span>${options[each]}</span></label>`,
-      )
-      .join('\n')}</fieldset>`,
-    read(text) {
-      const found = values.find((each) => each === text)
-      if (found !== undefined) return found
-      throw new OAuthError('invalid_request', `${label}: choose one of the answers`)
-    },
-    describe: (value) => options[value],
-  }
-}
-
-/** Texts, one a line. */
-function list(label: string, hint: string, none: string): PolicyField<string[]> {
-  return {
-    label,
-    toInput: (name, value) => html`<div class="field"><label for="${name}">${label}</label>
-<span class="hint" id="${name}-hint">${hint}</span>
-<textarea id="${name}" name="${name}" rows="${Math.min(8, value.length + 2)}" aria-describedby="${name}-hint" spellcheck="false">${value.join('\n')}</textarea></div>`,
-    read: (text = '') =>
-      text
-        .split('\n')
-        .map((line) => line.trim())
-        .filter((line) => line !== ''),
-    describe: (value) => (value.length === 0 ? none : value.join(', ')),
-  }
-}
-
-function yesOrNo(label: string, hint: string, yes: string, no: string): PolicyField<boolean> {
-  return {
-    label,
-    toInput: (name, value) => html`<fieldset><legend>${label}</legend>
-<label class="choice"><input type="checkbox" name="${name}" value="yes"!${value ? ' checked' : ''}> <span>${hint}</span></label></fieldset>`,
-    read: (text) => text === 'yes',
-    describe: (value) => (value ? yes : no),
-  }
-}
-
-type PolicyFields = { [Name in keyof AgentPolicy]: PolicyField<AgentPolicy[Name]> }
+type PolicyFields = { [Name in keyof AgentPolicy]: Field<AgentPolicy[Name]> }
 
 /** Every member of an agent's policy: one that is added has to be described here. */
 export const policyFields: PolicyFields = {
@@ -74,7 +13,7 @@ export const policyFields: PolicyFields = {
     ask: 'You are asked about every website that is not on the list of those always allowed',
     list: 'The websites that are always allowed, and no other',
   }),
-  allowed_sites: list(
+  allowed_sites: lines(
     'Websites that are always allowed',
     'One a line: a host, such as shop.example, or a client_id',
     'none',
@@ -97,12 +36,12 @@ export const policyFields: PolicyFields = {
     mail: 'With the code of a mail, or with your passkey here',
     passkey: 'With your passkey here and in no other way: no code is made or mailed',
   }),
-  allowed_models: list(
+  allowed_models: lines(
     'Models that may act',
     'One a line: a name, or its beginning with * at the end. Nothing here means every model',
     'every model',
   ),
-  refused_models: list(
+  refused_models: lines(
     'Models that may not act',
     'The same. What stands here is refused even if the list above allows it',
     'none',

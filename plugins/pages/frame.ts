@@ -16,6 +16,8 @@ export interface FramedPage {
   section?: Section
   /** A sentence about what was just done. */
   notice?: string | undefined
+  /** Rules for what only this page has, as they are. */
+  style?: string
   /** A module that the page runs, as it is. */
   script?: string
 }
@@ -76,7 +78,7 @@ export function sendFramed(
 }
 
 function frame(
-  { title, main, signedIn, section, notice, script }: FramedPage,
+  { title, main, signedIn, section, notice, style: own = '', script }: FramedPage,
   nonce: string,
   base: string,
 ): string {
@@ -89,7 +91,7 @@ function frame(
 <meta name="robots" content="noindex">
 <meta name="color-scheme" content="light dark">
 <title>${title} · Auth Agent</title>
-<style nonce="${nonce}">!${palette}!${style}</style>
+<style nonce="${nonce}">!${palette}!${style}!${own}</style>
 </head>
 <body>
 <a class="skip" href="${base}#main">Skip to the content</a>

@@ -12,6 +12,10 @@ export const EVENTS: Record<Event['event'], string> = {
   key: 'Key',
   policy: 'Policy',
   owner: 'Owner',
+  client: 'Website',
+  resource: 'API',
+  registration_token: 'Registration token',
+  signing_key: 'Signing key',
 }
 
 const DAY = 86_400

@@ -44,6 +44,16 @@ export class Throttle {
     this.#networks = new WindowCounts(clock, settings.THROTTLE_WINDOW)
   }
 
+  /** The networks with the most failures that this process counts now, and how many each may have. */
+  listNetworks(limit: number) {
+    return this.#networks.list(limit).map(({ name, count, until }) => ({
+      network: name,
+      count,
+      allowed: this.#settings.THROTTLE_FAILURES * NETWORK_FACTOR * shareOf(name),
+      until,
+    }))
+  }
+
   /**
    * The holder of a secret, which the caller looked up by its identifier; undefined when there is no
    * such holder or the secret is wrong, for the same work. A secret that cannot be right is counted

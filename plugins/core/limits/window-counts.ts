@@ -28,6 +28,16 @@ export class WindowCounts {
     }
   }
 
+  /** What has the most counts now, the most first; long names as their hashes. */
+  list(limit: number): { name: string; count: number; until: number }[] {
+    const now = this.#clock.now()
+    return [...this.#counts.entries()]
+      .filter(([, { count, since }]) => count > 0 && isRecent(since, this.#seconds, now))
+      .map(([name, { count, since }]) => ({ name, count, until: since + this.#seconds }))
+      .sort((one, other) => other.count - one.count)
+      .slice(0, limit)
+  }
+
   /** For how many seconds more a name has reached its limit; undefined when it has not. */
   secondsLeft(name: string, limit: number): number | undefined {
     const counted = this.#find(name)

@@ -75,9 +75,9 @@ export class AgentKeys {
   }
 
   /** Makes a key pair and registers its public key; the private key is only in this answer. */
-  async generate(agent_id: string): Promise<{ key: AgentKey; private_jwk: JWK }> {
+  async generate(agent_id: string, by: Actor = {}): Promise<{ key: AgentKey; private_jwk: JWK }> {
     const { publicKey, privateKey } = await generateKeyPair('ES256', { extractable: true })
-    const key = await this.add(agent_id, await exportJWK(publicKey))
+    const key = await this.add(agent_id, await exportJWK(publicKey), by)
     const { kid, alg } = key
     return { key, private_jwk: { ...(await exportJWK(privateKey)), kid, alg, use: 'sig' } }
   }
