@@ -15,7 +15,7 @@ t.test('a sign-in is shown with where, who, since when and with what', async (t)
     'the operator of this server, who registered it',
     'Of ann@example.com',
     'test-model',
-    /e-mail address of your agent/,
+    /e-mail address of /,
     /datetime="2027-01-15T08:00:00.000Z">2027-01-15 08:00 UTC/,
     'never',
     'no API',
