@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import Fastify, {
   type FastifyInstance,
   type FastifyPluginAsync,
@@ -172,6 +173,8 @@ export async function buildApp(
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: BODY_LIMIT,
     trustProxy: settings.TRUST_PROXY ?? false,
+    // The reference on error pages: every line of the log about the request has it as reqId.
+    genReqId: () => randomUUID(),
     ...(path && { rewriteUrl: withoutIssuerPath }),
     // A client_id that is too long to be one is unknown, and not a path that leads nowhere.
     routerOptions: { querystringParser: parseParameters, maxParamLength: MAX_HEADER_BYTES },

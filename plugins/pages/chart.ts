@@ -10,9 +10,7 @@ export interface Series {
 const PATTERNS = ['solid', 'stripes', 'dots', 'cross'] as const
 
 const WIDTH = 640
-const HEIGHT = 180
-const LEFT = 44
-const BOTTOM = 22
+const HEIGHT = 160
 
 /** The patterns of charts; once on a page that has any. */
 export const chartPatterns = `<svg width="0" height="0" aria-hidden="true" focusable="false"><defs>
@@ -38,34 +36,29 @@ export function stackedChart(title: string, places: string[], series: Series[]):
     shown.reduce((sum, { counts }) => sum + (counts[index] ?? 0), 0),
   )
   const top = roundUp(Math.max(0, ...sums))
-  const step = (WIDTH - LEFT) / Math.max(1, places.length)
-  const scale = (HEIGHT - BOTTOM - 8) / top
-  const base = HEIGHT - BOTTOM
+  const step = WIDTH / Math.max(1, places.length)
+  const scale = (HEIGHT - 2) / top
+  const base = HEIGHT - 1
   const bars = places.flatMap((_, index) => {
     let y = base
     return shown.map(({ counts }, kind) => {
       const height = (counts[index] ?? 0) * scale
       if (height === 0) return ''
       y -= height
-      return `<rect class="bar ${PATTERNS[kind]}" x="${(LEFT + index * step + 1).toFixed(1)}" y="${y.toFixed(1)}" width="${(step - 2).toFixed(1)}" height="${height.toFixed(1)}"/>`
+      return `<rect class="bar ${PATTERNS[kind]}" x="${(index * step + 1).toFixed(1)}" y="${y.toFixed(1)}" width="${(step - 2).toFixed(1)}" height="${height.toFixed(1)}"/>`
     })
   })
-  const lines = [0, top / 2, top].map((count) => {
-    const y = (base - count * scale).toFixed(1)
-    return `<path class="grid" d="M${LEFT} ${y}H${WIDTH}"/><text x="${LEFT - 6}" y="${y}" dy=".32em" text-anchor="end">${count}</text>`
-  })
-  const last = places.length - 1
-  const ends = [0, Math.floor(last / 2), last].map((index) => {
-    const anchor = index === 0 ? 'start' : index === last ? 'end' : 'middle'
-    const x = index === 0 ? LEFT : index === last ? WIDTH : LEFT + (index + 0.5) * step
-    return html`<text x="${x}" y="${HEIGHT - 5}" text-anchor="${anchor}">${places[index] ?? ''}</text>`
-  })
+  const lines = [0, top / 2, top].map(
+    (count) => `<path class="grid" d="M0 ${(base - count * scale).toFixed(1)}H${WIDTH}"/>`,
+  )
   const legend = shown.map(
     ({ label }, kind) =>
       html`<li><svg class="swatch" viewBox="0 0 16 16" aria-hidden="true" focusable="false"><rect class="bar ${PATTERNS[kind] ?? ''}" x="1" y="1" width="14" height="14"/></svg> <bdi>${label}</bdi></li>`,
   )
   return html`<figure class="card chart"><figcaption>${title}</figcaption>
-<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${title}. The numbers are in the table below.">!${lines.join('')}!${bars.join('')}!${ends.join('')}</svg>
+<p class="axis"><span>the highest line is ${top}</span></p>
+<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${title}. The numbers are in the table below.">!${lines.join('')}!${bars.join('')}</svg>
+<p class="axis"><span>${places[0] ?? ''}</span><span>${places.at(-1) ?? ''}</span></p>
 <ul class="legend">!${legend.join('')}</ul>
 !${numbers(
     title,
@@ -106,7 +99,7 @@ function numbers(title: string, head: string[], rows: (string | number)[][]): st
           : html`<td class="number">${cell}</td>`,
       )
       .join('')
-  return html`<details><summary>Numbers</summary><div class="scroll" tabindex="0" role="region" aria-label="Numbers: ${title}"><table><thead><tr>!${head.map((each) => html`<th scope="col"><bdi>${each}</bdi></th>`).join('')}</tr></thead><tbody>!${rows.map((row) => `<tr>${cells(row)}</tr>`).join('')}</tbody></table></div></details>`
+  return html`<details><summary>Numbers</summary><div class="scroll" tabindex="0" role="region" aria-label="Numbers: ${title}"><table><thead><tr>!${head.map((each, index) => html`<th scope="col"!${index === 0 ? '' : ' class="number"'}><bdi>${each}</bdi></th>`).join('')}</tr></thead><tbody>!${rows.map((row) => `<tr>${cells(row)}</tr>`).join('')}</tbody></table></div></details>`
 }
 
 /** How charts look: in the page's own colours. */
@@ -114,7 +107,7 @@ export const chartStyle = `
 figure.chart { margin: 0 0 1rem; }
 .chart figcaption { font-weight: 600; margin-bottom: .6rem; }
 .chart > svg { display: block; width: 100%; height: auto; }
-.chart text { fill: var(--quiet); font: 12px system-ui, sans-serif; }
+.axis { display: flex; justify-content: space-between; margin: .1rem 0; max-width: none; color: var(--quiet); font-size: .85rem; }
 .grid { stroke: var(--line); stroke-width: 1; fill: none; }
 .ground { fill: var(--card); }
 .ink { fill: var(--accent); }

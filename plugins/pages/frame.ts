@@ -74,13 +74,12 @@ export function sendFramed(
       'x-content-type-options': 'nosniff',
       'x-frame-options': 'DENY',
     })
-    .send(frame(page, nonce, base))
+    .send(frame(page, { nonce, base, here: base + reply.request.url.slice(1) }))
 }
 
 function frame(
   { title, main, signedIn, section, notice, style: own = '', script }: FramedPage,
-  nonce: string,
-  base: string,
+  { nonce, base, here }: { nonce: string; base: string; here: string },
 ): string {
   return html`<!doctype html>
 <html lang="en">
@@ -94,7 +93,7 @@ function frame(
 <style nonce="${nonce}">!${palette}!${style}!${own}</style>
 </head>
 <body>
-<a class="skip" href="${base}#main">Skip to the content</a>
+<a class="skip" href="${here}#main">Skip to the content</a>
 <header>
 <a class="brand" href="${signedIn === undefined ? './' : 'account'}">Auth Agent</a>
 !${signedIn === undefined ? '' : whoIsHere(signedIn)}

@@ -25,7 +25,8 @@ export function answerPersonError(thrown: unknown, request: FastifyRequest, repl
   return sendFramed(request.server, reply.code(error.status).headers(error.headers), {
     title: error.status === 404 ? 'There is nothing here' : 'That was not possible',
     main: html`<p class="error" role="alert">${error.message}.</p>
-<p>Nothing was changed. <a href="account">Go to your account</a>.</p>`,
+<p>Nothing was changed. <a href="account">Go to your account</a>.</p>
+<p class="quiet">For the operator, who finds it in the log: <code>${request.id}</code></p>`,
   })
 }
 

@@ -68,7 +68,13 @@ function showError(error: OAuthError, request: FastifyRequest, reply: FastifyRep
     .code(error.status)
     .headers(pageHeaders(nonce))
     .headers(error.headers)
-    .send(errorPage(error.message, nonce, errorUri(error, request.server)))
+    .send(
+      errorPage(error.message, {
+        nonce,
+        reference: request.id,
+        error_uri: errorUri(error, request.server),
+      }),
+    )
 }
 
 /**
