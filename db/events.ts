@@ -95,6 +95,10 @@ function* listPart({
   if (agent_id !== undefined) query = query.where('agent_id', '=', agent_id)
   if (owner_id !== undefined) query = query.where('owner_id', '=', owner_id)
   if (outcome !== undefined) query = query.where('outcome', '=', outcome)
+  // So that the index on what was not granted is used.
+  if (outcome !== undefined && outcome !== 'granted') {
+    query = query.where('outcome', '!=', 'granted')
+  }
   if (client_id !== undefined) query = query.where('client_id', '=', client_id)
   if (event !== undefined) query = query.where('event', '=', event)
   if (from !== undefined) query = query.where('at', '>=', from)
@@ -128,8 +132,8 @@ export const reads = {
   },
 
   /**
-   * A page of the whole trail, the newest first. By the index on agent, owner, website or kind with the
-   * time, or on the time.
+   * A page of the whole trail, the newest first. By the index on agent, owner, website, kind or
+   * outcome with the time, or on the time.
    */
   page: listPart,
 

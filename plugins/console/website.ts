@@ -51,8 +51,7 @@ const website: FastifyPluginAsyncTypebox = async (app) => {
         signedIn,
         section: SECTION,
         notice: DONE[request.query.done ?? ''],
-        main: html`<p>!${websiteName(client)}!${stateTag(disabled_at)}</p>
-<section class="card"><dl><div><dt>client_id</dt><dd><code>${client_id}</code></dd></div>
+        main: html`!${client.origin === 'operator' ? '' : html`<p>!${websiteName(client)}</p>`}<section class="card"><dl><div><dt>client_id</dt><dd><code>${client_id}</code>!${stateTag(disabled_at)}</dd></div>
 <div><dt>Registered</dt><dd>!${timeElement(client.created_at)}, ${ORIGINS[client.origin]}</dd></div>
 !${disabled_at === null ? '' : html`<div><dt>Disabled</dt><dd>!${timeElement(disabled_at)}</dd></div>`}
 <div><dt>Proves itself by</dt><dd><code>${client.token_endpoint_auth_method}</code></dd></div>

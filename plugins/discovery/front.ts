@@ -44,13 +44,13 @@ const front: FastifyPluginAsyncTypebox = async (app) => {
         .filter(({ operator }) => !operator || signedIn?.owner.operator)
         .map(
           ({ path, label, text }) =>
-            html`<li class="card"><h2 class="title"><a href="${path}">${label}</a></h2><p>${text}</p></li>`,
+            html`<section class="card"><h2 class="title"><a href="${path}">${label}</a></h2><p>${text}</p></section>`,
         )
       return sendFramed(app, reply, {
         title: 'AI agents sign in here',
         ...(signedIn && { signedIn }),
         main: html`<p>This server lets AI agents sign in to websites for the people they work for. A website sends its visitor here, the agent proves itself, and the website receives a code. No password is typed anywhere.</p>
-<ul class="plain">!${items.join('\n')}</ul>
+!${items.join('\n')}
 <p class="quiet">The issuer is <code>${app.settings.ISSUER}</code>.</p>`,
       })
     },

@@ -122,6 +122,7 @@ figure.chart { margin: 0 0 1rem; }
 .bars { list-style: none; padding: 0; margin: 0 0 .6rem; }
 .bars li { display: grid; grid-template-columns: minmax(0, 12rem) minmax(2rem, 1fr) auto; gap: .2rem .8rem; align-items: center; padding: .2rem 0; font-size: .94rem; overflow-wrap: anywhere; }
 .bars svg { width: 100%; height: .6rem; }
+.chart tbody th { white-space: nowrap; }
 .count { font-variant-numeric: tabular-nums; }
 details summary { cursor: pointer; color: var(--quiet); width: fit-content; }
 `

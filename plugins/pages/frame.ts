@@ -203,8 +203,11 @@ button, .button {
 button.quiet, .button.quiet { color: var(--accent); background: transparent; border-color: var(--line); }
 button.danger, .button.danger { color: var(--bad); background: transparent; border-color: currentColor; }
 button.plain { color: var(--accent); background: none; padding: .2rem .3rem; font-weight: 500; }
-.actions { display: flex; flex-wrap: wrap; gap: .6rem; margin: 1rem 0 0; }
+.actions { display: flex; flex-wrap: wrap; gap: .6rem; margin: 1rem 0 0; max-width: none; }
 .actions form { margin: 0; }
+.actions + .card { margin-top: 1rem; }
+ul.rows li { padding: .6rem 0; }
+ul.rows li + li { border-top: 1px solid var(--line); }
 .tag { display: inline-block; padding: .05rem .5rem; border: 1px solid var(--line); border-radius: 1rem; font-size: .85rem; color: var(--quiet); white-space: nowrap; }
 .tag.good { color: var(--good); border-color: currentColor; }
 .tag.bad { color: var(--bad); border-color: currentColor; }
