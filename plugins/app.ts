@@ -149,6 +149,8 @@ export interface BuildOptions {
   clock?: Clock
   /** How to reach others instead of over the public internet. */
   network?: Network
+  /** What a new secret costs to hash, as a power of two: 10, and in tests 4, bcrypt's smallest. */
+  bcryptRounds?: number
   /** Fails where there is no database yet, and leaves the watch over its file to the server. */
   existingDatabase?: boolean
   /** Other endpoints than all of them. */
@@ -232,6 +234,7 @@ export async function buildApp(
     settings,
     clock: options.clock,
     network: options.network,
+    bcryptRounds: options.bcryptRounds,
     existingDatabase: options.existingDatabase,
   })
   app.addHook('onRequest', (request, _reply, done) => {

@@ -55,7 +55,7 @@ export async function build(
       THROTTLE_FAILURES: 1_000_000,
       ...settings,
     },
-    options,
+    { bcryptRounds: 4, ...options },
   )
   t.teardown(() => app.close())
   return app

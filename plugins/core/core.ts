@@ -74,6 +74,7 @@ export interface CoreOptions {
   settings: Settings
   clock?: Clock | undefined
   network?: Network | undefined
+  bcryptRounds?: number | undefined
   /** Fails where there is no database; by default one is made. */
   existingDatabase?: boolean | undefined
 }
@@ -106,7 +107,7 @@ const core = fp<CoreOptions>(
     await app.register(metadataDocument)
     await app.register(describeApi)
 
-    await app.register(secrets)
+    await app.register(secrets, options)
     await app.register(tokens, { vault })
     await app.register(throttle)
     await app.register(strangers)

@@ -1,12 +1,8 @@
 import { compareSync, hashSync } from 'bcryptjs'
 
-const ROUNDS = 10
-
-export interface BcryptTask {
-  secret: string
-  /** What to compare the secret with; without it, the secret is hashed. */
-  hash?: string
-}
+export type BcryptTask =
+  | { secret: string /** How often it is hashed, as a power of two. */; rounds: number }
+  | { secret: string /** What to compare the secret with. */; hash: string }
 
 export interface BcryptResult {
   value: string | boolean
@@ -15,8 +11,9 @@ export interface BcryptResult {
 }
 
 /** Runs in a worker thread: hashes the secret, or compares it with the hash. */
-export default function bcrypt({ secret, hash }: BcryptTask): BcryptResult {
+export default function bcrypt(task: BcryptTask): BcryptResult {
   const start = performance.now()
-  const value = hash === undefined ? hashSync(secret, ROUNDS) : compareSync(secret, hash)
+  const { secret } = task
+  const value = 'rounds' in task ? hashSync(secret, task.rounds) : compareSync(secret, task.hash)
   return { value, milliseconds: performance.now() - start }
 }

@@ -18,6 +18,8 @@ import { OAuthError } from '../http/errors.ts'
 import type { BcryptResult, BcryptTask } from './bcrypt-worker.ts'
 import { ChecksFirst, NEW_SECRET } from './checks-first.ts'
 
+/** What a new secret costs to hash, as a power of two. */
+const ROUNDS = 10
 const REMEMBERED = 10_000
 const CHECKS_QUEUED = 1000
 const NEW_SECRETS_QUEUED = 20
@@ -42,21 +44,28 @@ export function hashToken(token: string): string {
   return hash('sha256', token, 'base64url')
 }
 
+/** What waits for the thread. */
+const queue = new ChecksFirst()
+
+/**
+ * The thread, one for all instances of this process: a new one takes as long to start and to compile
+ * bcrypt as several checks. It ends when it has been idle, and keeps no process from ending.
+ */
+const worker = new Piscina<BcryptTask, BcryptResult>({
+  filename: join(import.meta.dirname, `bcrypt-worker${extname(import.meta.filename)}`),
+  minThreads: 0,
+  maxThreads: 1,
+  taskQueue: queue,
+  maxQueue: CHECKS_QUEUED + NEW_SECRETS_QUEUED,
+  idleTimeout: 10_000,
+})
+
 /**
  * Hashes and checks the secrets of clients and agents with bcrypt, in a thread of its own. After a
  * success a fingerprint is remembered, keyed by a random key of this process and bound to the
  * stored hash, so that the next check of the same secret is cheap.
  */
 export class Secrets {
-  readonly #queue = new ChecksFirst()
-  readonly #worker = new Piscina<BcryptTask, BcryptResult>({
-    filename: join(import.meta.dirname, `bcrypt-worker${extname(import.meta.filename)}`),
-    minThreads: 0,
-    maxThreads: 1,
-    taskQueue: this.#queue,
-    maxQueue: CHECKS_QUEUED + NEW_SECRETS_QUEUED,
-    idleTimeout: 10_000,
-  })
   readonly #fingerprintKey = createSecretKey(randomBytes(32))
   readonly #remembered = new LRUCache<string, Buffer>({ max: REMEMBERED })
   readonly #underWay = new Map<string, Promise<boolean>>()
@@ -64,10 +73,13 @@ export class Secrets {
   readonly #durations: number[] = []
   #firstDuration: Promise<unknown> | undefined
   #guessesWaiting = 0
+  #workDone = 0
   readonly #clock: Clock
+  readonly #rounds: number
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, rounds = ROUNDS) {
     this.#clock = clock
+    this.#rounds = rounds
   }
 
   /**
@@ -75,9 +87,9 @@ export class Secrets {
    * @throws {OAuthError} temporarily_unavailable when too many wait already
    */
   async toRow(holder_id: string, secret: string): Promise<SecretRow> {
-    if (this.#queue.newSecrets >= NEW_SECRETS_QUEUED) throw busy('Too many secrets are being made')
-    const task = { secret, [queueOptionsSymbol]: NEW_SECRET }
-    const { value } = await this.#worker.run(task)
+    if (queue.newSecrets >= NEW_SECRETS_QUEUED) throw busy('Too many secrets are being made')
+    const task = { secret, rounds: this.#rounds, [queueOptionsSymbol]: NEW_SECRET }
+    const { value } = await this.#run(task)
     return {
       holder_id,
       hint: hintOf(secret),
@@ -119,11 +131,13 @@ export class Secrets {
 
   /** How many secrets the thread has hashed or checked so far. */
   get workDone(): number {
-    return this.#worker.completed
+    return this.#workDone
   }
 
-  async close(): Promise<void> {
-    await this.#worker.destroy()
+  async #run(task: BcryptTask): Promise<BcryptResult> {
+    const result = await worker.run(task)
+    this.#workDone += 1
+    return result
   }
 
   /** Checks of the same secret that run together share one comparison. */
@@ -143,8 +157,8 @@ export class Secrets {
   }
 
   async #compare(secret: string, bcrypt_hash: string): Promise<boolean> {
-    if (this.#queue.checks >= CHECKS_QUEUED) throw busy('Too many secrets are being checked')
-    const { value, milliseconds } = await this.#worker.run({ secret, hash: bcrypt_hash })
+    if (queue.checks >= CHECKS_QUEUED) throw busy('Too many secrets are being checked')
+    const { value, milliseconds } = await this.#run({ secret, hash: bcrypt_hash })
     this.#durations.push(milliseconds)
     if (this.#durations.length > DURATIONS) this.#durations.shift()
     return value === true
@@ -185,11 +199,9 @@ declare module 'fastify' {
   }
 }
 
-export default fp(
-  async (app) => {
-    const secrets = new Secrets(app.clock)
-    app.decorate('secrets', secrets)
-    app.addHook('onClose', () => secrets.close())
+export default fp<{ bcryptRounds?: number | undefined }>(
+  async (app, { bcryptRounds }) => {
+    app.decorate('secrets', new Secrets(app.clock, bcryptRounds))
   },
   { name: 'secrets', dependencies: ['clock'] },
 )

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
+import { buildApp } from '../../../plugins/app.ts'
 import { authenticate, build, createAgent, createSite, open, post } from '../../harness.ts'
 
 function register(app: FastifyInstance) {
@@ -7,8 +8,20 @@ function register(app: FastifyInstance) {
   return app.inject({ method: 'POST', url: '/register', payload })
 }
 
+/** What a secret costs outside of tests. */
+const bcryptRounds = 10
+
+t.test('a secret is stored as bcrypt of 10 rounds', async (t) => {
+  const app = await buildApp({ DATABASE_URL: 'sqlite::memory:', LOG_LEVEL: 'silent' })
+  t.teardown(() => app.close())
+  const { client_id } = await createSite(app)
+  const [secret] =
+    (await app.store.clients.findWithSecrets(client_id, app.clock.now()))?.secrets ?? []
+  t.match(secret?.bcrypt_hash, /^\$2b\$10\$/)
+})
+
 t.test('a guess is answered without bcrypt, a right secret costs one check', async (t) => {
-  const app = await build(t)
+  const app = await build(t, {}, { bcryptRounds })
   const site = await createSite(app)
   const agent = await createAgent(app)
   const { request_id } = await open(app, site)
@@ -35,7 +48,8 @@ t.test('a guess is answered without bcrypt, a right secret costs one check', asy
 })
 
 t.test('checks go before new secrets, of which a bounded number waits', async (t) => {
-  const app = await build(t, { DYNAMIC_REGISTRATION: 'open', UNPROVED_CLIENTS_PER_NETWORK: 1000 })
+  const settings = { DYNAMIC_REGISTRATION: 'open', UNPROVED_CLIENTS_PER_NETWORK: 1000 } as const
+  const app = await build(t, settings, { bcryptRounds })
   const site = await createSite(app)
   const settled: number[] = []
   const registrations = Array.from({ length: 30 }, async () => {
