@@ -1,10 +1,11 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import type { Test } from 'tap'
+import type { Command, Outcome } from './command-runner.ts'
 
 const script = join(import.meta.dirname, '../../scripts/auth-agent.js')
 /** Where the processes share what they compile, so that each starts in half the time. */
@@ -19,13 +20,36 @@ function start(environment: Environment, args: string[]): ChildProcess {
   })
 }
 
-/** Runs one command to its end. */
-export async function run(environment: Environment, ...args: string[]) {
+/** Runs one command to its end, in a process of its own. */
+export async function runProcess(environment: Environment, ...args: string[]): Promise<Outcome> {
   const child = start(environment, args)
   const { stdout, stderr } = child
   if (!stdout || !stderr) throw new Error('no output')
   const [out, err, [code]] = await Promise.all([text(stdout), text(stderr), once(child, 'exit')])
-  return { code: code as number, out, err }
+  return { code, out, err }
+}
+
+let runner: ChildProcess | undefined
+let isBusy = false
+
+/** Runs one command to its end. Commands that run at the same time have a process each. */
+export async function run(environment: Environment, ...args: string[]): Promise<Outcome> {
+  if (isBusy || args.includes('serve')) return await runProcess(environment, ...args)
+  isBusy = true
+  runner ??= fork(join(import.meta.dirname, 'command-runner.ts'), {
+    env: { NODE_COMPILE_CACHE: compiled },
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  })
+  runner.unref()
+  runner.channel?.ref()
+  try {
+    runner.send({ args, environment } satisfies Command)
+    const [outcome] = await once(runner, 'message')
+    return outcome
+  } finally {
+    runner.channel?.unref()
+    isBusy = false
+  }
 }
 
 /** What a command that succeeds prints with `--json`. */
@@ -41,12 +65,10 @@ export function nowhere(t: Test): Environment {
 }
 
 /** Settings for a new database. */
-export function fresh(t: Test): Environment {
+export async function fresh(t: Test): Promise<Environment> {
   const environment = nowhere(t)
-  const { status, stderr } = spawnSync(process.execPath, [script, 'db', 'create'], {
-    env: { NODE_COMPILE_CACHE: compiled, ...environment },
-  })
-  if (status !== 0) throw new Error(String(stderr))
+  const { code, err } = await run(environment, 'db', 'create')
+  if (code !== 0) throw new Error(err)
   return environment
 }
 
