@@ -198,9 +198,12 @@ t.test('a held answer comes when its time is over and when the server closes', a
   const app = await build(t)
   const { request_id } = await open(app, await createSite(app))
   t.strictSame((await check(app, request_id, {}, '&wait=1')).json(), { status: 'pending' })
-  const held = check(app, request_id, {}, '&wait=25')
+  const origin = await app.listen({ host: '127.0.0.1', port: 0 })
+  const arrived = new Promise((resolve) => app.server.once('request', resolve))
+  const held = fetch(`${origin}/api/check-status?request_id=${request_id}&wait=25`)
+  await arrived
   setImmediate(() => app.close())
-  t.strictSame((await held).json(), { status: 'pending' })
+  t.strictSame(await (await held).json(), { status: 'pending' })
 })
 
 t.test('a request and a code that have expired say so', async (t) => {
