@@ -59,7 +59,7 @@ t.test('the page shows each MCP host as the command knows it', (t) => {
 })
 
 t.test('a known MCP host is registered by its name, and its line is printed', async (t) => {
-  const environment = await fresh(t)
+  const environment = fresh(t)
   const server = 'https://mcp.example/mcp'
   const create = ['client', 'create', '--preset', 'claude-code']
   const created = await json(environment, ...create, '--url', server)

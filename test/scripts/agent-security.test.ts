@@ -6,7 +6,7 @@ import { authenticate, createAgent, createSite, open } from '../harness.ts'
 import { fresh, json, run } from './command.ts'
 
 t.test('an agent gets keys and a policy, and its trail is shown', async (t) => {
-  const environment = await fresh(t)
+  const environment = fresh(t)
   const { agent_id } = await json(environment, 'agent', 'create', '--email', 'o@example.com')
   const file = `${t.testdirName}/public.jwk`
   const { publicKey, privateKey } = await generateKeyPair('EdDSA', { extractable: true })
@@ -59,7 +59,7 @@ t.test('an agent gets keys and a policy, and its trail is shown', async (t) => {
 })
 
 t.test('the operator answers for owners while the server runs', async (t) => {
-  const environment = await fresh(t)
+  const environment = fresh(t)
   const app = await buildApp({ DATABASE_URL: environment.DATABASE_URL, LOG_LEVEL: 'silent' })
   t.teardown(() => app.close())
   const site = await createSite(app)
@@ -100,7 +100,7 @@ t.test('the operator answers for owners while the server runs', async (t) => {
 })
 
 t.test('what an owner approved is shown, and forgotten by client', async (t) => {
-  const environment = await fresh(t)
+  const environment = fresh(t)
   const app = await buildApp({ DATABASE_URL: environment.DATABASE_URL, LOG_LEVEL: 'silent' })
   t.teardown(() => app.close())
   const site = await createSite(app)
@@ -138,7 +138,7 @@ t.test('what an owner approved is shown, and forgotten by client', async (t) => 
 })
 
 t.test('a key that others may have is removed with all that it gave', async (t) => {
-  const environment = await fresh(t)
+  const environment = fresh(t)
   const app = await buildApp({ DATABASE_URL: environment.DATABASE_URL, LOG_LEVEL: 'silent' })
   t.teardown(() => app.close())
   const site = await createSite(app)

@@ -1,5 +1,6 @@
-import { type ChildProcess, fork, spawn } from 'node:child_process'
+import { type ChildProcess, fork, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
+import { cpSync, mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -64,12 +65,26 @@ export function nowhere(t: Test): Environment {
   return { DATABASE_URL: `sqlite:${t.testdir({})}/data/auth-agent.db` }
 }
 
+let made: string | undefined
+
+/** A folder with a new database, made once for a test file, which has copies of it. */
+function makeDatabase(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'auth-agent-'))
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
+  const DATABASE_URL = `sqlite:${join(folder, 'data/auth-agent.db')}`
+  const { status, stderr } = spawnSync(process.execPath, [script, 'db', 'create'], {
+    env: { NODE_COMPILE_CACHE: compiled, DATABASE_URL },
+  })
+  if (status !== 0) throw new Error(String(stderr))
+  return folder
+}
+
 /** Settings for a new database. */
-export async function fresh(t: Test): Promise<Environment> {
-  const environment = nowhere(t)
-  const { code, err } = await run(environment, 'db', 'create')
-  if (code !== 0) throw new Error(err)
-  return environment
+export function fresh(t: Test): Environment {
+  made ??= makeDatabase()
+  const folder = t.testdir({})
+  cpSync(made, folder, { recursive: true })
+  return { DATABASE_URL: `sqlite:${folder}/data/auth-agent.db` }
 }
 
 /** A server as a process of its own, on a port that is free. */

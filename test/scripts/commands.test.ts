@@ -4,7 +4,7 @@ import { build } from '../harness.ts'
 import { fresh, json, run } from './command.ts'
 
 t.test('a website and an agent are registered, shown, changed and removed', async (t) => {
-  const environment = await fresh(t)
+  const environment = fresh(t)
   const empty = await run(environment, 'client', 'list')
   t.same(empty, { code: 0, out: 'No client is registered.\n', err: '' })
 
@@ -47,12 +47,12 @@ t.test('a website and an agent are registered, shown, changed and removed', asyn
 
 t.test('a public client has no secret', async (t) => {
   const site = ['client', 'create', '--name', 'App', '--redirect-uri', 'http://127.0.0.1/cb']
-  const created = await json(await fresh(t), ...site, '--public')
+  const created = await json(fresh(t), ...site, '--public')
   t.match(created, { client_secret: undefined, token_endpoint_auth_method: 'none' })
 })
 
 t.test('the operator says at which clients agents may poll the code', async (t) => {
-  const environment = await fresh(t)
+  const environment = fresh(t)
   const create = ['client', 'create', '--name', 'App', '--redirect-uri', 'http://127.0.0.1/cb']
   t.equal((await json(environment, ...create)).legacy_polling, true, 'it has a secret')
   const { client_id, legacy_polling } = await json(environment, ...create, '--public')
@@ -66,7 +66,7 @@ t.test('the operator says at which clients agents may poll the code', async (t) 
 })
 
 t.test('a backup is a whole database that its owner alone reads', async (t) => {
-  const environment = await fresh(t)
+  const environment = fresh(t)
   const { agent_id } = await json(environment, 'agent', 'create', '--email', 'o@example.com')
   const file = `${t.testdirName}/copy.db`
   await json(environment, 'backup', file)
@@ -78,7 +78,7 @@ t.test('a backup is a whole database that its owner alone reads', async (t) => {
 })
 
 t.test('key rotate --now tells the gap that it causes, and the way without one', async (t) => {
-  const environment = await fresh(t)
+  const environment = fresh(t)
   const app = await build(t)
   const keySet = await app.inject('/.well-known/jwks.json')
   const [, maxAge] = /max-age=(\d+)/.exec(String(keySet.headers['cache-control'])) ?? []

@@ -6,7 +6,7 @@ const shop = ['client', 'create', '--name', 'Shop', '--redirect-uri', 'https://s
 t.test(
   'an identifier that can be none of its kind is refused before anything is done',
   async (t) => {
-    const environment = await fresh(t)
+    const environment = fresh(t)
     const { client_id } = await json(environment, ...shop)
     const { agent_id } = await json(environment, 'agent', 'create', '--email', 'o@example.com')
     const rows: [string[], RegExp][] = [

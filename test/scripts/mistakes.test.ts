@@ -76,7 +76,7 @@ t.test('RFC 7517 section 5: a key set is read as editors write it, or refused', 
   const good = files.filter(([, , refusal]) => refusal === undefined)
   t.equal((await app.store.clients.list()).length, good.length, 'nothing else is written')
 
-  const environment = await fresh(t)
+  const environment = fresh(t)
   const client = ['client', 'create', '--name', 'Job', '--grant-type', 'client_credentials']
   for (const name of ['missing', '', 'a PEM', 'a private key']) {
     const file = join(folder, name)
@@ -112,7 +112,7 @@ t.test('a number is decimal digits, in options and in settings', async (t) => {
 })
 
 t.test('a wrong option is named, with its unit and exit code 2', async (t) => {
-  const environment = await fresh(t)
+  const environment = fresh(t)
   const update = ['client', 'update', 'client_x']
   const rows: [string[], RegExp][] = [
     [['agent', 'sign-ins', 'agent_x', '--limit=0x10'], /--limit.*lines from 1 to/],
@@ -135,7 +135,7 @@ t.test('a wrong option is named, with its unit and exit code 2', async (t) => {
 })
 
 t.test('an identifier that nothing has is said to be unknown', async (t) => {
-  const environment = await fresh(t)
+  const environment = fresh(t)
   for (const args of [
     ['client', 'update', 'x_none', '--add-redirect-uri', 'https://a.example/'],
     ['client', 'policy', 'x_none'],
@@ -150,7 +150,7 @@ t.test('an identifier that nothing has is said to be unknown', async (t) => {
 })
 
 t.test('a policy that is shown is not written', async (t) => {
-  const environment = await fresh(t)
+  const environment = fresh(t)
   const { client_id } = await json(environment, ...shop)
   const { agent_id } = await json(environment, 'agent', 'create', '--email', 'o@example.com')
   t.match(await json(environment, 'client', 'policy', client_id), { allowed_models: [] })
@@ -196,7 +196,7 @@ t.test('a policy refuses a site that no sign-in could match', async (t) => {
 })
 
 t.test('RFC 6749 section 3.3: scopes are stored word by word', async (t) => {
-  const environment = await fresh(t)
+  const environment = fresh(t)
   const created = await json(environment, ...shop, '--scope', 'b  a', 'b', '\ta\n')
   t.equal(created.scope, 'b a')
   const update = ['client', 'update', created.client_id]
@@ -221,7 +221,7 @@ t.test('RFC 6749 section 3.3: scopes are stored word by word', async (t) => {
 })
 
 t.test('redirect URIs are added and removed one by one', async (t) => {
-  const environment = await fresh(t)
+  const environment = fresh(t)
   const uri = (name: string) => `https://shop.example/${name}`
   const { client_id } = await json(environment, ...shop)
   const update = ['client', 'update', client_id]
@@ -258,7 +258,7 @@ t.test('redirect URIs are added and removed one by one', async (t) => {
 })
 
 t.test('the version is told', async (t) => {
-  t.match(await runProcess(await fresh(t), '--version'), {
+  t.match(await runProcess(fresh(t), '--version'), {
     code: 0,
     out: /^\d+\.\d+\.\d+\n$/,
     err: '',
@@ -266,7 +266,7 @@ t.test('the version is told', async (t) => {
 })
 
 t.test('a database of a newer version is left alone, and the version is named', async (t) => {
-  const environment = await fresh(t)
+  const environment = fresh(t)
   await run(environment, 'client', 'list')
   const database = new Database(fileOf(environment))
   database.exec("INSERT INTO kysely_migration VALUES ('0999-later', '2030-01-01T00:00:00Z')")
@@ -280,7 +280,7 @@ t.test('a database of a newer version is left alone, and the version is named', 
 })
 
 t.test('a database that cannot be used is told in a sentence', async (t) => {
-  const environment = await fresh(t)
+  const environment = fresh(t)
   await run(environment, 'client', 'list')
   const file = fileOf(environment)
   const folder = dirname(file)
@@ -309,7 +309,7 @@ t.test('a database that cannot be used is told in a sentence', async (t) => {
 })
 
 t.test('a fault that nobody foresaw is told in a sentence too', async (t) => {
-  const environment = await fresh(t)
+  const environment = fresh(t)
   await run(environment, 'client', 'list')
   const database = new Database(fileOf(environment))
   database.exec("DELETE FROM kysely_migration WHERE name LIKE '0001%'")
@@ -322,7 +322,7 @@ t.test('a fault that nobody foresaw is told in a sentence too', async (t) => {
 })
 
 t.test('output that cannot be written is told, after the command was carried out', async (t) => {
-  const environment = await fresh(t)
+  const environment = fresh(t)
   await run(environment, 'agent', 'list')
   const script = join(import.meta.dirname, '../../scripts/auth-agent.js')
   const start = (stdout: 'pipe' | number) =>

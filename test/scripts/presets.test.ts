@@ -44,7 +44,7 @@ t.test('an agent signs in to what a preset registers', async (t) => {
 })
 
 t.test('client create --preset prints the lines for the other side, filled in', async (t) => {
-  const environment = { ...(await fresh(t)), ISSUER: 'https://auth.example/as' }
+  const environment = { ...fresh(t), ISSUER: 'https://auth.example/as' }
   const url = 'https://app.example'
   const create = ['client', 'create', '--preset', 'oauth2-proxy']
   const created = await json(environment, ...create, '--url', `${url}/`)

@@ -4,7 +4,7 @@ import { fresh, json, run } from './command.ts'
 const esc = '\u001b'
 
 t.test('what is refused is one sentence, and nothing is written', async (t) => {
-  const environment = await fresh(t)
+  const environment = fresh(t)
   const site = (uri: string) => ['client', 'create', '--name', 'Shop', '--redirect-uri', uri]
   const refusals: [string[], number, RegExp][] = [
     [site('http://shop.example/cb'), 1, /must be https/],
@@ -39,12 +39,7 @@ t.test('what is refused is one sentence, and nothing is written', async (t) => {
 })
 
 t.test('bad settings stop any command with one message that names them all', async (t) => {
-  const environment = {
-    ...(await fresh(t)),
-    PORT: 'x',
-    ISSUER: 'http://a.example',
-    LOG_LEVEL: 'loud',
-  }
+  const environment = { ...fresh(t), PORT: 'x', ISSUER: 'http://a.example', LOG_LEVEL: 'loud' }
   for (const args of [['serve'], ['client', 'list']]) {
     const { code, err } = await run(environment, ...args)
     t.equal(code, 1)
@@ -54,7 +49,7 @@ t.test('bad settings stop any command with one message that names them all', asy
 })
 
 t.test('a wrong encryption key is one sentence', async (t) => {
-  const environment = await fresh(t)
+  const environment = fresh(t)
   await run(environment, 'key', 'list')
   const wrong = await run({ ...environment, ENCRYPTION_KEY: 'ab'.repeat(32) }, 'key', 'list')
   t.match(wrong, {

@@ -2,7 +2,7 @@ import t from 'tap'
 import { fresh, json, run } from './command.ts'
 
 t.test('an API is registered, shown, changed and removed', async (t) => {
-  const environment = await fresh(t)
+  const environment = fresh(t)
   const uri = 'https://api.example/mcp'
   const scope = ['--scope', 'read', 'write']
   const created = await json(environment, 'resource', 'create', '--uri', uri, ...scope)
@@ -37,7 +37,7 @@ t.test('an API is registered, shown, changed and removed', async (t) => {
 })
 
 t.test('a client for itself and a token to register clients with', async (t) => {
-  const environment = await fresh(t)
+  const environment = fresh(t)
   const grant = ['--grant-type', 'client_credentials', '--scope', 'read']
   const client = await json(environment, 'client', 'create', '--name', 'Job', ...grant)
   t.match(client, { grant_types: ['client_credentials'], scope: 'read', client_secret: /^cs_/ })
@@ -57,7 +57,7 @@ t.test('a client for itself and a token to register clients with', async (t) => 
 t.test(
   'an API may be registered beside one that has a slash more or less, and is told so',
   async (t) => {
-    const environment = await fresh(t)
+    const environment = fresh(t)
     const create = (...args: string[]) => run(environment, 'resource', 'create', ...args)
     const first = await create('--uri', 'https://api.example/mcp')
     t.match(first, { code: 0 })

@@ -7,7 +7,7 @@ import { freePort, fresh, json, run, serve } from './command.ts'
 import { isAnswering } from './logged-server.ts'
 
 t.test('the server ends gracefully and starts again with its data and keys', async (t) => {
-  const environment = await fresh(t)
+  const environment = fresh(t)
   const redirect_uri = 'https://shop.example/cb'
   const site = ['client', 'create', '--name', 'Shop', '--redirect-uri', redirect_uri]
   const { client_id } = await json(environment, ...site)
@@ -57,7 +57,7 @@ t.test('the server ends gracefully and starts again with its data and keys', asy
 
 t.test('SIGTERM to npm start ends the server, and leaves nothing on its port', async (t) => {
   const PORT = String(await freePort())
-  const environment = { ...process.env, ...(await fresh(t)), PORT }
+  const environment = { ...process.env, ...fresh(t), PORT }
   const child = spawn('npm', ['start'], { env: environment, stdio: 'ignore', detached: true })
   t.teardown(() => {
     if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, 'SIGKILL')

@@ -231,7 +231,7 @@ t.test('a server as a process trusts the authority of NODE_EXTRA_CA_CERTS', asyn
     ['no authority', { PRIVATE_HOSTS }, /authority .* NODE_EXTRA_CA_CERTS/],
   ]
   for (const [name, environment, reason] of rows) {
-    const settings = { ...(await fresh(t)), ...environment }
+    const settings = { ...fresh(t), ...environment }
     const { url, child, lines } = await serve(t, settings)
     // Without the setting, a name is asked of nameservers alone, which need not know this one.
     const host = name === 'a name alone' ? 'localhost' : '127.0.0.1'
@@ -257,7 +257,7 @@ t.test('a server as a process trusts the authority of NODE_EXTRA_CA_CERTS', asyn
     const args = ['client', 'create', '--name', 'Job', '--redirect-uri', REDIRECT]
     const keys = ['--jwks-uri', web.url('127.0.0.1', '/keys')]
     web.serveJson('/keys', { keys: [] })
-    const environment = await fresh(t)
+    const environment = fresh(t)
     const closed = await run(environment, ...args, ...keys)
     t.match(closed, { code: 0, out: /private address; name its host in PRIVATE_HOSTS to allow it/ })
     const open = { ...environment, PRIVATE_HOSTS, NODE_EXTRA_CA_CERTS }
