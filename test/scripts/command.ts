@@ -6,17 +6,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import type { Test } from 'tap'
+import { codeCache } from '../processes.ts'
 import type { Command, Outcome } from './command-runner.ts'
 
 const script = join(import.meta.dirname, '../../scripts/auth-agent.js')
-/** Where the processes share what they compile, so that each starts in half the time. */
-const compiled = join(tmpdir(), 'auth-agent-test-compiled')
 
 export type Environment = Record<string, string>
 
 function start(environment: Environment, args: string[]): ChildProcess {
   return spawn(process.execPath, [script, ...args], {
-    env: { NODE_COMPILE_CACHE: compiled, ...environment },
+    env: { ...codeCache, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
 }
@@ -38,7 +37,9 @@ export async function run(environment: Environment, ...args: string[]): Promise<
   if (isBusy || args.includes('serve')) return await runProcess(environment, ...args)
   isBusy = true
   runner ??= fork(join(import.meta.dirname, 'command-runner.ts'), {
-    env: { NODE_COMPILE_CACHE: compiled },
+    env: codeCache,
+    // Not tap's loaders, which read settings from the environment.
+    execArgv: [],
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   })
   runner.unref()
@@ -73,7 +74,7 @@ function makeDatabase(): string {
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
   const DATABASE_URL = `sqlite:${join(folder, 'data/auth-agent.db')}`
   const { status, stderr } = spawnSync(process.execPath, [script, 'db', 'create'], {
-    env: { NODE_COMPILE_CACHE: compiled, DATABASE_URL },
+    env: { ...codeCache, DATABASE_URL },
   })
   if (status !== 0) throw new Error(String(stderr))
   return folder

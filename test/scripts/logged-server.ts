@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import type { Test } from 'tap'
+import { codeCache } from '../processes.ts'
 import { freePort } from './command.ts'
 
 export const script = join(import.meta.dirname, '../../scripts/auth-agent.js')
@@ -23,7 +24,7 @@ export async function serveInto(
 ): Promise<LoggedServer> {
   const PORT = String(await freePort())
   const child = spawn(process.execPath, [script, 'serve'], {
-    env: { DATABASE_URL: `sqlite:${t.testdir({})}/a.db`, ...environment, PORT },
+    env: { ...codeCache, DATABASE_URL: `sqlite:${t.testdir({})}/a.db`, ...environment, PORT },
     stdio: ['ignore', output, 'pipe'],
   })
   t.teardown(() => child.kill('SIGKILL'))

@@ -8,7 +8,7 @@ import { readEnvironment, Settings } from '../../plugins/core/settings.ts'
 import { readKeySet } from '../../scripts/commands/json-file.ts'
 import { wholeNumber } from '../../scripts/commands/options.ts'
 import { build, createAgent, createSite } from '../harness.ts'
-import { makeFolder } from '../processes.ts'
+import { codeCache, makeFolder } from '../processes.ts'
 import {
   assertSentence,
   type Environment,
@@ -327,7 +327,7 @@ t.test('output that cannot be written is told, after the command was carried out
   const script = join(import.meta.dirname, '../../scripts/auth-agent.js')
   const start = (stdout: 'pipe' | number) =>
     spawn(process.execPath, [script, 'agent', 'create', '--email', 'o@example.com'], {
-      env: environment,
+      env: { ...codeCache, ...environment },
       stdio: ['ignore', stdout, 'pipe'],
     })
   const full = start(openSync('/dev/full', 'w'))

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import Database from 'better-sqlite3'
 import t from 'tap'
+import { codeCache } from '../processes.ts'
 import { freePort, fresh, json, run, serve } from './command.ts'
 
 t.test('owners are invited, listed, shown, disabled, signed out and removed', async (t) => {
@@ -76,7 +77,12 @@ t.test(
     const read = async () => {
       const command = `${process.execPath} ${program} serve`
       const child = spawn('script', ['-qec', command, '/dev/null'], {
-        env: { ...environment, PORT: String(await freePort()), PATH: process.env.PATH },
+        env: {
+          ...codeCache,
+          ...environment,
+          PORT: String(await freePort()),
+          PATH: process.env.PATH,
+        },
         stdio: ['pipe', 'pipe', 'ignore'],
       })
       let text = ''

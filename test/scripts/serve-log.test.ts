@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { openSync } from 'node:fs'
 import t from 'tap'
+import { codeCache } from '../processes.ts'
 import { freePort } from './command.ts'
 import { askLogged, isAnswering, script, serveInto } from './logged-server.ts'
 
@@ -46,7 +47,7 @@ t.test('standard output and standard error on a full disk', async (t) => {
   const full = openSync('/dev/full', 'w')
   const PORT = String(await freePort())
   const child = spawn(process.execPath, [script, 'serve'], {
-    env: { DATABASE_URL: `sqlite:${t.testdir({})}/a.db`, PORT },
+    env: { ...codeCache, DATABASE_URL: `sqlite:${t.testdir({})}/a.db`, PORT },
     stdio: ['ignore', full, full],
   })
   t.teardown(() => child.kill('SIGKILL'))

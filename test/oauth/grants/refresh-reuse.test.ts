@@ -1,99 +1,10 @@
-import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import type { NewClient } from '../../../plugins/core/registry/registration.ts'
 import type { Settings } from '../../../plugins/core/settings.ts'
-import type { TokenResponse } from '../../../schemas/token.ts'
-import {
-  build,
-  createAgent,
-  createSite,
-  encode,
-  getCode,
-  post,
-  type Site,
-  TestClock,
-} from '../../harness.ts'
-import { makeFolder } from '../../processes.ts'
-
-const HOME = '203.0.113.8'
-const HOME_IPV6 = '2001:db8:1:2::8'
-const OFFICE = '198.51.100.7'
-const ELSEWHERE = '192.0.2.66'
-const ELSEWHERE_TOO = '2001:db8:bad::1'
-
-interface Scene {
-  /** Servers on one database. */
-  apps: FastifyInstance[]
-  clock: TestClock
-  site: Site
-  /** A sign-in whose code was redeemed at home. */
-  signIn(): Promise<TokenResponse>
-}
-
-/** A host that registered itself, at two servers on one database. */
-async function setUp(
-  t: Test,
-  settings: Partial<Settings> = {},
-  registered?: Partial<NewClient>,
-): Promise<Scene> {
-  const clock = new TestClock()
-  const DATABASE_URL = `sqlite:${join(makeFolder(t), 'data.db')}`
-  const given = { DATABASE_URL, DYNAMIC_REGISTRATION: 'open', ...settings } as const
-  const apps = [await build(t, given, { clock }), await build(t, given, { clock })]
-  const [app] = apps as [FastifyInstance]
-  const site = registered ? await createSite(app, registered) : await registerHost(app)
-  const agent = await createAgent(app, undefined, { sites: 'any' })
-  return { apps, clock, site, signIn }
-
-  async function signIn(): Promise<TokenResponse> {
-    const code = await getCode(app, site, agent)
-    const answer = await ask(app, site, HOME, { grant_type: 'authorization_code', ...code })
-    return answer.json()
-  }
-}
-
-async function registerHost(app: FastifyInstance): Promise<Site> {
-  const redirect_uri = 'http://127.0.0.1/callback'
-  const answer = await app.inject({
-    method: 'POST',
-    url: '/register',
-    payload: {
-      redirect_uris: [redirect_uri],
-      token_endpoint_auth_method: 'none',
-      grant_types: ['authorization_code', 'refresh_token'],
-    },
-  })
-  return { client_id: answer.json().client_id, client_secret: undefined, redirect_uri }
-}
-
-function ask(
-  app: FastifyInstance,
-  { client_id, client_secret }: Site,
-  remoteAddress: string,
-  parameters: Record<string, string>,
-) {
-  return app.inject({
-    method: 'POST',
-    url: '/token',
-    remoteAddress,
-    headers: { 'content-type': 'application/x-www-form-urlencoded' },
-    payload: encode({ client_id, client_secret, ...parameters }),
-  })
-}
-
-/** What a refresh from an address answers: the next refresh token, or the error. */
-async function next(
-  { apps, site }: Scene,
-  refresh_token: string | undefined,
-  from = HOME,
-  server = 0,
-): Promise<string> {
-  const app = apps[server % apps.length] as FastifyInstance
-  const parameters = { grant_type: 'refresh_token', refresh_token: refresh_token ?? '' }
-  const answer = (await ask(app, site, from, parameters)).json()
-  return answer.refresh_token ?? answer.error
-}
+import { post } from '../../harness.ts'
+import { simulateHosts, simulateThieves } from './host-simulation.ts'
+import { ask, ELSEWHERE, HOME, HOME_IPV6, next, OFFICE, type Scene, setUp } from './reuse-scene.ts'
 
 t.test(
   'callers at the same moment all get the same successor and tokens of their own',
@@ -276,118 +187,11 @@ t.test('a sign-in that was revoked or has expired stays so for every copy', asyn
   t.equal(await next(scene, old), 'invalid_grant')
 })
 
-/** A sequence that is the same in every run with the same seed. */
-function random(seed: number): (below: number) => number {
-  let state = seed
-  return (below) => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return Math.floor((state / 2 ** 32) * below)
-  }
-}
+/** How many hosts are simulated here; `npm run test:faults` simulates many more. */
+const SEEDS = 6
 
-/** The processes of one host, which share a file of credentials. */
-class Host {
-  readonly #scene: Scene
-  readonly #pick: (below: number) => number
-  readonly #habits: { processes: number; rereads: boolean; saves: boolean }
-  readonly #memory: string[]
-  #file: string
-  /** All tokens that it ever held: what a thief may have copied. */
-  readonly held: string[]
+t.test('a host on networks that it is known by is never signed out', (t) => simulateHosts(t, SEEDS))
 
-  constructor(
-    scene: Scene,
-    first: string,
-    pick: (below: number) => number,
-    habits: { processes: number; rereads: boolean; saves: boolean },
-  ) {
-    this.#scene = scene
-    this.#pick = pick
-    this.#habits = habits
-    this.#file = first
-    this.#memory = Array(habits.processes).fill(first)
-    this.held = [first]
-  }
-
-  /** Some processes refresh at once from some of these networks; tells what any was refused with. */
-  async act(networks: string[]): Promise<string[]> {
-    const many = 1 + this.#pick(Math.min(3, this.#habits.processes))
-    const refused: string[] = []
-    await Promise.all(
-      Array.from({ length: many }, async () => {
-        const process = this.#pick(this.#habits.processes)
-        if (this.#habits.rereads) this.#memory[process] = this.#file
-        const from = networks[this.#pick(networks.length)] ?? HOME
-        const fate = this.#pick(8)
-        const answer = await next(this.#scene, this.#memory[process], from, this.#pick(2))
-        if (!answer.startsWith('rt_')) refused.push(answer)
-        // The answer is lost.
-        else if (fate === 0) return
-        // The process dies between the answer and the file, and starts again from the file.
-        else if (fate === 1) this.#memory[process] = this.#file
-        else {
-          this.held.push(answer)
-          this.#memory[process] = answer
-          if (this.#habits.saves) this.#file = answer
-        }
-      }),
-    )
-    return refused
-  }
-}
-
-t.test('a host on networks that it is known by is never signed out', async (t) => {
-  const scene = await setUp(t)
-  for (let seed = 1; seed <= 24; seed += 1) {
-    const pick = random(seed)
-    const habits = {
-      processes: 2 + pick(7),
-      rereads: pick(2) === 0,
-      saves: pick(4) !== 0,
-    }
-    let token = (await scene.signIn()).refresh_token ?? ''
-    // Each network was seen: a token was used there, and home has met it.
-    for (const from of [HOME, HOME_IPV6, HOME, OFFICE, HOME]) token = await next(scene, token, from)
-    const host = new Host(scene, token, pick, habits)
-    for (let step = 0; step < 25; step += 1) {
-      const refused = await host.act([HOME, HOME_IPV6, OFFICE])
-      t.same(refused, [], `seed ${seed}, step ${step}: ${JSON.stringify(habits)}`)
-      if (refused.length > 0) break
-      // Days go by only for those who look at the file: what others hold may be old by then.
-      scene.clock.advance(pick(habits.rereads && habits.saves ? 200_000 : 100))
-    }
-  }
-})
-
-t.test(
-  'a thief elsewhere is noticed at the host’s next use, whatever happened before',
-  async (t) => {
-    for (let seed = 1; seed <= 24; seed += 1) {
-      const pick = random(seed)
-      const habits = { processes: 2 + pick(4), rereads: pick(2) === 0, saves: pick(4) !== 0 }
-      const scene = await setUp(t)
-      let token = (await scene.signIn()).refresh_token ?? ''
-      for (const from of [HOME_IPV6, HOME]) token = await next(scene, token, from)
-      const host = new Host(scene, token, pick, habits)
-      for (let step = pick(8); step > 0; step -= 1) {
-        await host.act([HOME, HOME_IPV6])
-        scene.clock.advance(pick(60))
-      }
-      const { held } = host
-      let stolen = held[pick(held.length)] ?? token
-      for (let uses = 1 + pick(4); uses > 0; uses -= 1) {
-        const answer = await next(scene, stolen, pick(2) ? ELSEWHERE : ELSEWHERE_TOO, pick(2))
-        if (answer.startsWith('rt_')) stolen = answer
-        scene.clock.advance(pick(4000))
-      }
-      const refused = await host.act([HOME, HOME_IPV6])
-      t.not(refused.length, 0, `seed ${seed}: the host notices`)
-      t.equal(
-        await next(scene, stolen, ELSEWHERE),
-        'invalid_grant',
-        `seed ${seed}: and the thief too`,
-      )
-      t.equal(await next(scene, held.at(-1)), 'invalid_grant', `seed ${seed}: all of it has ended`)
-    }
-  },
+t.test('a thief elsewhere is noticed at the host’s next use, whatever happened before', (t) =>
+  simulateThieves(t, SEEDS),
 )
