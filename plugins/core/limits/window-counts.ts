@@ -11,7 +11,11 @@ const MAX_NAME = 200
 export class WindowCounts {
   readonly #clock: Clock
   readonly #seconds: number
-  readonly #counts = new LRUCache<string, { count: number; since: number }>({ max: REMEMBERED })
+  // `max` would take the memory for all of them at once, a megabyte that takes milliseconds to fill.
+  readonly #counts = new LRUCache<string, { count: number; since: number }>({
+    maxSize: REMEMBERED,
+    sizeCalculation: () => 1,
+  })
 
   constructor(clock: Clock, seconds: number) {
     this.#clock = clock
