@@ -50,8 +50,8 @@ export const writes = {
   },
 
   /**
-   * Lets a key prove nothing any more; what was asked for, perhaps with it, ends. Where it is
-   * `compromised`, every grant and what was remembered end too.
+   * Deletes a key and ends the approvals that the agent has asked for, since the key may have been
+   * used to ask. If the key is `compromised`, every grant and remembered approval ends too.
    */
   *remove(agent_id: string, kid: string, compromised: boolean, event: EventRow): Act<boolean> {
     const row = yield* one(
@@ -70,8 +70,8 @@ export const writes = {
   },
 
   /**
-   * Uses up the `jti` of an agent's assertion, which is remembered until `expires_at`. Of callers
-   * that race, one succeeds.
+   * Records the `jti` of an agent's assertion until `expires_at`. Of concurrent callers with the same
+   * `jti`, one succeeds.
    */
   *useAssertion(agent_id: string, jti: string, expires_at: number): Act<boolean> {
     return (yield* one(useAssertion({ agent_id, jti, expires_at }))) !== undefined

@@ -17,7 +17,7 @@ export function* endSignIns(agent_id: string, now: number): Act<void> {
   yield* forgetConsentsOfAgent(agent_id)
 }
 
-/** Ends all that somebody with a stolen secret or key may have, and may have had approved. */
+/** Ends all that a stolen secret or key may have obtained: grants, approvals, remembered approvals. */
 export function* endCompromised(agent_id: string, now: number): Act<void> {
   yield* endSignIns(agent_id, now)
   yield* forgetApprovalsOfAgent(agent_id)

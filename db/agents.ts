@@ -72,7 +72,7 @@ function* find(agent_id: string): Act<Agent | undefined> {
 export const reads = {
   find,
 
-  /** The agent, with the secrets that are good at `now`: none when its policy forbids them. */
+  /** The agent, with the secrets that are valid at `now`: none when its policy forbids secrets. */
   *findWithSecrets(
     agent_id: string,
     now: number,
@@ -263,8 +263,8 @@ export const writes = {
   delete: deleteAgent,
 
   /**
-   * What was asked for with a secret that is good no more ends with it. Where the old one is
-   * `compromised`, every grant and what was remembered end too.
+   * Replaces the secret. Approvals that the agent has asked for end when the old secret ends at once.
+   * If the old secret is `compromised`, every grant and remembered approval ends too.
    */
   *replaceSecret(secret: SecretRow, endOld: number, compromised: boolean): Act<void> {
     const { holder_id: agent_id, created_at: now } = secret

@@ -1,13 +1,13 @@
 import type { Act } from './statement.ts'
 
-/** For how many milliseconds an act that removes many rows works, before its commit. */
+/** How long an act that removes many rows runs before its commit, in milliseconds. */
 const BUDGET = 4
 /** How many rows a step removes at most. */
 const MAX_ROWS = 64
 
 /**
- * Repeats a step that removes up to `limit` rows, with more rows each time, until there are no more or
- * some milliseconds are over: others wait for an act to end. Tells whether there may be more.
+ * Repeats a step that removes up to `limit` rows, with a larger limit each time, until no rows are left
+ * or the time is over: other acts wait until this one ends. Returns whether rows may be left.
  */
 export function* repeatBriefly(step: (limit: number) => Act<number>): Act<boolean> {
   const began = performance.now()

@@ -11,7 +11,7 @@ const insertJti = statement<{ client_id: string; jti: string; expires_at: number
 export const reads = {}
 
 export const writes = {
-  /** Records the `jti` of a client's assertion; of all who present it, one is told true. */
+  /** Records the `jti` of a client's assertion. Returns true to the first caller only. */
   *use(client_id: string, jti: string, expires_at: number): Act<boolean> {
     return (yield* one(insertJti({ client_id, jti, expires_at }))) !== undefined
   },

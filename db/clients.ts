@@ -26,11 +26,11 @@ export interface Client {
   /** REFRESH_REUSE_GRACE for this client, in seconds; null for the server's. */
   refresh_reuse_grace: number | null
   /**
-   * Whether a used refresh token may come again from networks that the sign-in is known by; null
-   * for what the kind of client has.
+   * Whether a used refresh token is accepted again from networks that have used the sign-in; null for
+   * the default of this kind of client.
    */
   refresh_reuse: 'strict' | 'known-networks' | null
-  /** The only scopes that it may ask for; null when that is not limited. */
+  /** The only scopes that it may ask for; null when it may ask for any. */
   scope: string | null
   /** Whom its tokens name as their subject: the agent, or the owner of the agent. */
   subject: 'agent' | 'owner'
@@ -49,8 +49,8 @@ export interface Client {
   /** Who registered it: the operator, itself (RFC 7591), or the document at its `client_id`. */
   origin: 'operator' | 'dynamic' | 'document'
   /**
-   * What the operator changed on a client that he did not register: it stays, whatever the client
-   * says of itself afterwards. Null while there is nothing.
+   * The operator's changes to a client that the operator did not register. They override what the
+   * client says of itself afterwards. Null when there are none.
    */
   operator_change: OperatorChange | null
   created_at: number
@@ -67,7 +67,7 @@ export type ClientChange = Partial<
   Omit<Client, 'client_id' | 'origin' | 'operator_change' | 'created_at'>
 >
 export type OperatorChange = Omit<ClientChange, 'disabled_at'>
-/** What a client says of itself, in a metadata document or a registration of its own. */
+/** What a client says of itself, in its metadata document or in dynamic registration. */
 export type ClientStatement = Omit<Client, 'operator_change'>
 
 export type RedirectUriEdit =
@@ -99,7 +99,7 @@ const endRequests = statement<{ client_id: string }>()((p) =>
   db.deleteFrom('authorization_requests').where('client_id', '=', p.client_id),
 )
 
-/** The client's own tokens (RFC 6749 section 4.4) hang from no grant. */
+/** The client's own tokens (RFC 6749 section 4.4) belong to no grant. */
 const forgetTokens = statement<{ client_id: string; now: number }>()((p) =>
   db.updateTable('clients').set({ tokens_not_before: p.now }).where('client_id', '=', p.client_id),
 )
@@ -174,7 +174,7 @@ const longUnseen = statement<{ origin: string; before: number; limit: number }>(
     .limit(p.limit),
 )
 
-/** Strangers' clients whose time is over, by the partial index on `unproved_until`. */
+/** Strangers' clients whose `unproved_until` has passed, by the partial index on it. */
 const overdueUnproved = statement<{ now: number; limit: number }>()((p) =>
   db
     .selectFrom('clients')
@@ -202,7 +202,7 @@ const anyGrant = statement<{ client_id: string }>()((p) =>
   db.selectFrom('grants').select('grant_id').where('client_id', '=', p.client_id).limit(1),
 )
 
-/** From now on the client is no mere stranger's: an agent signed in to it, or the operator acted. */
+/** Marks a client as proved: an agent signed in to it, or the operator acted on it. */
 export function* proveClient(client_id: string): Act<void> {
   yield setUnprovedUntil({ client_id, at: null })
 }
@@ -256,8 +256,8 @@ const removeDeadRequests = statement<Some>()((p) =>
 )
 
 /**
- * Looks at up to `limit` of a client's grants and of its requests. Tells whether one of them lives;
- * else removes them, since there may be any number, and tells whether there may be more.
+ * Reads up to `limit` of a client's grants and requests. If none of them is alive, removes them: deleting
+ * the client with any number of them would take too long. Returns `more` when some may be left.
  */
 function* removeDead(some: Some): Act<'living' | 'more' | 'none'> {
   const { limit, now } = some
@@ -278,7 +278,7 @@ const markInUse = statement<{ client_id: string; now: number }>()((p) =>
   db.updateTable('clients').set({ in_use_at: p.now }).where('client_id', '=', p.client_id),
 )
 
-/** A sign-in that an owner wants to be remembered keeps its client. */
+/** Whether an owner has a remembered approval for the client, which keeps it from being removed. */
 const rememberedClient = statement<{ client_id: string }>()((p) =>
   db
     .selectFrom('remembered_approvals')
@@ -321,7 +321,7 @@ const deleteClient = statement<{ client_id: string }>()((p) =>
   db.deleteFrom('clients').where('client_id', '=', p.client_id).returning('client_id'),
 )
 
-/** Removes the client and, by the foreign keys, everything that hangs from it. */
+/** Deletes the client and, by the foreign keys, every row that refers to it. */
 function* removeClient(client_id: string): Act<boolean> {
   const row = yield* one(deleteClient({ client_id }))
   yield* removeSecrets(client_id)
@@ -334,7 +334,7 @@ export const reads = {
     return row && fromRow(row)
   },
 
-  /** The client, with the secrets that are good at `now`. */
+  /** The client, with the secrets that are valid at `now`. */
   *findWithSecrets(
     client_id: string,
     now: number,
@@ -348,7 +348,7 @@ export const reads = {
     return (yield* one(clientById({ client_id })))?.registration_token_hash ?? undefined
   },
 
-  /** How many clients of strangers no agent has signed in to. */
+  /** The number of strangers' clients that no agent has signed in to. */
   *countUnproved(): Act<number> {
     return Number((yield* one(unprovedClients({})))?.rows ?? 0)
   },
@@ -391,13 +391,13 @@ export const reads = {
   },
 }
 
-/** For how many seconds a stranger's client waits for its first sign-in. */
+/** How long a stranger's client is kept without a first sign-in, in seconds. */
 const UNPROVED_KEPT = 3600
-/** For how many seconds it waits on while one of its requests is open. */
+/** How much longer it is kept while one of its requests is open, in seconds. */
 const UNPROVED_POSTPONED = 300
 
 export const writes = {
-  /** @param vouched whether somebody whom the operator knows brought the client */
+  /** @param vouched whether the operator, or the holder of an initial access token, registers the client */
   *create(
     client: Client,
     secret: SecretRow | undefined,
@@ -414,8 +414,8 @@ export const writes = {
   },
 
   /**
-   * Saves what a metadata document says of its client. Whether it is disabled stays, and what the
-   * operator changed.
+   * Saves what a metadata document says of its client. Keeps the operator's changes, and a disabled
+   * client disabled.
    */
   *saveDocument(said: ClientStatement): Act<Client> {
     const known = yield* one(clientById(said))
@@ -442,9 +442,9 @@ export const writes = {
   },
 
   /**
-   * Changes what is named. Disabling ends the client's requests, codes and tokens with it. Of a
-   * client that the operator did not register, what he changes stays when it changes itself, and the
-   * client stays, used or not.
+   * Changes the given members. Disabling the client ends its requests, codes and tokens. A change by
+   * the operator to a client that the operator did not register overrides the client's own later
+   * changes, and keeps the client from being removed as unused.
    */
   *update(
     client_id: string,
@@ -483,8 +483,7 @@ export const writes = {
   },
 
   /**
-   * Removes and adds redirect URIs of what is registered now, and changes what else is named, or
-   * does nothing at all.
+   * Removes and adds redirect URIs and changes the other given members, or does nothing at all.
    */
   *editRedirectUris(
     client_id: string,
@@ -492,7 +491,7 @@ export const writes = {
     change: Omit<ClientChange, 'redirect_uris'>,
     now: number,
   ): Act<RedirectUriEdit> {
-    // A write that changes nothing keeps others from writing between what is read and what follows.
+    // Write first, without a change: other processes then cannot write between the read and the update.
     const row = yield* one(lockClient({ client_id }))
     if (row === undefined) return { outcome: 'unknown' }
     const known = fromRow(row)
@@ -514,9 +513,9 @@ export const writes = {
   },
 
   /**
-   * Looks, for some milliseconds, at clients of this origin that were last seen in use before
-   * `before`: removes those without a living grant or request, unless the operator has disabled or
-   * changed them or has given them a policy. Tells whether there may be more.
+   * Removes, for some milliseconds, clients of this origin that were last in use before `before` and
+   * have no live grant or request, unless the operator has disabled or changed them or has given them
+   * a policy. Returns whether there may be more.
    */
   *removeUnused({ origin, before, now }: Unused): Act<boolean> {
     return yield* repeatBriefly(function* (limit) {
@@ -538,9 +537,8 @@ export const writes = {
   },
 
   /**
-   * Looks, for some milliseconds, at clients of strangers whose time is over without a sign-in and
-   * removes them, unless the operator has acted on them or a request of theirs is open. Tells whether
-   * there may be more.
+   * Removes, for some milliseconds, strangers' clients that had no sign-in in time, unless the operator
+   * has acted on them or one of their requests is open. Returns whether there may be more.
    */
   *removeUnproved(now: number): Act<boolean> {
     return yield* repeatBriefly(function* (limit) {
@@ -563,7 +561,7 @@ export const writes = {
     })
   },
 
-  /** Where the old secret is `compromised`, every request, code and token ends with it. */
+  /** Replaces the secret. If the old one is `compromised`, all requests, codes and tokens end. */
   *replaceSecret(secret: SecretRow, endOld: number, compromised: boolean): Act<void> {
     const { holder_id: client_id, created_at: now } = secret
     yield* replaceSecret(secret, endOld)

@@ -37,7 +37,7 @@ const insertEvent = statement<Event>()((p) =>
   })),
 )
 
-/** Puts an event on record, together with the act that it tells of. */
+/** Records an event, in the transaction of the act that it describes. */
 export function* recordEvent(event: Event): Act<void> {
   yield insertEvent(event)
 }
@@ -45,7 +45,7 @@ export function* recordEvent(event: Event): Act<void> {
 export interface EventFilter {
   agent_id?: string
   client_id?: string
-  /** From then on, in epoch seconds. */
+  /** The time of the oldest event to return, in epoch seconds. */
   since?: number
   limit: number
 }

@@ -3,7 +3,7 @@ import { type Act, db } from './statement.ts'
 export const reads = {}
 
 export const writes = {
-  /** Writes the one row there is: nothing but a write shows that the disk takes one. */
+  /** Writes the only row. Only a write shows that the database can be written. */
   *beat(at: number): Act<void> {
     yield db
       .insertInto('heartbeat')

@@ -1,7 +1,7 @@
 import { type Act, all, db, one, statement } from './statement.ts'
 import type { InitialAccessTokenRow } from './tables.ts'
 
-/** What allows somebody to register clients (RFC 7591 section 3). */
+/** A token that allows its holder to register clients (RFC 7591 section 3). */
 export type InitialAccessToken = InitialAccessTokenRow
 
 const liveToken = statement<{ token_hash: string; now: number }>()((p) =>

@@ -31,7 +31,7 @@ const expiredGrants = statement<Batch>()((p) =>
     .returning('grant_id'),
 )
 
-/** What was refreshed since is looked at again when it expires now. */
+/** Moves the next check of a grant that was refreshed to its new expiry. */
 const postponeGrants = statement<Batch>()((p) =>
   db
     .updateTable('grants')
@@ -249,8 +249,8 @@ export const reads = {}
 
 export const writes = {
   /**
-   * Removes rows of one kind that expired before `before` (epoch seconds), for some milliseconds;
-   * events that happened before. Tells whether there may be more.
+   * Removes, for some milliseconds, rows of one kind that expired before `before` (epoch seconds); of
+   * the audit trail, events that happened before it. Returns whether there may be more.
    */
   *sweep(kind: Expiring, before: number): Act<boolean> {
     return yield* repeatBriefly((limit) => steps[kind]({ before, limit }))

@@ -6,14 +6,14 @@ import { PATIENCE } from './queue.ts'
 import { asUnavailable, DatabaseUnavailableError } from './unavailable.ts'
 import { assertNotNewer, noteVersion } from './versions.ts'
 
-/** For how many milliseconds a start waits for another process that migrates. */
+/** How long a start waits while another process migrates, in milliseconds. */
 const MIGRATION_PATIENCE = 60_000
 const DELAY = 20
 
 /**
- * Brings the tables up to date. Of processes that start together one does it and the others wait.
- * A database that is up to date is only read, so that nobody's lock holds up a start.
- * @throws {NewerDatabaseError} and {DatabaseUnavailableError}; nothing has changed then
+ * Brings the tables up to date. Of processes that start together, one migrates and the others wait.
+ * A database that is up to date is only read, so that a start does not wait for a lock.
+ * @throws {NewerDatabaseError} and {DatabaseUnavailableError}; the database is then unchanged
  */
 export async function migrate(database: Database.Database, file: string): Promise<void> {
   if (await patiently(file, () => isUpToDate(database))) return
@@ -30,7 +30,7 @@ export async function migrate(database: Database.Database, file: string): Promis
     if (results.length > 0) noteVersion(database)
     database.exec('COMMIT')
   } catch (error) {
-    // After some errors SQLite has rolled back by itself.
+    // After some errors SQLite has already rolled back.
     if (database.inTransaction) database.exec('ROLLBACK')
     throw asUnavailable(error, file)
   }
@@ -45,7 +45,7 @@ function isUpToDate(database: Database.Database): boolean {
   return JSON.stringify(done) === JSON.stringify(Object.keys(migrations).sort())
 }
 
-/** Tries a step again from the event loop while another process holds the lock. */
+/** Repeats a step, without blocking the event loop, while another process holds the lock. */
 export async function patiently<T>(file: string, step: () => T, patience = PATIENCE): Promise<T> {
   const deadline = performance.now() + patience
   for (;;) {

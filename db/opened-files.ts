@@ -5,7 +5,7 @@ interface Identity {
   ino: bigint
 }
 
-/** The database's files as they were when it was opened. */
+/** The files of the database that this process has open. */
 export class OpenedFiles {
   readonly #path: string
   readonly #identities: ReadonlyMap<string, Identity>
@@ -15,7 +15,10 @@ export class OpenedFiles {
     this.#identities = identities
   }
 
-  /** Notes which files these are. SQLite keeps all three open, and a write-ahead log that is deleted loses what it holds. */
+  /**
+   * Remembers the identity of each file. SQLite keeps all three open; what it writes to a deleted one is
+   * lost.
+   */
   static async note(path: string): Promise<OpenedFiles> {
     const identities = new Map<string, Identity>()
     for (const file of [path, `${path}-wal`, `${path}-shm`]) {

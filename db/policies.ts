@@ -89,7 +89,7 @@ export const reads = {
   ofAgent: findAgentPolicy,
   ofClient: findClientPolicy,
 
-  /** What an agent's owner approved and wanted to be remembered. */
+  /** The approvals that an agent's owner wanted to be remembered. */
   remembered: listRemembered,
 
   /**
@@ -113,7 +113,7 @@ export const reads = {
 }
 
 export const writes = {
-  /** Changes what is named. Undefined for an agent that is unknown. */
+  /** Changes the given members. Undefined for an unknown agent. */
   *changeOfAgent(
     agent_id: string,
     change: Partial<AgentPolicy>,
@@ -146,7 +146,7 @@ export const writes = {
     return yield* findAgentPolicy(agent_id)
   },
 
-  /** Forgets what was approved of a client. Tells whether there was anything. */
+  /** Deletes the remembered approvals of a client. Returns whether there were any. */
   *forget(agent_id: string, client_id: string, event: EventRow): Act<boolean> {
     const forgotten = yield* all(
       db
@@ -160,7 +160,7 @@ export const writes = {
     return forgotten.length > 0
   },
 
-  /** Changes what is named. Undefined for a client that is unknown. */
+  /** Changes the given members. Undefined for an unknown client. */
   *changeOfClient(
     client_id: string,
     change: Partial<ModelPolicy>,

@@ -1,15 +1,15 @@
 import { DatabaseUnavailableError } from './unavailable.ts'
 
-/** For how many milliseconds an act waits for another process that is writing. */
+/** How long an act waits while another process writes, in milliseconds. */
 export const PATIENCE = 5000
-/** How many acts of a kind wait at most for another process. */
+/** How many acts of one kind may wait while another process writes. */
 const MAX_WAITING = 5000
 /**
- * How many acts run and are answered in one turn of the event loop: some milliseconds of work. More
- * would make everybody else wait for longer than they save by sharing a commit.
+ * How many acts run and are answered in one turn of the event loop: some milliseconds of work. A
+ * larger batch would delay every other request by more than the shared commit saves.
  */
 const MAX_BATCH = 64
-/** Between two tries, in milliseconds: it doubles from the one to the other. */
+/** The shortest and longest delay between two tries, in milliseconds; the delay doubles each time. */
 const FIRST_DELAY = 5
 const LAST_DELAY = 100
 
@@ -17,24 +17,24 @@ export interface Waiting {
   run: () => unknown
   resolve: (value: never) => void
   reject: (error: unknown) => void
-  /** In milliseconds of the monotonic clock. */
+  /** When the act was queued, in milliseconds of the monotonic clock. */
   deadline: number
 }
 
 /**
- * Acts in the order in which they were asked for. Those of one turn of the event loop are done
- * together when it ends, up to a number; the rest in the next turns. While another process holds the lock they are tried again from the event
- * loop, which serves everything else meanwhile.
+ * A queue of acts, in the order of the calls. Acts of one turn of the event loop run together at its
+ * end, up to a limit, and the rest in the next turns. While another process holds the lock, they are
+ * tried again by a timer, so that the event loop is not blocked.
  */
 export class Queue {
   readonly #file: string
-  /** Does all of a batch, or throws a DatabaseUnavailableError and has answered none of it. */
+  /** Runs a whole batch, or throws a DatabaseUnavailableError before any act was answered. */
   readonly #runTogether: (batch: Waiting[]) => void
-  /** Hears of every error that a number of acts is refused with. */
+  /** Is called when acts are refused, with the error and their number. */
   readonly #onRefused: (error: unknown, acts: number) => void
   #waiting: Waiting[] = []
   #scheduled = false
-  /** 0 while nobody else holds the lock. */
+  /** The current delay; 0 when the last batch got the lock. */
   #delay = 0
 
   constructor(
@@ -61,7 +61,7 @@ export class Queue {
     })
   }
 
-  /** Does what waits, or puts it off while another process holds the lock. */
+  /** Runs the waiting acts, or schedules another try while another process holds the lock. */
   run(): void {
     this.#scheduled = false
     const batch = this.#waiting.splice(0, MAX_BATCH)
@@ -77,7 +77,7 @@ export class Queue {
     if (!this.isEmpty) this.#schedule()
   }
 
-  /** What has waited for long enough is refused; the rest keeps its order. */
+  /** Refuses acts that have waited too long; the others keep their order. */
   #putOff(batch: Waiting[], error: unknown): void {
     const now = performance.now()
     this.#waiting = batch.filter(({ deadline }) => deadline > now)

@@ -1,17 +1,17 @@
 /**
- * What a grant remembers of its refresh tokens, to tell the copies of one host from a thief when a
- * token that was used already comes again. There is one line of tokens: whoever may come again gets
- * the newest one.
+ * What a grant remembers of its refresh tokens. When a used token is presented again, this tells copies
+ * of one host from a thief. A grant has one line of tokens: an accepted reuse is answered with the
+ * newest token.
  */
 export interface RefreshHistory {
   /**
-   * When tokens were used, oldest first: a generation and epoch seconds. The tokens up to the next
-   * entry's generation were used in the same second.
+   * When tokens were used, oldest first: a generation and epoch seconds. Tokens from this generation up
+   * to that of the next entry were used in the same second.
    */
   uses: [generation: number, at: number][]
   /**
-   * Keyed hashes of the networks that tokens were used from, the most recent last. A proven one is
-   * where the code was redeemed, or has since shared a token with such a network.
+   * Keyed hashes of the networks that tokens were used from, the most recent last. A network is proven
+   * if the code was redeemed from it, or if it has shared a token with a proven network.
    */
   networks: [hash: string, proven: 0 | 1][]
   /**
@@ -24,26 +24,26 @@ export interface RefreshHistory {
   copies_recorded_at: number | null
 }
 
-/** Which tokens may come again after their use. */
+/** Which tokens are accepted again after their use. */
 export interface ReusePolicy {
-  /** For this many seconds after its use a token gets the newest one, wherever it comes from. */
+  /** For this many seconds after its use, a token is answered with the newest one, from any network. */
   grace: number
-  /** For hosts: from networks that the sign-in is known by. */
+  /** For hosts: reuse from networks that have used the sign-in. */
   known_networks?: {
     /** A keyed hash of the caller's network. */
     network: string
     /**
-     * For this many seconds after its successor was used an older token gets the newest one; the
-     * token before the newest does at any time. With 0 no token comes again.
+     * For this many seconds after its successor was used, an older token is answered with the newest
+     * one; the token before the newest is at any time. With 0 no used token is accepted.
      */
     grace: number
   }
 }
 
 const MAX_NETWORKS = 8
-/** Of the seconds in which tokens were used; a token used before the oldest cannot come again. */
+/** How many entries `used` has at most; a token that was used before the oldest is not accepted again. */
 const MAX_USES = 128
-/** How often several copies of one client are recorded, in seconds. */
+/** The shortest time between two records of several copies, in seconds. */
 const RECORDED_EVERY = 86_400
 
 const nothing: RefreshHistory = {
@@ -57,13 +57,13 @@ export function parseHistory(text: string | null): RefreshHistory {
   return text === null ? nothing : JSON.parse(text)
 }
 
-/** The history of a sign-in whose code was redeemed; null where nothing is to be remembered. */
+/** The history of a sign-in whose code was just redeemed; null when reuse is never accepted. */
 export function startHistory({ known_networks }: ReusePolicy): string | null {
   if (known_networks === undefined) return null
   return JSON.stringify({ ...nothing, networks: [[known_networks.network, 1]] })
 }
 
-/** The history after the newest token was used; null where nothing is to be remembered. */
+/** The history after the newest token was used; null when reuse is never accepted. */
 export function recordUse(
   text: string | null,
   { generation, now, reuse }: { generation: number; now: number; reuse: ReusePolicy },
@@ -87,17 +87,17 @@ function meet(
 ): Pick<RefreshHistory, 'networks' | 'disputable'> {
   const found = networks.find(([hash]) => hash === network)
   const others = networks.filter((each) => each !== found)
-  // A sign-in that is older than its history is known by the first network that is seen.
+  // A sign-in from before histories were kept trusts the first network that uses it.
   if (networks.length === 0) return { networks: [[network, 1]], disputable: null }
   if (found === undefined) {
     return { networks: withoutOldest([...others, [network, 0]]), disputable: generation }
   }
   if (found[1] === 0) return { networks: [...others, found], disputable }
-  // It holds the token that the newcomers were given, so they share one store with it.
+  // A proven network has the token that the new networks received, so they share one token store.
   return { networks: [...others, found].map(([hash]) => [hash, 1]), disputable: null }
 }
 
-/** Proven networks stay longest, so that nobody drives them out with networks of his own. */
+/** Keeps proven networks longest, so that an attacker's networks cannot displace them. */
 function withoutOldest(networks: RefreshHistory['networks']): RefreshHistory['networks'] {
   if (networks.length <= MAX_NETWORKS) return networks
   const last = networks.length - 1
@@ -105,7 +105,7 @@ function withoutOldest(networks: RefreshHistory['networks']): RefreshHistory['ne
   return networks.toSpliced(Math.max(unproven, 0), 1)
 }
 
-/** Whether a token that was used already gets the newest one, `newest`. */
+/** Whether a used token is answered with the newest one, `newest`. */
 export function mayComeAgain(
   { uses, networks, disputable }: RefreshHistory,
   {
@@ -134,7 +134,7 @@ export function mayComeAgain(
   return generation === newest - 1 || isWithin(usedAt(generation + 1), known_networks.grace)
 }
 
-/** The history in which several copies are recorded now; undefined when they were of late. */
+/** The history with several copies recorded now; undefined when they were recorded recently. */
 export function recordCopies(text: string | null, now: number): string | undefined {
   const history = parseHistory(text)
   const { copies_recorded_at: at } = history

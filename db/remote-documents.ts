@@ -2,15 +2,15 @@ import { repeatBriefly } from './bounded.ts'
 import { type Act, all, db, one, pick, statement } from './statement.ts'
 import type { RemoteDocumentRow } from './tables.ts'
 
-/** A copy of what somebody published at a URL. */
+/** A copy of a document that was fetched from a URL. */
 export type RemoteDocument = Omit<RemoteDocumentRow, 'unproved_until'>
 
-/** How many documents are kept at most that are of no client with a sign-in. */
+/** How many documents are kept for clients without a sign-in. */
 export const MOST_UNPROVED = 2000
 /** For how many seconds such a document is kept. */
 const UNPROVED_KEPT = 3600
 
-/** What a new copy of a document replaces. */
+/** The columns that a new copy of a document replaces. */
 const copied = [
   'body',
   'fetched_at',
@@ -89,7 +89,7 @@ export const reads = {
 }
 
 export const writes = {
-  /** Keeps a document; not where too many are kept already that strangers had us fetch. */
+  /** Stores a document, unless there are too many of clients without a sign-in. */
   *save(document: RemoteDocument): Act<void> {
     if ((yield* one(updateDocument(document))) !== undefined) return
     if (yield* isProved(document.url)) {
@@ -102,8 +102,8 @@ export const writes = {
   },
 
   /**
-   * Looks, for some milliseconds, at documents whose time is over and removes those of no client with a
-   * sign-in. Tells whether there may be more.
+   * Removes, for some milliseconds, expired documents of clients without a sign-in. Returns whether
+   * there may be more.
    */
   *removeUnproved(now: number): Act<boolean> {
     return yield* repeatBriefly(function* (limit) {

@@ -8,9 +8,9 @@ export const RESERVE_BYTES = 8 * 2 ** 20
 const CHUNK_BYTES = 2 ** 20
 
 /**
- * A file beside the database that occupies space until the disk is full. Then it is deleted: what
- * the write-ahead log holds can be moved into the database, which makes the log's own space free,
- * and there is room to revoke and to delete.
+ * A file beside the database that reserves disk space. It is deleted when the disk is full: then the
+ * write-ahead log can be moved into the database, which frees the log's own space, and there is room
+ * to revoke and to delete.
  */
 export class Reserve {
   readonly file: string
@@ -20,19 +20,19 @@ export class Reserve {
     this.file = `${database}-reserve`
   }
 
-  /** Gives its space to the disk. */
+  /** Deletes the file, so that its space is free. */
   release(): void {
     rmSync(this.file, { force: true })
   }
 
-  /** How many bytes the disk lacks to hold the reserve and `more` bytes; 0 when it has them. */
+  /** How many bytes the disk lacks for the reserve and `more` bytes; 0 when there is room for both. */
   async missingBytes(more: number): Promise<number> {
     const { bavail, bsize } = await statfs(dirname(this.file))
     const held = await sizeOf(this.file)
     return Math.max(0, RESERVE_BYTES - held + more - bavail * bsize)
   }
 
-  /** Occupies its space again. Tells whether it could. */
+  /** Writes the file again. Returns whether there was room. */
   restore(): Promise<boolean> {
     this.#restoring ??= this.#fill().finally(() => {
       this.#restoring = undefined

@@ -11,17 +11,17 @@ import type { ResourceRow, SecretRow } from './tables.ts'
 
 /** An API or MCP server that accepts our access tokens: a resource of RFC 8707. */
 export interface Resource {
-  /** What it introspects as. */
+  /** The name with which it authenticates at /introspect. */
   resource_id: string
-  /** What `aud` says, as the operator spelled it. */
+  /** Its value in `aud`, as the operator spelled it. */
   uri: string
-  /** What requested URIs are compared with. */
+  /** The form that requested URIs are compared with. */
   normal_uri: string
   name: string | null
   scopes: string[]
   /** Whether clients that the operator did not register may ask for it. */
   open_to: 'registered' | 'anyone'
-  /** What signs access tokens for it; null for the server's ACCESS_TOKEN_ALG. */
+  /** The algorithm that signs access tokens for it; null for the server's ACCESS_TOKEN_ALG. */
   access_token_alg: string | null
   created_at: number
 }
@@ -46,7 +46,7 @@ function fromRow(row: ResourceRow): Resource {
   return { ...row, scopes: JSON.parse(row.scopes) }
 }
 
-/** The resources of a grant that are still registered, each once. `resource` is as grants store it. */
+/** The resources of a grant that are still registered, each once; `resource` is the grant's column. */
 export function* findGranted(resource: string | null): Act<Resource[]> {
   const found: Resource[] = []
   if (resource === null) return found
@@ -59,8 +59,8 @@ export function* findGranted(resource: string | null): Act<Resource[]> {
 }
 
 /**
- * The resource that a URI means: the one registered so, or else the one whose URI has a slash more or
- * less at its end. Rows of older versions may have a normal form that knew less.
+ * The resource with this URI, or else with the URI that differs by a slash at its end. Older versions
+ * stored a normal form with fewer rules.
  */
 function* findByUri(normal_uri: string): Act<ResourceRow | undefined> {
   const twin = slashTwin(normal_uri)
@@ -78,13 +78,13 @@ export const reads = {
     return row && fromRow(row)
   },
 
-  /** The resource that is registered so, or else with a slash more or less at its end. */
+  /** The resource with this URI, or else with the URI that differs by a slash at its end. */
   *findByUri(normal_uri: string): Act<Resource | undefined> {
     const row = yield* findByUri(normal_uri)
     return row && fromRow(row)
   },
 
-  /** The resource, with the secrets that are good at `now`. */
+  /** The resource, with the secrets that are valid at `now`. */
   *findWithSecrets(
     resource_id: string,
     now: number,
@@ -99,7 +99,7 @@ export const reads = {
 }
 
 export const writes = {
-  /** Of callers that race for one URI, one succeeds. */
+  /** Creates a resource. Of concurrent callers with the same URI, one succeeds. */
   *create(resource: Resource, secret: SecretRow): Act<{ outcome: 'created' | 'exists' }> {
     const row = yield* one(
       db
@@ -114,7 +114,7 @@ export const writes = {
     return { outcome: 'created' }
   },
 
-  /** Changes what is named. Grants lose a scope that is taken away when they are next refreshed. */
+  /** Changes the given members. Grants lose a removed scope when they are next refreshed. */
   *update(resource_id: string, { scopes, ...rest }: ResourceChange): Act<Resource | undefined> {
     const row = yield* one(
       db
@@ -127,7 +127,7 @@ export const writes = {
     return row && fromRow(row)
   },
 
-  /** No further token names the resource, and it can introspect none. */
+  /** Deletes the resource: no further token is issued for it, and it cannot introspect any. */
   *delete(resource_id: string): Act<boolean> {
     const row = yield* one(
       db

@@ -45,8 +45,8 @@ export function* findLiveSecrets(holder_id: string, now: number): Act<LiveSecret
 }
 
 /**
- * Replaces the secrets of a holder; the old ones stay good until `endOld`, in epoch seconds. Those that
- * end at once are deleted, so that a clock that is set back does not make them good again.
+ * Replaces the secrets of a holder; the old ones stay valid until `endOld`, in epoch seconds. Secrets that
+ * end at once are deleted, so that setting the clock back does not make them valid again.
  */
 export function* replaceSecret(secret: SecretRow, endOld: number): Act<void> {
   const { holder_id, created_at } = secret

@@ -19,7 +19,7 @@ function* list(): Act<SigningKey[]> {
 export const reads = { list }
 
 export const writes = {
-  /** Adds the first key of its algorithm. Of processes that race, one succeeds. */
+  /** Adds the first key of its algorithm. Of concurrent callers, one succeeds. */
   *createFirst(key: SigningKey): Act<boolean> {
     const keys = yield* list()
     if (keys.some(({ alg, remove_at }) => alg === key.alg && remove_at === null)) return false
@@ -28,7 +28,7 @@ export const writes = {
   },
 
   /**
-   * Adds a key that takes over from `old`, which leaves at `remove_at`. Of processes that race to
+   * Adds a key that succeeds `old`, which leaves the key set at `remove_at`. Of concurrent callers that
    * replace the same key, one succeeds.
    */
   *succeed(key: SigningKey, old: { kid: string; remove_at: number }): Act<boolean> {

@@ -9,42 +9,42 @@ import { RESERVE_BYTES, Reserve } from './reserve.ts'
 import { type Act, db, one } from './statement.ts'
 import { asUnavailable, DatabaseUnavailableError, type UnavailableReason } from './unavailable.ts'
 
-/** For how many milliseconds SQLite itself, and with it the event loop, waits for a lock. */
+/** How long SQLite waits for a lock, in milliseconds. The event loop is blocked meanwhile. */
 const BUSY_TIMEOUT = 5
-/** Of how many pages the write-ahead log is moved into the database, and what is left of it then. */
+/** At how many pages the write-ahead log is moved into the database, and to what size it shrinks then. */
 const LOG_PAGES = 1000
 const LOG_BYTES = LOG_PAGES * 4096
-/** How often the files and the disk are looked at, in milliseconds. */
+/** How often the files and the disk are checked, in milliseconds. */
 const LOOK_EVERY = 1000
-/** For how many milliseconds a look at the version waits; whoever asks has an older answer. */
+/** How long reading the version waits for a lock, in milliseconds; callers fall back to an older copy. */
 const VERSION_PATIENCE = 500
-/** Unused pages are given back once they are this part of the file, and more than these. */
+/** Unused pages are returned to the disk when they exceed both this share of the file and this number. */
 const UNUSED_PART = 0.1
 const UNUSED_PAGES = 256
-/** What `PRAGMA auto_vacuum` answers. */
+/** The value of `PRAGMA auto_vacuum` in this mode. */
 const INCREMENTAL = 2
 
-/** Where the engine tells what is wrong with the database, once, and when it is over. */
+/** The log in which the engine reports once when a fault of the database begins and once when it ends. */
 export interface DatabaseLog {
   error(details: object, message: string): void
   info(details: object, message: string): void
 }
 
 export interface OpenOptions {
-  /** Fails where there is no database, and leaves it to the server to watch over the file. */
+  /** Fails when there is no database, and does not watch the file: the running server does. */
   existing?: boolean | undefined
   log?: DatabaseLog | undefined
 }
 
 export interface WriteOptions {
-  /** For how many milliseconds it waits for another process. */
+  /** How long it waits for another process, in milliseconds. */
   patience?: number
-  /** It ends access or frees space, and so is done also while the disk is full. */
+  /** The act ends access or frees space, so it also runs while the disk is full. */
   essential?: boolean
 }
 
 interface Trouble {
-  /** How many acts were refused for it. */
+  /** How many acts were refused because of it. */
   refused: number
   logged: boolean
 }
@@ -62,7 +62,7 @@ export class SqliteEngine {
   readonly #statements = new Map<string, Database.Statement>()
   readonly #reads: Queue
   readonly #writes: Queue
-  /** What is known to be wrong. */
+  /** The current faults of the database. */
   readonly #troubles = new Map<UnavailableReason, Trouble>()
   #files: OpenedFiles | undefined
   #looking: Promise<void> | undefined
@@ -82,7 +82,7 @@ export class SqliteEngine {
 
   /**
    * Opens the file (or `:memory:`), creating it and its folder, and brings its tables up to date.
-   * @throws {DatabaseUnavailableError} absent, where it must exist and does not; damaged; busy
+   * @throws {DatabaseUnavailableError} absent, when it must exist and does not; damaged; busy
    */
   static async open(path: string, options: OpenOptions = {}): Promise<SqliteEngine> {
     const { existing = false, log } = options
@@ -100,14 +100,14 @@ export class SqliteEngine {
     return engine
   }
 
-  /** Runs an act that only reads. It sees all that was answered before it was asked. */
+  /** Runs an act that only reads. It sees every act that was answered before this call. */
   read<T>(act: () => Act<T>, patience?: number): Promise<T> {
     return this.#reads.add(() => this.#drive(act()), patience)
   }
 
   /**
-   * Runs an act atomically and durably. Of acts that race, in this process or another, each sees
-   * all of the ones before it. Throws what the act throws, and then nothing of it has happened.
+   * Runs an act atomically and durably. Acts are serialized, also across processes: each sees all
+   * earlier ones. If the act throws, this throws the same error and the act is rolled back.
    * @param act is made anew when its batch is tried again
    */
   write<T>(act: () => Act<T>, options: WriteOptions = {}): Promise<T> {
@@ -119,12 +119,12 @@ export class SqliteEngine {
     return this.read(foreignVersion, VERSION_PATIENCE)
   }
 
-  /** Changes whenever anybody has committed, this connection included. */
+  /** Changes with every commit, those of this connection included. */
   async version(): Promise<string> {
     return `${await this.foreignVersion()}.${this.#commits}`
   }
 
-  /** @throws {DatabaseUnavailableError} when it is known that acts cannot be done, or get lost */
+  /** @throws {DatabaseUnavailableError} when it is known that acts would fail or be lost */
   assertUsable(): void {
     for (const reason of ['replaced', 'damaged', 'disk full'] as const) {
       if (this.#troubles.has(reason)) throw new DatabaseUnavailableError(reason, this.#file)
@@ -132,8 +132,8 @@ export class SqliteEngine {
   }
 
   /**
-   * Gives at most `pages` unused pages back to the disk, where enough are unused to be worth it.
-   * Tells whether there is more to give back.
+   * Returns at most `pages` unused pages to the disk, if enough of them are unused.
+   * @returns whether there are more to return
    */
   reclaim(pages: number): Promise<boolean> {
     return this.#write(
@@ -149,8 +149,8 @@ export class SqliteEngine {
   }
 
   /**
-   * Writes the whole file anew without unused pages, and so that `reclaim` works from then on.
-   * Nobody can write meanwhile.
+   * Rewrites the whole file without unused pages, in the mode that `reclaim` needs. All other writers
+   * wait until it has ended.
    */
   async vacuum(): Promise<void> {
     this.#database.pragma('auto_vacuum = INCREMENTAL')
@@ -169,7 +169,7 @@ export class SqliteEngine {
     }
   }
 
-  /** Does what waits and closes the file. */
+  /** Runs the waiting acts and closes the file. */
   async close(): Promise<void> {
     clearInterval(this.#timer)
     this.#reads.run()
@@ -248,7 +248,7 @@ export class SqliteEngine {
     for (const answer of answers) answer()
   }
 
-  /** What an act of a shared transaction throws undoes that act alone. */
+  /** Runs one act of a shared transaction. If it throws, only this act is rolled back. */
   #runUndoably(run: () => unknown): unknown {
     this.#prepare('SAVEPOINT act').run()
     try {
@@ -288,7 +288,7 @@ export class SqliteEngine {
     return this.#database.pragma(name, { simple: true }) as number
   }
 
-  /** Looks after the files and the disk until the database is closed. */
+  /** Checks the files and the disk at intervals until the database is closed. */
   async #watch(): Promise<void> {
     this.#files = await OpenedFiles.note(this.#file)
     this.#timer = setInterval(() => this.#look(), LOOK_EVERY)
@@ -304,7 +304,10 @@ export class SqliteEngine {
       })
       .catch((error) => {
         if (!this.#lookFailed) {
-          this.#log?.error({ database: this.#file, err: error }, 'The disk cannot be looked at')
+          this.#log?.error(
+            { database: this.#file, err: error },
+            'The free space of the disk cannot be read',
+          )
         }
         this.#lookFailed = true
       })
@@ -313,7 +316,7 @@ export class SqliteEngine {
       })
   }
 
-  /** What is written to a file that no path leads to any more is lost with the next restart. */
+  /** Checks that the open files are still at their paths: what is written to a replaced one is lost. */
   async #lookAtFiles(): Promise<void> {
     if (await this.#files?.areInPlace()) this.#recover('replaced')
     else this.#report(new DatabaseUnavailableError('replaced', this.#file), 0)
@@ -326,7 +329,7 @@ export class SqliteEngine {
       this.#truncateLog()
     }
     const log = (await this.#files?.logBytes()) ?? 0
-    // A log that is larger than the reserve needs room to be moved into the database.
+    // Moving a log that is larger than the reserve into the database needs more space than the reserve.
     const more = wasFull ? LOG_BYTES : Math.max(0, log - RESERVE_BYTES)
     const missing_bytes = (await this.#reserve?.missingBytes(more)) ?? 0
     if (missing_bytes === 0 && (await this.#reserve?.restore()) !== false) {
@@ -336,20 +339,20 @@ export class SqliteEngine {
     }
   }
 
-  /** Frees what can be freed on a full disk. Until there is room, only essential acts are done. */
+  /** Frees space on a full disk. Until there is room again, only essential acts run. */
   #makeRoom(): void {
     this.#reserve?.release()
     this.#truncateLog()
     if (this.#files === undefined) return
-    // The look tells how much room is missing, if any.
+    // The check measures how much space is missing, if any.
     if (!this.#troubles.has('disk full'))
       this.#troubles.set('disk full', { refused: 0, logged: false })
     this.#look()
   }
 
   /**
-   * Moves the write-ahead log into the database and gives its space back, as far as other processes
-   * let it. Tells whether the disk had room for that.
+   * Moves the write-ahead log into the database and frees the log's space, as far as the locks of other
+   * processes allow. Returns whether the disk had room for that.
    */
   #truncateLog(): boolean {
     try {
@@ -362,16 +365,16 @@ export class SqliteEngine {
     }
   }
 
-  /** Logs what is wrong when it begins; after that it is only counted. */
+  /** Logs a fault when it begins; after that, only counts the refused acts. */
   #report(error: unknown, acts: number, details: object = {}): void {
     if (!(error instanceof DatabaseUnavailableError)) return
     const { reason, message } = error
-    // Nobody looks whether there is room again where the file is not watched.
+    // Without the periodic check nothing would end the fault.
     if (reason === 'disk full' && this.#files === undefined) return
     const trouble = this.#troubles.get(reason) ?? { refused: 0, logged: false }
     this.#troubles.set(reason, trouble)
     trouble.refused += acts
-    // How much room is missing is known to the look at the disk, which follows.
+    // The check of the disk, which follows, logs how much space is missing.
     if (trouble.logged || (reason === 'disk full' && acts > 0)) return
     trouble.logged = true
     this.#log?.error({ database: this.#file, reason, ...details }, message)
@@ -396,7 +399,7 @@ function reasonOf(error: unknown): UnavailableReason | undefined {
   return error instanceof DatabaseUnavailableError ? error.reason : undefined
 }
 
-/** Whether what stopped one act stops all of its batch; a damaged page is met by some acts alone. */
+/** Whether a fault stops the whole batch. A damaged page stops only the acts that read it. */
 function concernsAll(error: unknown): boolean {
   const reason = reasonOf(error)
   return reason !== undefined && reason !== 'damaged'
@@ -404,7 +407,7 @@ function concernsAll(error: unknown): boolean {
 
 /** @throws {DatabaseUnavailableError} absent */
 export function assertExists(path: string): void {
-  // A folder that this user may not enter is told as such, and not as a database that is absent.
+  // A folder that this user may not enter is reported as such, not as an absent database.
   if (path === ':memory:' || statSync(path, { throwIfNoEntry: false }) !== undefined) return
   throw new DatabaseUnavailableError('absent', path)
 }
@@ -412,10 +415,10 @@ export function assertExists(path: string): void {
 function createFile(path: string): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   try {
-    // SQLite would let others read a new file; what it makes beside the file follows the file.
+    // SQLite would create the file readable by others. The files beside it get the same mode as the file.
     closeSync(openSync(path, 'wx', 0o600))
   } catch (error) {
-    // One that exists is not opened here: closing it would end the locks of this whole process.
+    // An existing file is not opened here: closing it would release this process's locks on it (POSIX).
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
   }
 }
@@ -433,7 +436,7 @@ async function setUp(database: Database.Database, path: string): Promise<void> {
 async function configure(database: Database.Database, path: string): Promise<void> {
   const isNew = await patiently(path, () => database.pragma('page_count', { simple: true }) === 0)
   for (const pragma of [
-    // Counts only before anything is written, and would wait for the lock on any other file.
+    // Has an effect only in an empty file; on any other it would wait for the lock.
     ...(isNew ? ['auto_vacuum = INCREMENTAL'] : []),
     'journal_mode = WAL',
     'synchronous = FULL',

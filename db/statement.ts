@@ -8,14 +8,14 @@ import {
 } from 'kysely'
 import type { Tables } from './tables.ts'
 
-/** Refuses to execute: a query runs when an act yields it to the engine. */
+/** Throws on execution: a query runs when an act yields it to the engine. */
 class NoDriver extends DummyDriver {
   override async init(): Promise<never> {
     throw new Error('Queries do not execute themselves: yield what compile() returns, in an act')
   }
 }
 
-/** Builds queries; it is connected to nothing, the engine runs what it compiles. */
+/** Builds and compiles queries. It has no connection: the engine runs them. */
 export const db = new Kysely<Tables>({
   dialect: {
     createAdapter: () => new SqliteAdapter(),
@@ -38,15 +38,15 @@ class Parameter {
     this.name = name
   }
   [Symbol.toPrimitive](): never {
-    throw new TypeError(`The parameter ${this.name} has no value while the statement is built`)
+    throw new TypeError(`The parameter ${this.name} has no value yet while the statement is built`)
   }
 }
 
 /**
- * A query that is compiled once and then only bound. Use it for what every sign-in, refresh or
- * introspection runs, where Kysely's compiler was measured to cost more than SQLite's execution
- * (about 20 against 5 microseconds); everywhere else `compile()` is shorter and does the same.
- * `build` sees placeholders of the parameters and must pass them on untouched.
+ * A query that is compiled once and then only bound. Use it for queries of every sign-in, refresh or
+ * introspection, where compiling costs more than SQLite's execution (about 20 against 5 microseconds);
+ * everywhere else `compile()` is shorter and does the same. `build` receives placeholders instead of
+ * values and must pass them on unchanged.
  */
 export function statement<P extends object>() {
   return <R>(build: (parameters: P) => Compilable<R>): ((values: P) => CompiledQuery<R>) => {
@@ -62,7 +62,7 @@ export function statement<P extends object>() {
   }
 }
 
-/** The named columns alone: for statements whose columns are listed once, as a constant. */
+/** The given columns only, for statements whose columns are listed once, as a constant. */
 export function pick<Row, const Name extends keyof Row>(
   row: Row,
   names: readonly Name[],

@@ -97,7 +97,7 @@ type Bound<A extends Acts> = {
 
 /**
  * The acts of a noun on an engine.
- * @param essential those that end access or free space: they are done also while the disk is full
+ * @param essential acts that end access or free space: they also run while the disk is full
  */
 function bind<R extends Acts, W extends Acts>(
   engine: SqliteEngine,
@@ -115,12 +115,12 @@ function bind<R extends Acts, W extends Acts>(
   return bound as Bound<R> & Bound<W>
 }
 
-/** How often the database is written to find out whether it can be, in milliseconds. */
+/** How long the result of a write test is used, in milliseconds. */
 const BEAT_EVERY = 1000
 
 export type Readiness = { outcome: 'ready' } | { outcome: 'unavailable'; reason: UnavailableReason }
 
-/** Finds out whether the database can be written: by a write, which all share who ask within a second. */
+/** Tests by a write whether the database can be written. Callers within a second share one write. */
 function createReadiness(engine: SqliteEngine): (now: number) => Promise<Readiness> {
   let at = Number.NEGATIVE_INFINITY
   let beat: Promise<void> = Promise.resolve()
@@ -151,8 +151,8 @@ function pathOf(databaseUrl: string): string {
 }
 
 /**
- * The acts of every noun on one database. An act that writes is atomic and answered when it is
- * durable.
+ * The acts of every noun on one database. An act that writes is atomic, and its result is returned
+ * when it is durable.
  * @throws {DatabaseUnavailableError}
  */
 export async function openStore(databaseUrl: string, options?: OpenOptions) {
@@ -187,13 +187,13 @@ export async function openStore(databaseUrl: string, options?: OpenOptions) {
     signingKeys: bind(engine, nouns.signingKeys, ['succeed']),
     /** Changes whenever another process has written to the database. */
     foreignVersion: () => engine.foreignVersion(),
-    /** Changes whenever anybody has written to the database. */
+    /** Changes with every write to the database, by any process. */
     version: () => engine.version(),
     /** Whether the database can be written, `now` in epoch seconds. */
     readiness: createReadiness(engine),
-    /** Gives at most so many unused pages back to the disk. Tells whether there are more. */
+    /** Returns at most this many unused pages to the disk. The result says whether there are more. */
     reclaim: (pages: number) => engine.reclaim(pages),
-    /** Writes the whole file anew without unused pages. Nobody can write meanwhile. */
+    /** Rewrites the whole file without unused pages. All other writers wait until it has ended. */
     vacuum: () => engine.vacuum(),
     /** Writes a consistent copy of the database to a file that must not exist. */
     backup: (path: string) => engine.backup(path),

@@ -32,7 +32,7 @@ export interface Tables {
   owner_sessions: OwnerSessionRow
   owner_invitations: OwnerInvitationRow
   owner_mail_codes: OwnerMailCodeRow
-  /** One row, written to find out whether the database can be. */
+  /** One row, written to test whether the database can be written. */
   heartbeat: { id: number; at: number }
 }
 
@@ -46,9 +46,9 @@ export interface ClientRow {
   token_endpoint_auth_method: string
   id_token_signed_response_alg: string
   refresh_reuse_grace: number | null
-  /** `strict` or `known-networks`; null for what the kind of client has. */
+  /** `strict` or `known-networks`; null for the default of this kind of client. */
   refresh_reuse: string | null
-  /** The only scopes that it may ask for; null when that is not limited. */
+  /** The only scopes that it may ask for; null when it may ask for any. */
   scope: string | null
   /** Whom its tokens name as their subject: the agent, or the owner of the agent. */
   subject: 'agent' | 'owner'
@@ -69,13 +69,13 @@ export interface ClientRow {
   registration_token_hash: string | null
   /** When a client that the operator did not register was last seen to be in use. */
   in_use_at: number | null
-  /** JSON object of what the operator changed on a client that he did not register, by column. */
+  /** JSON object of the operator's changes to a client that the operator did not register, by column. */
   operator_change: string | null
-  /** When a stranger's client goes that no agent has signed in to; null when one has. */
+  /** When a stranger's client is removed if no agent has signed in to it; null when one has. */
   unproved_until: number | null
   created_at: number
   disabled_at: number | null
-  /** Tokens without a grant that were issued up to then are dead. */
+  /** Tokens without a grant that were issued up to this time are invalid. */
   tokens_not_before: number | null
 }
 
@@ -99,11 +99,11 @@ export interface RemoteDocumentRow {
   /** Until when it is not fetched again. */
   fresh_until: number
   expires_at: number
-  /** When it goes unless it is of a client that an agent has signed in to; null when it is. */
+  /** When it is removed if no agent has signed in to its client; null when one has. */
   unproved_until: number | null
 }
 
-/** What allows somebody to register a client. */
+/** A token that allows its holder to register clients. */
 export interface InitialAccessTokenRow {
   token_id: string
   /** SHA-256. */
@@ -129,7 +129,7 @@ export interface AgentRow {
 export interface SecretRow {
   /** The `client_id`, `agent_id` or `resource_id` that authenticates with it. */
   holder_id: string
-  /** Eight hexadecimal digits of the secret's SHA-256: tells which of two rows to compare with. */
+  /** Eight hexadecimal digits of the secret's SHA-256: selects the row to compare with. */
   hint: string
   bcrypt_hash: string
   created_at: number
@@ -155,14 +155,14 @@ export interface AuthorizationRequestRow {
   code_challenge: string
   /** SHA-256 of the cookie of the browser that opened it; null when no browser did. */
   browser_hash: string | null
-  /** The network address of whoever opened it; null on rows from before it was kept. */
+  /** The network address that opened it; null on rows that are older than this column. */
   opened_from: string | null
   created_at: number
   expires_at: number
   /** The grant that the agent's authentication made. */
   grant_id: string | null
   code_expires_at: number | null
-  /** When the code was handed to whoever opened the request. */
+  /** When the code was handed to the opener of the request. */
   completed_at: number | null
   /** When the code was redeemed. */
   redeemed_at: number | null
@@ -186,7 +186,7 @@ export interface GrantRow {
   /** Empty where a person signed in. */
   model: string
   scope: string
-  /** As on the request: what the audience of its access tokens may be. */
+  /** As on the request: the resources that its access tokens can be for. */
   resource: string | null
   /** How the agent or person authenticated, in words separated by spaces (RFC 8176). */
   amr: string
@@ -203,15 +203,15 @@ export interface GrantRow {
   /** 0 where the person allowed it for this once: it gets no refresh token. */
   refreshable: number
   created_at: number
-  /** When the last token that hangs from it has died. */
+  /** When its last token expires. */
   expires_at: number
-  /** The number of the refresh token that is good now; null while there is none. */
+  /** The number of the valid refresh token; null when there is none. */
   refresh_generation: number | null
   refreshed_at: number | null
-  /** JSON, see refresh-history.ts; null where used refresh tokens never come again. */
+  /** JSON, see refresh-history.ts; null when a used refresh token is never accepted again. */
   refresh_history: string | null
   revoked_at: number | null
-  /** When the sweep looks whether it has expired; before or when it does. */
+  /** When maintenance next checks whether the grant has expired. Never later than its expiry. */
   expiry_check_at: number
 }
 
@@ -225,7 +225,7 @@ export interface ResourceRow {
   scopes: string
   /** Who may ask for it: clients that the operator registered, or strangers too. */
   open_to: 'registered' | 'anyone'
-  /** What signs access tokens for it; null for the server's ACCESS_TOKEN_ALG. */
+  /** The algorithm that signs access tokens for it; null for the server's ACCESS_TOKEN_ALG. */
   access_token_alg: string | null
   created_at: number
 }
@@ -238,9 +238,9 @@ export interface SigningKeyRow {
   /** The private JSON Web Key, encrypted. */
   private_jwk_encrypted: string
   created_at: number
-  /** From when on it signs; it is published from `created_at` on. */
+  /** When it begins to sign; it is published from `created_at` on. */
   active_from: number
-  /** When its last token has died and it leaves the key set; null while no newer key is known. */
+  /** When its last token has expired and it leaves the key set; null while it has no successor. */
   remove_at: number | null
 }
 
@@ -254,13 +254,13 @@ export interface AgentKeyRow {
   created_at: number
 }
 
-/** JSON arrays of model names; one that ends with `*` stands for all that begin like it. */
+/** JSON arrays of model names; a trailing `*` matches every name with this beginning. */
 export interface ModelPolicyRow {
   allowed_models: string
   refused_models: string
 }
 
-/** What the owner lets an agent do. An agent without a row has the default policy. */
+/** What the owner allows an agent. An agent without a row has the default policy. */
 export interface AgentPolicyRow extends ModelPolicyRow {
   agent_id: string
   sites: 'registered' | 'any' | 'list' | 'ask'
@@ -272,7 +272,7 @@ export interface AgentPolicyRow extends ModelPolicyRow {
   approval: 'mail' | 'passkey'
 }
 
-/** That an owner is asked, or was, whether an agent may sign in. */
+/** A question to an owner whether an agent may sign in, and its answer. */
 export interface ApprovalRow {
   request_id: string
   agent_id: string
@@ -280,23 +280,23 @@ export interface ApprovalRow {
   deliver: 'agent' | null
   /** How the agent proved itself. */
   method: string
-  /** The network address from which it did; null on rows from before it was kept. */
+  /** The network address of the agent; null on rows that are older than this column. */
   address: string | null
-  /** The code's HMAC under a key that the database does not hold; null where no code was made. */
+  /** The code's HMAC under a key that is not in the database; null when no code was made. */
   code_hash: string | null
-  /** How many codes the agent may still try with its proof. */
+  /** How many more codes the agent may try with its proof. */
   tries_left: number
-  /** How many codes may still be tried without proof. */
+  /** How many more codes may be tried without proof. */
   unproved_tries_left: number
   /** `ended` with the agent's sign-ins, or with a change of the client. */
   status: 'pending' | 'approved' | 'denied' | 'used' | 'ended'
   /** 1 when what was shown is remembered, else 0. */
   remember: number
-  /** When the mail server accepted the code; until then it is good for nothing. */
+  /** When the mail server accepted the code, which is not valid before. */
   mailed_at: number | null
-  /** Until when somebody is sending the mail. */
+  /** Until when a process is sending the mail. */
   mailing_until: number | null
-  /** How often the mail may still be tried. */
+  /** How many more times the mail may be tried. */
   mails_left: number
   /** What answers it: a code of the mail, or a passkey of the owner and nothing else. */
   answered_by: 'code' | 'passkey'
@@ -304,7 +304,7 @@ export interface ApprovalRow {
   expires_at: number
 }
 
-/** That an owner was asked and has not agreed (yet). */
+/** A question to an owner that has not been approved (yet). */
 export interface ApprovalAskingRow {
   asking_id: string
   agent_id: string
@@ -312,7 +312,7 @@ export interface ApprovalAskingRow {
   asked_at: number
 }
 
-/** How many wrong codes were tried for an agent since a time. */
+/** The number of wrong codes that were tried for an agent since a time. */
 export interface ApprovalGuessesRow {
   agent_id: string
   /** 1 for those that came with the agent's proof, else 0. */
@@ -333,7 +333,7 @@ export interface ApprovalProofRow {
 
 /** What an owner was shown and agreed to for the future. */
 export interface RememberedApprovalRow {
-  /** Of the sign-in that it was approved with. */
+  /** The grant of the sign-in in which it was approved. */
   grant_id: string
   agent_id: string
   client_id: string
@@ -384,14 +384,14 @@ export interface EventRow {
     | 'resource'
     | 'registration_token'
     | 'signing_key'
-  /** What came of it: one word, for a refusal the error code. */
+  /** The outcome in one word; the error code for a refusal. */
   outcome: string
   agent_id: string | null
   client_id: string | null
   model: string | null
   /** How the agent proved itself. */
   method: string | null
-  /** The network address of whoever caused it. */
+  /** The network address of the caller. */
   address: string | null
   /** A sentence for people. */
   detail: string | null

@@ -10,11 +10,11 @@ export type UnavailableReason =
   | 'read-only'
   | 'failing'
 
-/** The database cannot do an act now. Nothing of the act has happened; it may work later. */
+/** The database cannot run an act now. The act was rolled back; it may succeed later. */
 export class DatabaseUnavailableError extends Error {
   override name = 'DatabaseUnavailableError'
   readonly reason: UnavailableReason
-  /** SQLite's own code where it has one: what the command line prints beside the message. */
+  /** SQLite's error code, if it has one; the command line prints it beside the message. */
   readonly code: string
 
   constructor(reason: UnavailableReason, file: string, options: { cause?: unknown } = {}) {
@@ -58,7 +58,7 @@ const reasons: [codes: RegExp, reason: UnavailableReason][] = [
   [/^SQLITE_(IOERR|NOMEM)/, 'failing'],
 ]
 
-/** What SQLite reports of the state of the file or the machine, as an error that says so. */
+/** The DatabaseUnavailableError for an error of SQLite about the file or the machine. */
 export function asUnavailable(error: unknown, file: string): unknown {
   const code = codeOf(error)
   const reason = code && reasons.find(([codes]) => codes.test(code))?.[1]

@@ -25,7 +25,7 @@ export function assertNotNewer(database: Database.Database): void {
   }
 }
 
-/** Notes which version brought the tables up to date, for an older one that meets them. */
+/** Records which version migrated the tables, so that an older version can name it in its error. */
 export function noteVersion(database: Database.Database): void {
   if (versionOf(database) === about.version) return
   database

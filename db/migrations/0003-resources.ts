@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely'
 
-/** Protected resources (RFC 8707), and which of them a request asked for and a grant may name. */
+/** Protected resources (RFC 8707), and those that a request asked for and a grant has. */
 export async function up(db: Kysely<unknown>): Promise<void> {
   await db.schema
     .createTable('resources')

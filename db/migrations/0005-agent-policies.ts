@@ -70,7 +70,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     .columns(['agent_id', 'created_at'])
     .execute()
 
-  // No foreign keys: the trail outlives what it tells of.
+  // No foreign keys: events are kept when their agent or client is deleted.
   await db.schema
     .createTable('events')
     .addColumn('event_id', 'text', (column) => column.primaryKey())

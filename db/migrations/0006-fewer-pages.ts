@@ -1,9 +1,9 @@
 import { type Kysely, sql } from 'kysely'
 
 /**
- * Fewer pages for each sign-in and refresh to read and to write. Grants lie in the order of their
- * identifiers, so that one is found without an index. When the sweep looks whether a grant has
- * expired is a column of its own: an index on `expires_at` would change with every refresh.
+ * Each sign-in and refresh reads and writes fewer pages. Grants are stored in the order of their
+ * identifiers, so that no index is needed to find one. The time of the next expiry check is a column of
+ * its own: an index on `expires_at` would change with every refresh.
  */
 export async function up(db: Kysely<unknown>): Promise<void> {
   await db.schema.dropIndex('authorization_requests_grant_id').execute()

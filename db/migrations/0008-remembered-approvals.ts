@@ -1,8 +1,9 @@
 import { type Kysely, sql } from 'kysely'
 
 /**
- * What an owner approved is remembered as it was shown; approvals are of a request and an agent, and
- * say when their mail was accepted; what bounds askings and guesses has rows of its own.
+ * Remembered approvals hold what the owner was shown. An approval belongs to a request and an agent, and
+ * has the time at which its mail was accepted. The counts of questions and guesses are in tables of
+ * their own.
  */
 export async function up(db: Kysely<unknown>): Promise<void> {
   await db.schema
@@ -29,7 +30,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     .addColumn('expires_at', 'bigint', (column) => column.notNull())
     .addPrimaryKeyConstraint('approvals_pk', ['request_id', 'agent_id'])
     .execute()
-  // Whether their mail was accepted is not known: it is sent again when the agent comes back.
+  // It is unknown whether their mail was accepted: it is sent again when the agent comes back.
   await sql`INSERT INTO new_approvals (request_id, agent_id, model, deliver, method, address, code_hash,
       tries_left, unproved_tries_left, status, remember, mails_left, created_at, expires_at)
     SELECT request_id, agent_id, model, deliver, method, address, NULL,
@@ -40,7 +41,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
   await db.schema.alterTable('new_approvals').renameTo('approvals').execute()
   await db.schema.createIndex('approvals_agent_id').on('approvals').column('agent_id').execute()
 
-  // No foreign key to a request or client: what a stranger deletes takes no count along.
+  // No foreign key to a request or client: a count must stay when a stranger deletes these.
   await db.schema
     .createTable('approval_askings')
     .addColumn('asking_id', 'text', (column) => column.primaryKey())
@@ -88,12 +89,12 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       .execute()
   }
 
-  // Until now a site that was approved and one that the operator typed had the same row.
-  // Without a policy nobody has typed one.
+  // Until now an approved site and one that the operator entered had the same row.
+  // An agent without a policy has none that the operator entered.
   await sql`DELETE FROM agent_sites
     WHERE agent_id NOT IN (SELECT agent_id FROM agent_policies)`.execute(db)
-  // What names a client that the operator did not register may have been approved, for less than it
-  // allows: the owner is asked once more. Not so with a list, where nobody would be asked.
+  // An entry for a client that the operator did not register may come from an approval of less than it
+  // allows, so the owner is asked once more. Entries of a `list` policy stay: it never asks the owner.
   await sql`DELETE FROM agent_sites
     WHERE (substr(site, 1, 7) = 'client_' OR site LIKE '%/%')
       AND site NOT IN (SELECT client_id FROM clients WHERE origin = 'operator')

@@ -1,8 +1,8 @@
 import { type Kysely, sql } from 'kysely'
 
 /**
- * What strangers had stored and no agent has signed in with is marked with the time at which it goes,
- * so that it can be counted and removed by small indexes. What was stored before keeps its time.
+ * Rows of strangers without a sign-in get the time of their removal, so that small indexes suffice to
+ * count and remove them. Existing rows are not marked.
  */
 export async function up(db: Kysely<unknown>): Promise<void> {
   for (const table of ['clients', 'remote_documents']) {

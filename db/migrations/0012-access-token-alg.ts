@@ -1,8 +1,8 @@
 import type { Kysely } from 'kysely'
 
 /**
- * What signs access tokens for a resource (null for the server's ACCESS_TOKEN_ALG), and which
- * versions of this program have brought the tables up to date.
+ * The algorithm that signs access tokens for a resource (null for the server's ACCESS_TOKEN_ALG), and
+ * the versions of this program that have migrated the tables.
  */
 export async function up(db: Kysely<unknown>): Promise<void> {
   await db.schema.alterTable('resources').addColumn('access_token_alg', 'text').execute()

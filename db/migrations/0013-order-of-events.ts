@@ -1,8 +1,8 @@
 import type { Kysely } from 'kysely'
 
 /**
- * Events of one second in the order in which they were recorded, whichever process recorded them, and
- * what the sweep looks for by an index.
+ * The order in which events of one second were recorded, across processes, and an index for the removal
+ * of old events.
  */
 export async function up(db: Kysely<unknown>): Promise<void> {
   await db.schema

@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely'
 
-/** One row, which is written to find out whether the database can be written. */
+/** One row, written to test whether the database can be written. */
 export async function up(db: Kysely<unknown>): Promise<void> {
   await db.schema
     .createTable('heartbeat')

@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely'
 
-/** Whether somebody vouches for an owner's e-mail address: nobody did so far. */
+/** Whether the operator vouches for an owner's e-mail address; false for existing agents. */
 export async function up(db: Kysely<unknown>): Promise<void> {
   await db.schema
     .alterTable('agents')

@@ -24,7 +24,7 @@ import * as account from './0022-account.ts'
 import * as consents from './0023-consents.ts'
 import * as console from './0024-console.ts'
 
-/** Every migration there ever was, in order. One that has been released never changes. */
+/** All migrations, in order. A released migration never changes. */
 export const migrations: Record<string, Migration> = {
   '0001-initial': initial,
   '0002-openid': openid,
