@@ -14,7 +14,6 @@ import tokens from './crypto/tokens.ts'
 import { openVault } from './crypto/vault.ts'
 import describeApi from './documents/api-document.ts'
 import metadata from './documents/metadata.ts'
-import metadataDocument from './documents/metadata-document.ts'
 import browserCookie from './http/browser-cookie.ts'
 import cors from './http/cors.ts'
 import errors from './http/errors.ts'
@@ -46,7 +45,7 @@ import policies from './sign-in/policies.ts'
 import requestWatch from './sign-in/request-watch.ts'
 import store from './store.ts'
 
-/** What the endpoints receive from the store, which they reach through `app.store` alone. */
+/** The types of `app.store`, which is the endpoints' only access to the database. */
 export {
   type Agent,
   type Approval,
@@ -75,7 +74,7 @@ export interface CoreOptions {
   clock?: Clock | undefined
   network?: Network | undefined
   bcryptRounds?: number | undefined
-  /** Fails where there is no database; by default one is made. */
+  /** Fails when there is no database; by default one is created. */
   existingDatabase?: boolean | undefined
 }
 
@@ -88,7 +87,7 @@ const core = fp<CoreOptions>(
     await app.register(settings, options)
     await app.register(clock, options)
     if (options.existingDatabase) assertDatabaseExists(options.settings.DATABASE_URL)
-    // The file with the encryption key has to exist before the database (see `openVault`).
+    // The file with the encryption key must exist before the database (see `openVault`).
     const vault = openVault(options.settings)
 
     await app.register(store, options)
@@ -104,7 +103,6 @@ const core = fp<CoreOptions>(
     await app.register(ownOrigin)
 
     await app.register(metadata)
-    await app.register(metadataDocument)
     await app.register(describeApi)
 
     await app.register(secrets, options)
