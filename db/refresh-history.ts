@@ -76,11 +76,11 @@ export function recordUse(
   if (uses.at(-1)?.[1] !== now) uses.push([generation, now])
   const used = { ...history, uses: uses.slice(-MAX_USES) }
   if (known_networks === undefined) return JSON.stringify(used)
-  return JSON.stringify({ ...used, ...meet(history, known_networks.network, generation) })
+  return JSON.stringify({ ...used, ...addNetwork(history, known_networks.network, generation) })
 }
 
 /** The networks after one of them has used the newest token. */
-function meet(
+function addNetwork(
   { networks, disputable }: RefreshHistory,
   network: string,
   generation: number,

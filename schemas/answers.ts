@@ -4,7 +4,7 @@ import { Type } from '@sinclair/typebox'
 const ALWAYS: Record<number, string> = {
   400: 'The request is malformed (`invalid_request`)',
   431: 'The request line and headers are too large (`invalid_request`)',
-  500: 'Something broke on this server (`server_error`)',
+  500: 'The server failed to handle the request (`server_error`)',
   503: 'The server is busy (`temporarily_unavailable`); `Retry-After` tells when to try again',
 }
 
@@ -22,16 +22,15 @@ const CHALLENGE = {
   'WWW-Authenticate': { type: 'string', description: 'How to authenticate (RFC 9110)' },
 }
 
-/** The entity tag and age of a document that clients keep. */
+/** The caching headers of a document. */
 export const CACHE_HEADERS = {
   ETag: { type: 'string', description: 'The version of the document (RFC 9110 section 8.8.3)' },
   'Cache-Control': { type: 'string', description: 'For how long to keep the document' },
 }
 
 /**
- * Response schemas of the errors that a route answers, by status, with what each means there; those
- * that every route can answer are added. Errors are thrown and never returned: no handler's type has
- * them.
+ * Response schemas of the errors of a route, by status, each with its meaning there; those that every
+ * route can answer are added. Errors are thrown, never returned, so no handler's type contains them.
  * @param asPage whether a browser gets the error as a page
  * @param challenge whether a refusal comes with WWW-Authenticate
  */
@@ -59,12 +58,12 @@ export function noBody(description: string, headers: Record<string, object> = {}
   return { description, headers, type: 'null' }
 }
 
-/** Response schema of a text that is no JSON. */
+/** Response schema of a text that is not JSON. */
 export function text(mediaType: string, description: string) {
   return { description, content: { [mediaType]: { schema: Type.String() } } }
 }
 
-/** Response schemas of a JSON document that clients keep and ask for by its entity tag. */
+/** Response schemas of a JSON document that clients cache and revalidate by its entity tag. */
 export function cachedDocument(description: string): object {
   return {
     200: {

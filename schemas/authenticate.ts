@@ -4,8 +4,8 @@ import { NameText } from './name.ts'
 import { SignInDescription } from './sign-in-description.ts'
 
 /**
- * Six digits, as people and models write them: spaces are free, a number stands for its six digits
- * with zeros in front, and null or an empty string for nothing.
+ * Six digits, as people and models write them: spaces are ignored, a number counts as six digits with
+ * leading zeros, and null and an empty string count as left out.
  */
 export const ApprovalCode = Type.Union(
   [
@@ -40,7 +40,7 @@ export const AuthenticateBody = Type.Object({
   model: NameText('The language model that acts, by its usual name'),
   deliver: Type.Optional(
     Type.Literal('agent', {
-      description: 'Gives the callback URL to the agent in this answer, and to nobody else',
+      description: 'Gives the callback URL only to the agent, in this answer',
     }),
   ),
   expected_client_id: Type.Optional(
@@ -52,7 +52,8 @@ export const AuthenticateBody = Type.Object({
   expected_redirect_host: Type.Optional(
     Type.String({
       minLength: 1,
-      description: 'The host (and port, unless the usual one) of that site’s redirect URI',
+      description:
+        'The host of that site’s redirect URI, with its port unless that is the usual one',
     }),
   ),
   approval_code: Type.Optional(ApprovalCode),
@@ -79,7 +80,7 @@ export const ApprovalRequired = Type.Object({
   expires_in: Type.Integer({ description: 'Seconds that the owner has to answer' }),
   mailed_at: Type.Union([Type.Integer(), Type.Null()], {
     description:
-      'When the owner was mailed a code, in epoch seconds; null when there is none, and the operator answers',
+      'When the owner was mailed a code, in epoch seconds; null if no code was sent and the operator answers',
   }),
   message: Type.String(),
   sign_in: SignInDescription,
@@ -87,6 +88,6 @@ export const ApprovalRequired = Type.Object({
 export type ApprovalRequired = Static<typeof ApprovalRequired>
 
 export const AuthenticateOutcome = Type.Union([AuthenticateResponse, ApprovalRequired], {
-  description: 'The agent is signed in, or its owner was asked first',
+  description: 'The agent is signed in, or its owner has to approve first',
 })
 export type AuthenticateOutcome = Static<typeof AuthenticateOutcome>

@@ -2,7 +2,7 @@ import { type Static, Type } from '@sinclair/typebox'
 import { ResourceParameter } from './resource.ts'
 import { SignInDescription } from './sign-in-description.ts'
 
-/** Known good before anything is redirected (RFC 6749 section 4.1.2.1). */
+/** Checked before any redirect (RFC 6749 section 4.1.2.1). */
 const AuthorizeTarget = Type.Object({
   client_id: Type.String({ maxLength: 2048 }),
   redirect_uri: Type.Optional(Type.String({ maxLength: 2048 })),
@@ -54,10 +54,10 @@ export const AuthorizeQuery = Type.Composite([
 ])
 export type AuthorizeQuery = Static<typeof AuthorizeQuery>
 
-/** The same in a form; without a body, every parameter is missing. */
+/** The same parameters in a form. A missing body counts as an empty one. */
 export const AuthorizeForm = Type.Composite([AuthorizeQuery], { default: {} })
 
-/** What an agent without a browser needs to know of a request it opened. */
+/** The facts of a request for an agent that opened it without a browser. */
 export const AuthorizationRequestFacts = Type.Composite([
   SignInDescription,
   Type.Object({

@@ -16,7 +16,7 @@ export const FormPost = Type.Record(Type.String(), Type.String(), {
   description: 'With response_mode=form_post: the members of the form to post to redirect_to',
 })
 
-/** The members from `redirect_to` on are for whoever opened the request. */
+/** The members from `redirect_to` on are only for the opener of the request. */
 export const CheckStatusResponse = Type.Object(
   {
     status: Type.Union([
@@ -30,14 +30,14 @@ export const CheckStatusResponse = Type.Object(
         Type.Literal('request_expired'),
         Type.Literal('access_denied'),
         Type.Literal('unauthorized_client', {
-          description: 'Signed in, but the code goes to the agent in its own answer alone',
+          description: 'Signed in, but only the agent gets the code, in its own answer',
         }),
       ]),
     ),
     error_description: Type.Optional(Type.String()),
     deliver: Type.Optional(
       Type.Literal('agent', {
-        description: 'The agent went on by itself: nobody else gets a redirect_to',
+        description: 'The agent continues by itself: only it gets the redirect_to',
       }),
     ),
     redirect_to: Type.Optional(Type.String()),
@@ -46,6 +46,6 @@ export const CheckStatusResponse = Type.Object(
     state: Type.Optional(Type.String()),
     redirect_uri: Type.Optional(Type.String()),
   },
-  { description: 'Where the request stands' },
+  { description: 'The status of the request' },
 )
 export type CheckStatusResponse = Static<typeof CheckStatusResponse>

@@ -7,7 +7,7 @@ export const JsonWebKeySet = Type.Object({
 })
 export type JsonWebKeySet = Static<typeof JsonWebKeySet>
 
-/** What a client says of itself (RFC 7591 section 2); other members are ignored. */
+/** Client metadata (RFC 7591 section 2); other members are ignored. */
 export const ClientMetadata = Type.Object({
   client_name: Type.Optional(Type.String()),
   redirect_uris: Type.Optional(Type.Array(Type.String({ maxLength: 2048 }), { maxItems: 50 })),
@@ -32,14 +32,14 @@ export const ClientMetadataDocument = Type.Composite([
     client_id: Type.String(),
     client_name: Type.String(),
     redirect_uris: Type.Array(Type.String({ maxLength: 2048 }), { minItems: 1, maxItems: 50 }),
-    /** What clients publish that are made for several servers; an unknown shape says nothing. */
+    /** Published by clients that work with several servers; a value of another type is ignored. */
     token_endpoint_auth_methods_supported: Type.Optional(Type.Unknown()),
   }),
 ])
 export type ClientMetadataDocument = Static<typeof ClientMetadataDocument>
 
 /**
- * What is wrong with a redirect URI, in one sentence; undefined when nothing is. Complete, without
+ * Why a redirect URI is invalid, in one sentence; undefined for a valid one. It must be absolute, without
  * fragment or wildcard, https except on the loopback (RFC 6749 section 3.1.2, RFC 9700 section 2.1),
  * and spelled so that every parser finds the same host in it.
  */
@@ -73,7 +73,7 @@ export function matchesRedirectUri(requested: string, registered: string): boole
   return ours !== undefined && ours === theirs
 }
 
-/** The host that a redirect URI leads to, with its port unless that is the scheme's own. */
+/** The host of a redirect URI, with its port unless that is the scheme's default. */
 export function redirectHost(redirect_uri: string): string {
   return new URL(redirect_uri).host
 }

@@ -35,7 +35,7 @@ const ERROR_CODES = [
 export type ErrorCode = (typeof ERROR_CODES)[number]
 export const ErrorCode = Type.Unsafe<ErrorCode>({ type: 'string', enum: ERROR_CODES })
 
-/** What refused an agent's sign-in. */
+/** Which check refused an agent's sign-in. */
 export const RefusalReason = Type.Union(
   [
     Type.Literal('site', {
@@ -46,7 +46,7 @@ export const RefusalReason = Type.Union(
     Type.Literal('owner', { description: "The agent's owner said no, or cannot be asked" }),
     Type.Literal('attempts', { description: 'Too many approval codes were wrong' }),
   ],
-  { description: 'With access_denied to an agent: what refused' },
+  { description: 'With access_denied, in answers to agents: which check refused' },
 )
 export type RefusalReason = Static<typeof RefusalReason>
 

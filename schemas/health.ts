@@ -8,6 +8,6 @@ export type Health = Static<typeof Health>
 
 export const Readiness = Type.Object(
   { status: Type.Literal('ready') },
-  { description: 'The database and a signing key are there' },
+  { description: 'The database can be written and there is a signing key' },
 )
 export type Readiness = Static<typeof Readiness>

@@ -1,6 +1,6 @@
 /**
- * What each identifier and secret of this server starts with. The prefix tells a reader, a log and a
- * secret scanner what a string is; the rest is random or sealed, in base64url.
+ * The prefixes of this server's identifiers and secrets. A prefix shows people and secret scanners what a
+ * string is; the rest is random or sealed, in base64url.
  */
 export const PREFIXES = {
   agent_id: 'agent_',

@@ -35,6 +35,6 @@ export const IntrospectionResponse = Type.Object(
     jti: Type.Optional(Type.String()),
     token_type: Type.Optional(Type.String()),
   },
-  { description: 'What the token is worth now' },
+  { description: 'Whether the token is valid, and its claims' },
 )
 export type IntrospectionResponse = Static<typeof IntrospectionResponse>

@@ -6,25 +6,25 @@ export interface NamedMailbox {
   address: string
 }
 
-/** RFC 5322 section 3.2.3: what needs no quotes. */
+/** RFC 5322 section 3.2.3: the text that needs no quotes. */
 const dotAtom = /^[\w!#$%&'*+/=?^`{|}~-]+(\.[\w!#$%&'*+/=?^`{|}~-]+)*$/
 const label = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
 
 /**
  * One mailbox (RFC 5321 section 4.1.2) in its normal form: a local part that needs no quotes, and a
  * domain in lower case, IDN as punycode. Undefined for anything else: lists, groups, comments, names,
- * quoted local parts, address literals. What mail programs could parse as two addresses is none.
+ * quoted local parts, address literals, and everything that a mail program could parse as two addresses.
  */
 export function normalMailbox(text: string): string | undefined {
   const at = text.lastIndexOf('@')
   const local = text.slice(0, at)
   const given = text.slice(at + 1)
   if (at < 1 || local.length > 64 || !dotAtom.test(local)) return undefined
-  // Only letters and digits of any script become a domain; URLs would turn other characters into dots.
+  // Only letters and digits of any script: the URL parser would turn some other characters into dots.
   if (!/^[\p{L}\p{M}\p{N}-]+(\.[\p{L}\p{M}\p{N}-]+)*$/u.test(given)) return undefined
   const domain = normalHost(given) ?? ''
   const labels = domain.split('.')
-  // A last label of digits is an IPv4 address, in whatever form it was given.
+  // A numeric last label means an IPv4 address, in any of its forms.
   if (!labels.every((each) => label.test(each)) || /^\d+$/.test(labels.at(-1) ?? '')) {
     return undefined
   }

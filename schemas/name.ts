@@ -3,22 +3,22 @@ import { Type } from '@sinclair/typebox'
 /** How many characters (code points) a name may have. */
 export const MAX_NAME = 80
 
-/** What is wrong with a name that `normalName` refuses, without a word of it. */
+/** The rule of `normalName`, for errors: they must not quote the name. */
 export const NAME_RULE = `must be a name of 1 to ${MAX_NAME} visible characters, without control, format or separator characters and without ://`
 
-/** Of a request; `normalName` then decides. What is longer in bytes is no name in any encoding. */
+/** A name in a request body, which `normalName` then checks. A valid name is never longer than this. */
 export const NameText = (description: string) =>
   Type.String({ minLength: 1, maxLength: 1024, description: `${description}; it ${NAME_RULE}` })
 
-/** Characters that are not seen, or that change how others are seen. */
+/** Characters that are invisible, or that change how others are displayed. */
 const hidden = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800]/u
 
-/** Choose how an emoji looks; they are seen with the character before. */
+/** Variation selectors, which choose how the emoji before them looks. */
 const variation = /(?<=[\p{Emoji}\p{Emoji_Component}])[\ufe0e\ufe0f]/gu
 
 /**
- * The one rule for every name that others choose: of a client, a model, an agent, an API. Gives it
- * with composed characters (NFC) and ordinary, single spaces; undefined for what is not a name.
+ * The rule for every name that others choose: of a client, a model, an agent, an API. Returns the name
+ * with composed characters (NFC) and ordinary, single spaces; undefined for an invalid name.
  */
 export function normalName(text: string): string | undefined {
   const name = text
@@ -26,15 +26,15 @@ export function normalName(text: string): string | undefined {
     .replace(/\p{Zs}+/gu, ' ')
     .replace(/^ | $/g, '')
   if (hidden.test(name.replace(variation, ''))) return undefined
-  // Not a mark first: it would join the quotation mark before it.
+  // No combining mark first: it would combine with the quotation mark before it.
   if (!/^[^\p{M}]/u.test(name) || !/[\p{L}\p{N}\p{P}\p{S}]/u.test(name)) return undefined
   if ([...name].length > MAX_NAME || name.normalize('NFKC').includes('://')) return undefined
   return name
 }
 
 /**
- * A name that a person or a model may be shown. One that breaks the rule, as those that were stored
- * before it may, is changed so that it cannot turn or end the text around it.
+ * A name that is safe to show to a person or a model. A stored name from before the rule is changed so
+ * that it can neither reverse the text around it nor end its quotation.
  */
 export function shownName(name: string): string {
   const good = normalName(name)
@@ -49,7 +49,7 @@ export function shownName(name: string): string {
     : characters.join('')
 }
 
-/** A name as pages, mails and lists have it: in quotation marks, which it cannot end. */
+/** A name for pages, mails and lists: in quotation marks, which it cannot contain. */
 export function quoteName(name: string): string {
   return `“${shownName(name).replace(/["\u201c-\u201f]/gu, "'")}”`
 }

@@ -1,4 +1,4 @@
-/** What can sign ID Tokens (OpenID Connect Core section 15.1 demands RS256). */
+/** The algorithms that sign ID Tokens (OpenID Connect Core section 15.1 requires RS256). */
 export const ID_TOKEN_SIGNING_ALGS = ['RS256', 'ES256']
 
 /** The `acr` of an agent's sign-in: a software agent authenticated, not a person. */

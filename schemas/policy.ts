@@ -2,7 +2,7 @@ import { type Static, Type } from '@sinclair/typebox'
 
 const Models = (description: string) =>
   Type.Array(
-    // A pattern: visible ASCII and spaces, with `*` nowhere but at its end.
+    // Visible ASCII and spaces, with `*` only at the end.
     Type.String({ pattern: '^[^*\\u0000-\\u001f\\u007f]{0,254}([^*\\u0000-\\u001f\\u007f]|\\*)$' }),
     { maxItems: 100, description },
   )
@@ -10,14 +10,16 @@ const Models = (description: string) =>
 /** Which language models may act, by the name that the agent gives. */
 export const ModelPolicy = Type.Object(
   {
-    allowed_models: Models('Exact names, or beginnings with a trailing *; none means all'),
-    refused_models: Models('The same; what is refused is not allowed'),
+    allowed_models: Models(
+      'Exact names, or beginnings with a trailing *; an empty list allows all',
+    ),
+    refused_models: Models('The same; a model in both lists is refused'),
   },
   { additionalProperties: false },
 )
 export type ModelPolicy = Static<typeof ModelPolicy>
 
-/** What its owner lets an agent do. */
+/** What its owner allows an agent. */
 export const AgentPolicy = Type.Composite(
   [
     Type.Object({
@@ -30,7 +32,7 @@ export const AgentPolicy = Type.Composite(
         ],
         {
           description:
-            'The sites that the operator registered, any site, or the allowed ones alone; with registered and ask, the owner’s approval for every other one',
+            'The sites that the operator registered, any site, or only the allowed ones; with registered and ask, every other site needs the owner’s approval',
         },
       ),
       allowed_sites: Type.Array(
@@ -41,10 +43,10 @@ export const AgentPolicy = Type.Composite(
         },
       ),
       remember_sites: Type.Boolean({
-        description: 'Whether what the owner approved is allowed from then on, and nothing more',
+        description: 'Whether a sign-in that the owner approved is allowed again without asking',
       }),
       deliver: Type.Union([Type.Literal('any'), Type.Literal('agent')], {
-        description: 'Whether the code may go to nobody but the agent',
+        description: 'Whether only the agent may get the code',
       }),
       secret: Type.Union([Type.Literal('allow'), Type.Literal('forbid')], {
         description: 'Whether the agent may prove itself by its secret',
@@ -62,7 +64,7 @@ export type AgentPolicy = Static<typeof AgentPolicy>
 
 export const DEFAULT_MODEL_POLICY: ModelPolicy = { allowed_models: [], refused_models: [] }
 
-/** Of an agent whose owner has said nothing. */
+/** The policy of an agent for which none was set. */
 export const DEFAULT_AGENT_POLICY: AgentPolicy = {
   sites: 'registered',
   allowed_sites: [],

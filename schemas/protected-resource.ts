@@ -1,6 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox'
 
-/** RFC 9728 section 2, as far as a resource that accepts our tokens needs it. */
+/** The members of RFC 9728 section 2 that a resource for this server's tokens needs. */
 export const ProtectedResourceMetadata = Type.Object({
   resource: Type.String({ description: 'Its URI, exactly as it is registered' }),
   authorization_servers: Type.Array(Type.String(), { description: 'Issuers' }),
@@ -22,8 +22,8 @@ export interface ProtectedResource {
 }
 
 /**
- * The document that a protected resource serves at `protectedResourceMetadataUrl`, by which its
- * clients find the authorization server (RFC 9728 section 2).
+ * The document that a protected resource serves at `protectedResourceMetadataUrl`, so that its clients
+ * find the authorization server (RFC 9728 section 2).
  */
 export function protectedResourceMetadata({
   resource,
@@ -42,7 +42,7 @@ export function protectedResourceMetadata({
   }
 }
 
-/** Where that document is: between the resource's host and its path (RFC 9728 section 3.1). */
+/** The URL of that document, inserted between the resource's host and path (RFC 9728 section 3.1). */
 export function protectedResourceMetadataUrl(resource: string): string {
   const { origin, pathname, search } = new URL(resource)
   const path = pathname === '/' ? '' : pathname
@@ -53,7 +53,7 @@ export interface BearerChallenge {
   /** Absent when the request had no token (RFC 6750 section 3.1). */
   error?: 'invalid_request' | 'invalid_token' | 'insufficient_scope'
   error_description?: string
-  /** What the request would need. */
+  /** The scope that the request needs. */
   scope?: string
 }
 

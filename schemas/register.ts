@@ -1,7 +1,7 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { ClientMetadata } from './client.ts'
 
-/** RFC 7592 section 2.2: the metadata again, whole, and what must not change. */
+/** RFC 7592 section 2.2: the complete metadata, and the members that must not change. */
 export const ClientUpdate = Type.Composite([
   ClientMetadata,
   Type.Object({

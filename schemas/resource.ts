@@ -13,7 +13,7 @@ export type OpenTo = (typeof OPEN_TO)[number]
 /**
  * The form in which resource URIs are compared: that of the WHATWG URL standard, with the rest of the
  * syntax-based normalization of RFC 3986 section 6.2.2, so that a bare origin is the same with and
- * without its slash. Undefined for what is no absolute URI or has a fragment (RFC 8707 section 2).
+ * without its slash. Undefined for text that is not an absolute URI or has a fragment (RFC 8707 section 2).
  */
 export function normalResourceUri(uri: string): string | undefined {
   if (uri.length > 2048 || uri.includes('#') || /[^\x21-\x7e]/.test(uri)) return undefined
@@ -22,8 +22,8 @@ export function normalResourceUri(uri: string): string | undefined {
 }
 
 /**
- * The URI with one slash more or less at its end, by which hosts misspell a resource. Undefined where
- * a slash is data: in a query, and in a URI that has no host.
+ * The URI with a slash added or removed at its end, since hosts misspell resources in this way.
+ * Undefined if a slash is data: in a query, and in a URI without a host.
  */
 export function slashTwin(normal_uri: string): string | undefined {
   if (!normal_uri.includes('://') || normal_uri.includes('?')) return undefined

@@ -1,12 +1,12 @@
-/** What an agent's sign-in can give a website: the owner's e-mail address, under three names. */
+/** The scopes for websites. Each gives the same: the owner's e-mail address. */
 export const IDENTITY_SCOPES = ['openid', 'profile', 'email']
-/** What each of them gives, wherever people or agents read it. */
+/** What each of them gives, in words for people and agents. */
 export const IDENTITY_GIVES = "the e-mail address of the agent's owner"
-/** The rule as the API document and /llms.txt say it, and the page for websites. */
+/** The rule, as the API document, /llms.txt and the page for websites state it. */
 export const IDENTITY_RULE = `Each of the scopes openid, profile and email, also alone, gives a website ${IDENTITY_GIVES} at /userinfo, for access tokens whose audience is this server. Nothing else about a person is known.`
 /**
- * That a refresh token comes (OpenID Connect Core section 11). It is granted wherever one does, is of
- * no audience, and gives nothing more.
+ * Asks for a refresh token (OpenID Connect Core section 11). It is granted whenever the client gets one,
+ * belongs to no audience, and gives nothing else.
  */
 export const OFFLINE_ACCESS = 'offline_access'
 /** What a request without a scope gets. */

@@ -3,18 +3,20 @@ import { type Static, Type } from '@sinclair/typebox'
 /** An API or MCP server that a sign-in gives access to. */
 export const DescribedApi = Type.Object({
   uri: Type.String({ description: 'As the operator registered it' }),
-  name: Type.Optional(Type.String({ description: 'What the operator calls it' })),
-  scopes: Type.Array(Type.String(), { description: 'Those that the client gets there' }),
+  name: Type.Optional(Type.String({ description: 'The name that the operator gave it' })),
+  scopes: Type.Array(Type.String(), { description: 'The scopes that the client gets there' }),
 })
 export type DescribedApi = Static<typeof DescribedApi>
 
 /**
- * A sign-in as its owner, operator and agent are told of it: what is certain first, what others say
- * of themselves last. Every place that shows it has a word for each of its members (a `Record` with
- * these keys), so that one that is added cannot be left out anywhere.
+ * The description of a sign-in for its owner, operator and agent: checked facts first, what others say of
+ * themselves last. Every place that shows it has a `Record` with a label for each member, so that the
+ * compiler demands a label for a new member everywhere.
  */
 export const SignInDescription = Type.Object({
-  redirect_host: Type.String({ description: 'Where the sign-in leads, with the port if unusual' }),
+  redirect_host: Type.String({
+    description: 'The host that the sign-in returns to, with its port if that is unusual',
+  }),
   client_origin: Type.Union(
     [Type.Literal('operator'), Type.Literal('dynamic'), Type.Literal('document')],
     {
@@ -23,7 +25,7 @@ export const SignInDescription = Type.Object({
     },
   ),
   client_host: Type.Optional(
-    Type.String({ description: 'Whose metadata document the client_id is' }),
+    Type.String({ description: 'The host of the metadata document that is the client_id' }),
   ),
   client_id: Type.String(),
   apis: Type.Array(DescribedApi, { description: 'What the access tokens are for' }),
@@ -43,10 +45,10 @@ export const SignInDescription = Type.Object({
   ),
   delivery: Type.Optional(
     Type.Union([Type.Literal('agent'), Type.Literal('opener')], {
-      description: 'Who gets the code: the agent alone, or whoever opened the request',
+      description: 'Who gets the code: only the agent, or the opener of the request',
     }),
   ),
   client_name: Type.String({ description: 'What the client calls itself' }),
-  model: Type.Optional(Type.String({ description: 'What the agent says that its model is' })),
+  model: Type.Optional(Type.String({ description: 'What the agent calls its model' })),
 })
 export type SignInDescription = Static<typeof SignInDescription>

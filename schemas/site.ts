@@ -2,17 +2,16 @@ import { PREFIXES } from './identifier.ts'
 import type { SignInDescription } from './sign-in-description.ts'
 import { normalHost, parseUri } from './uri.ts'
 
-/** Whether two texts name one host, however they spell it. */
+/** Whether two texts name the same host, in any spelling. */
 export function isSameHost(one: string, other: string): boolean {
   const host = normalHost(one)
   return host !== undefined && host === normalHost(other)
 }
 
 /**
- * Whether a site, by client_id or by host, means the client of a sign-in. A client_id stands for
- * itself. A host stands for a client that leads there and that the operator registered, or whose
- * metadata document lies on that very host: anybody can register a redirect URI of a host that he
- * does not own.
+ * Whether a site, given by client_id or by host, is the client of a sign-in. A host means a client whose
+ * redirect URI is there, but only if the operator registered the client or its metadata document is on
+ * the same host: anybody can register a redirect URI of a host that belongs to somebody else.
  */
 export function isSite(
   site: string,
@@ -30,7 +29,7 @@ export function isSite(
   return client_origin === 'operator' || isSameHost(site, client_host)
 }
 
-/** A site in the form in which it is stored; undefined for what is neither client_id nor host. */
+/** A site in the form that is stored; undefined for text that is neither a client_id nor a host. */
 export function normalSite(site: string): string | undefined {
   if (site.startsWith(PREFIXES.client_id)) return site
   const url = parseUri(site)

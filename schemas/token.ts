@@ -2,9 +2,9 @@ import { type Static, Type } from '@sinclair/typebox'
 import { ResourceParameter } from './resource.ts'
 
 /**
- * RFC 6749 section 2.3.1: how a client names itself and proves who it is in a body. Nothing here and
- * below has a greatest length but that of the body: a value that is too long to be one of ours is
- * unknown like every other wrong one, and has the error of that.
+ * RFC 6749 section 2.3.1: client authentication in a body. No value here and below has a maximum length,
+ * except by that of the body: a value that is too long to be valid gets the same error as any other
+ * unknown value.
  */
 export const ClientCredentials = Type.Object({
   client_id: Type.Optional(Type.String()),
@@ -59,7 +59,7 @@ export type ClientCredentialsRequest = Static<typeof ClientCredentialsRequest>
 
 export type TokenRequest = AuthorizationCodeRequest | RefreshTokenRequest | ClientCredentialsRequest
 
-/** Told apart by `grant_type`; Ajv's discriminator reports an unknown one as such. */
+/** A union with the discriminator `grant_type`, so that Ajv reports an unknown one as such. */
 export const TokenRequest = Type.Unsafe<TokenRequest>({
   type: 'object',
   required: ['grant_type'],

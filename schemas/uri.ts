@@ -1,12 +1,12 @@
 /**
- * Whether a URL's `hostname` names this very machine: all of 127.0.0.0/8, `[::1]` and `localhost`
- * (RFC 8252 section 7.3). The one notion of a loopback in this server.
+ * Whether a URL's `hostname` is a loopback: all of 127.0.0.0/8, `[::1]` and `localhost` (RFC 8252
+ * section 7.3). The only definition of a loopback in this server.
  */
 export function isLoopback(hostname: string): boolean {
   return hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d{1,3}){3}$/.test(hostname)
 }
 
-/** The characters of RFC 3986; square brackets stand in a host alone. */
+/** The characters of RFC 3986; square brackets only in a host. */
 const rfc3986 =
   /^[a-z][a-z0-9+.-]*:(\/\/\[[0-9a-f:.]+\])?(?:[\w.~:/?#@!$&'()*+,;=-]|%[0-9a-f]{2})*$/i
 
@@ -14,10 +14,10 @@ const rfc3986 =
 const plainHost = /^([a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:]+\])$/
 
 /**
- * An absolute URI that every parser reads alike: written with the characters of RFC 3986 and in the
- * one form that the WHATWG URL standard gives it, but for the slash of a bare origin; without a
- * user. Undefined for any other text, such as `https://shop.example\@evil.example/`, in which some
- * parsers find the one host and some the other.
+ * Parses an absolute URI that all parsers read in the same way: with the characters of RFC 3986, in the
+ * normal form of the WHATWG URL standard (the slash of a bare origin may be left out), without a user.
+ * Undefined for any other text, such as `https://shop.example\@evil.example/`, in which some parsers
+ * find the first host and others the second.
  */
 export function parseUri(text: string): URL | undefined {
   if (text.length > 2048 || !rfc3986.test(text) || !URL.canParse(text)) return undefined
@@ -48,12 +48,12 @@ export function normalHostPattern(text: string): string | undefined {
   const [, wildcard = '', rest = ''] = text.match(/^(\*\.)?(.*)$/s) ?? []
   const host = normalHost(rest)
   if (host === undefined || rest.replace(/^\[.*\]/, '').includes(':')) return undefined
-  // Nothing is below an address.
+  // An IP address has no subdomains.
   if (wildcard !== '' && /^\[|^[\d.]+$/.test(host)) return undefined
   return wildcard + host
 }
 
-/** Whether a URL's `hostname` is one that a pattern of `normalHostPattern` stands for. */
+/** Whether a URL's `hostname` matches a pattern of `normalHostPattern`. */
 export function matchesHostPattern(hostname: string, pattern: string): boolean {
   const name = hostname.toLowerCase().replace(/\.$/, '')
   return pattern.startsWith('*.') ? name.endsWith(pattern.slice(1)) : name === pattern

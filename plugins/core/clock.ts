@@ -13,8 +13,8 @@ export const systemClock: Clock = {
 }
 
 /**
- * Whether less than `seconds` have passed since a time. A time in the future is never recent: the clock
- * was set back in the meantime, by an unknown amount.
+ * Whether less than `seconds` have passed since a time. A time in the future is never recent: then the
+ * clock was set back, by an unknown amount.
  */
 export function isRecent(time: number, seconds: number, now: number): boolean {
   return time <= now && now < time + seconds

@@ -4,24 +4,24 @@ import fp from 'fastify-plugin'
 import { type Expiring, expiring } from '../../db/store.ts'
 import { MAIL_CODES_KEPT } from './persons/mail-codes.ts'
 
-/** How often it works, in milliseconds. */
+/** How often maintenance runs, in milliseconds. */
 const EVERY = 60_000
-/** Unused pages that are given back to the disk in one act. */
+/** How many unused pages one act returns to the disk. */
 const PAGES = 200
-/** For how many seconds expired rows are kept, so that callers are told that they have expired. */
+/** How long expired rows are kept, in seconds, so that callers get an error that says so. */
 const KEPT = 3600
-/** For how many seconds a request that no agent authenticated can still be told to have expired. */
+/** The same for a request that no agent authenticated. */
 const UNPROVED_KEPT = 180
 /**
- * For how many seconds after its expiry a token is still known to be revoked, or an assertion to be
- * used: without that record it would be good again while the system's time is set back.
+ * How long after its expiry a token is still recorded as revoked, or an assertion as used, in seconds:
+ * without the record it would be valid again if the system's time were set back.
  */
 const REFUSAL_KEPT = 4 * 3600
-/** For how many seconds an unused client is kept that its metadata document can make again. */
+/** How long an unused client of a metadata document is kept, in seconds. It is made again on its next use. */
 const DOCUMENT_CLIENT_KEPT = 86_400
 /** By how many seconds the system's time may differ from the time that has passed. */
 const MAX_DRIFT = 60
-/** For how many milliseconds requests have the event loop between two acts, at the least. */
+/** The shortest pause between two acts, in milliseconds, in which requests are served. */
 const MIN_PAUSE = 1
 
 interface Reading {
@@ -31,9 +31,9 @@ interface Reading {
 
 /**
  * Removes expired rows, and rotates the signing key when it is due. Each act takes some milliseconds,
- * and then requests have the database for as long. Rows that were removed while the system's time was
- * wrong are lost, so maintenance trusts it only as far as time has passed since the server started, and
- * skips a turn after the time was set.
+ * followed by an equally long pause for requests. A wrong system time would remove rows that have not
+ * expired. Maintenance therefore compares it with the time that has passed since the server started, and
+ * skips a run after the time was set.
  */
 export class Maintenance {
   readonly #parts: Pick<FastifyInstance, 'clock' | 'faults' | 'keys' | 'log' | 'settings' | 'store'>
@@ -63,7 +63,7 @@ export class Maintenance {
     await this.#underWay
   }
 
-  /** Does what is due now; joins a run that is under way. */
+  /** Does what is due now, or waits for a run that is under way. */
   run(): Promise<void> {
     this.#underWay ??= this.#maintain().finally(() => {
       this.#underWay = undefined
@@ -77,7 +77,10 @@ export class Maintenance {
     const jump = drift(this.#last, reading)
     this.#last = reading
     if (Math.abs(jump) > MAX_DRIFT) {
-      log.warn({ seconds: jump }, 'the system time was set; maintenance waits for its next turn')
+      log.warn(
+        { seconds: jump },
+        'the system time was set; maintenance is skipped until the next run',
+      )
       return
     }
     const passed = this.#started.now + (reading.monotonic - this.#started.monotonic)
@@ -117,7 +120,7 @@ export class Maintenance {
     await this.#repeat(() => store.reclaim(PAGES))
   }
 
-  /** Repeats an act while it returns that there may be more to do, with pauses as long as the acts. */
+  /** Repeats an act while it returns true, with pauses as long as the acts. */
   async #repeat(act: () => Promise<boolean>): Promise<void> {
     for (let more = true; more && !this.#stopped; ) {
       const began = performance.now()

@@ -59,7 +59,7 @@ export const Settings = Type.Object({
     minimum: 0,
     maximum: 315_360_000,
     default: 0,
-    description: 'How long a sign-in lasts, however often it is refreshed; 0 is without end',
+    description: 'How long a sign-in lasts, however often it is refreshed; 0 is unlimited',
   }),
   AUTHORIZATION_REQUEST_TTL: Seconds(600, 'How long an agent has to authenticate a request'),
   AUTHORIZATION_CODE_TTL: Type.Integer({
@@ -72,14 +72,14 @@ export const Settings = Type.Object({
     minimum: 0,
     maximum: MAX_REUSE_GRACE,
     default: 0,
-    description: 'How long a used refresh token gets the newest one; 0 is strict',
+    description: 'How long a used refresh token is answered with the newest one; 0 is strict',
   }),
   PUBLIC_REFRESH_REUSE_GRACE: Type.Integer({
     minimum: 0,
     maximum: 2_592_000,
     default: 3600,
     description:
-      'How long an older refresh token of a host with several processes gets the newest one, from networks that the sign-in is known by; 0 is strict',
+      'How long an older refresh token of a host with several processes is answered with the newest one, on networks that have used the sign-in; 0 is strict',
   }),
   ACCESS_TOKEN_ALG: Type.Union(
     SIGNING_ALGS.map((alg) => Type.Literal(alg)),
@@ -95,7 +95,7 @@ export const Settings = Type.Object({
   ),
   UNUSED_CLIENT_TTL: Seconds(
     2_592_000,
-    'How long a client that registered itself is kept without being in use',
+    'How long a client that registered itself is kept without use',
   ),
   CLIENT_ID_METADATA_DOCUMENTS: Type.Union([Type.Literal('on'), Type.Literal('off')], {
     default: 'on',
@@ -140,7 +140,7 @@ export const Settings = Type.Object({
     maximum: 1_000_000,
     default: 10,
     description:
-      'How often one network may fail to prove to be one agent or client; ten times as often in all',
+      'How many failed attempts one network has for one agent or client; ten times as many in total',
   }),
   THROTTLE_WINDOW: Seconds(900, 'For how long failures count'),
   PENDING_REQUESTS: Type.Integer({
@@ -153,37 +153,37 @@ export const Settings = Type.Object({
     minimum: 1,
     maximum: 10_000_000,
     default: 500,
-    description: 'How many of them one address may have opened; wider networks some times as many',
+    description: 'How many of them one address may have opened; wider networks a few times as many',
   }),
   UNPROVED_CLIENTS: Type.Integer({
     minimum: 1,
     maximum: 1_000_000,
     default: 2000,
-    description: "How many strangers' clients may wait for their first sign-in, an hour each",
+    description: "How many strangers' clients are kept without a first sign-in, an hour each",
   }),
   UNPROVED_CLIENTS_PER_NETWORK: Type.Integer({
     minimum: 1,
     maximum: 1_000_000,
     default: 50,
     description:
-      'How many of them one address may bring in an hour; wider networks some times as many',
+      'How many of them one address may bring in an hour; wider networks a few times as many',
   }),
   AUDIT_RETENTION: Seconds(7_776_000, 'How long the audit trail keeps an event'),
 })
 
 export type Settings = Static<typeof Settings>
 
-/** Names every bad setting, one a line. */
+/** The invalid settings, one a line. */
 export class SettingsError extends Error {
   override name = 'SettingsError'
   constructor(problems: string[]) {
-    super(`Bad settings:\n${problems.map((problem) => `  ${problem}`).join('\n')}`)
+    super(`Invalid settings:\n${problems.map((problem) => `  ${problem}`).join('\n')}`)
   }
 }
 
 /**
  * The settings that `given` names, completed by the defaults.
- * @throws {SettingsError} that names every bad one.
+ * @throws {SettingsError} that names every invalid one
  */
 export function completeSettings(given: Partial<Settings>): Settings {
   const settings = Value.Default(Settings, { ...given }) as Settings
@@ -191,7 +191,7 @@ export function completeSettings(given: Partial<Settings>): Settings {
   for (const { path, schema, value } of Value.Errors(Settings, settings)) {
     const name = path.slice(1)
     if (!problems.has(name))
-      problems.set(name, `${name}=${shown(name, value)}: ${expected(schema)}`)
+      problems.set(name, `${name}=${showValue(name, value)}: ${describeRule(schema)}`)
   }
   if (!problems.has('ISSUER')) {
     const problem = issuerProblem(settings.ISSUER)
@@ -212,19 +212,19 @@ export function completeSettings(given: Partial<Settings>): Settings {
   if (strangers.length > 0) {
     problems.set(
       'TRUST_PROXY',
-      `TRUST_PROXY=${settings.TRUST_PROXY}: ${listed(strangers)}: not an address or a network`,
+      `TRUST_PROXY=${settings.TRUST_PROXY}: ${quoteEach(strangers)}: not an address or a network`,
     )
   }
   for (const name of HOST_LISTS) {
     const { bad } = readHostList(settings[name])
     if (bad.length === 0) continue
-    problems.set(name, `${name}=${settings[name]}: ${listed(bad)}: ${HOST_LIST_RULE}`)
+    problems.set(name, `${name}=${settings[name]}: ${quoteEach(bad)}: ${HOST_LIST_RULE}`)
   }
   const { bad: neverPrivate } = readPrivateHosts(settings.PRIVATE_HOSTS)
   if (neverPrivate.length > 0 && !problems.has('PRIVATE_HOSTS')) {
     problems.set(
       'PRIVATE_HOSTS',
-      `PRIVATE_HOSTS=${settings.PRIVATE_HOSTS}: ${listed(neverPrivate)}: ${PRIVATE_HOSTS_RULE}`,
+      `PRIVATE_HOSTS=${settings.PRIVATE_HOSTS}: ${quoteEach(neverPrivate)}: ${PRIVATE_HOSTS_RULE}`,
     )
   }
   if (problems.size > 0) throw new SettingsError([...problems.values()])
@@ -265,7 +265,7 @@ export function readHostList(text = ''): { patterns: string[]; bad: string[] } {
 const PRIVATE_HOSTS_RULE =
   'must be none alone, or a host without scheme, port and path, or *. and a domain; link-local addresses and cloud metadata services are never allowed'
 
-/** As `readHostList`, of hosts that may be on private networks; `none` is no host. */
+/** As `readHostList`, for hosts that may be on private networks; `none` is not a host. */
 export function readPrivateHosts(text: string): { patterns: string[]; bad: string[] } {
   if (text.trim() === 'none') return { patterns: [], bad: [] }
   const { patterns, bad } = readHostList(text)
@@ -275,7 +275,7 @@ export function readPrivateHosts(text: string): { patterns: string[]; bad: strin
   return { patterns, bad: [...bad, ...never] }
 }
 
-/** Link-local addresses, where most clouds tell a machine its secrets, and where others do. */
+/** Link-local addresses, and other addresses of cloud metadata services, which give out secrets. */
 const NEVER_FETCHED: [network: string, length: number][] = [
   ['169.254.0.0', 16],
   ['fe80::', 10],
@@ -292,18 +292,18 @@ for (const [network, length] of NEVER_FETCHED) {
   neverFetched.addSubnet(network, length, isIP(network) === 4 ? 'ipv4' : 'ipv6')
 }
 
-/** Whether nothing is ever fetched from an address, also where IPv6 spells an IPv4 address. */
+/** Whether an address is never fetched from, also as IPv4 address in IPv6 form. */
 export function isNeverFetched(text: string): boolean {
   const address = text.replace(/%.*$/, '')
   const family = isIP(address)
   return family !== 0 && neverFetched.check(address, family === 4 ? 'ipv4' : 'ipv6')
 }
 
-function listed(entries: string[]): string {
+function quoteEach(entries: string[]): string {
   return entries.map((entry) => `"${entry.trim()}"`).join(', ')
 }
 
-/** Decimal digits become a number where the setting is one; every other text is left to be refused. */
+/** Converts decimal digits to a number for a numeric setting; validation refuses every other text. */
 function read(name: string, text: string): string | number {
   const { type } = Settings.properties[name as keyof Settings]
   return type === 'integer' && /^-?(0|[1-9]\d*)$/.test(text) ? Number(text) : text
@@ -329,7 +329,7 @@ function issuerProblem(issuer: string): string | undefined {
   if (url.pathname !== '/' ? url.href !== issuer : url.href !== `${issuer}/`) {
     return `must be in its normal form, ${url.href.replace(/\/$/, '')}`
   }
-  // No proxy, router or cookie spells these in two ways.
+  // Proxies, routers and cookies all spell these in the same way.
   if (!/^(\/[A-Za-z0-9._~-]+)*\/?$/.test(url.pathname)) {
     return 'must have a path of letters, digits and - . _ ~ in single slashes'
   }
@@ -349,7 +349,7 @@ function mailProblems({
 }
 
 function smtpUrlProblem(text: string): string | undefined {
-  // Parsers differ in what they make of a backslash or space.
+  // URL parsers differ on a backslash or space.
   if (!URL.canParse(text) || /[\s\\]/.test(text)) return 'must be a URL'
   const { hostname, username, password } = new URL(text)
   if (normalHost(hostname) === undefined) return 'must name a host'
@@ -384,11 +384,11 @@ function isNetwork(text: string): boolean {
   return bits === undefined || (/^[1-9]\d{0,2}$/.test(bits) && Number(bits) <= most)
 }
 
-function shown(name: string, value: unknown): string {
+function showValue(name: string, value: unknown): string {
   return name.startsWith('ENCRYPTION_KEY') || name === 'SMTP_URL' ? '…' : String(value)
 }
 
-function expected(schema: { type?: string; [keyword: string]: unknown }): string {
+function describeRule(schema: { type?: string; [keyword: string]: unknown }): string {
   if (schema.type === 'integer') {
     return `must be a whole number from ${schema.minimum} to ${schema.maximum}`
   }

@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import fp from 'fastify-plugin'
 import { errors } from '../../schemas/answers.ts'
 
-/** GET /openapi.json: every endpoint in OpenAPI 3.1, made from the schemas that requests are held to. */
+/** GET /openapi.json: every endpoint in OpenAPI 3.1, made from the schemas that validate requests. */
 const openapi: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/openapi.json',

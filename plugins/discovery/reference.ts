@@ -5,7 +5,7 @@ import { errors, text } from '../../schemas/answers.ts'
 import { pageHeaders } from '../pages/layout.ts'
 import { referencePage } from '../pages/reference.ts'
 
-/** GET /docs: the OpenAPI document as a page that needs nothing from elsewhere. */
+/** GET /docs: the OpenAPI document as a self-contained page. */
 const reference: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/docs',

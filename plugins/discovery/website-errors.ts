@@ -7,8 +7,8 @@ import { pageHeaders } from '../pages/layout.ts'
 import { websiteErrorsPage } from '../pages/website-errors.ts'
 
 /**
- * GET /docs/errors: the errors that the operator of a website can mend, with what to change. Each has
- * an anchor, to which `error_uri` leads (RFC 6749 sections 4.1.2.1 and 5.2).
+ * GET /docs/errors: the errors that the operator of a website can correct, with what to change. Each has
+ * an anchor, which is its `error_uri` (RFC 6749 sections 4.1.2.1 and 5.2).
  */
 const websiteErrors: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
@@ -16,7 +16,7 @@ const websiteErrors: FastifyPluginAsyncTypebox = async (app) => {
     {
       schema: {
         operationId: 'readWebsiteErrors',
-        summary: 'The errors that the operator of a website can mend',
+        summary: 'The errors that the operator of a website can correct',
         tags: ['Discovery'],
         security: [],
         produces: ['text/html'],

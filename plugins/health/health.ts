@@ -5,8 +5,8 @@ import { Health, Readiness } from '../../schemas/health.ts'
 import { OAuthError } from '../core/http/errors.ts'
 
 /**
- * GET /healthz: the process answers. GET /readyz: it can also write to its database, which the last
- * second has shown, and has a signing key.
+ * GET /healthz: the process answers. GET /readyz: it could also write to its database within the last
+ * second, and has a signing key.
  */
 const health: FastifyPluginAsyncTypebox = async (app) => {
   app.get(

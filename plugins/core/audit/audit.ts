@@ -20,7 +20,7 @@ export type Actor = Partial<Pick<Event, 'owner_id'>>
 /** Refusals that concern the agent itself, not the shape of its request. */
 const REFUSALS: string[] = ['access_denied', 'invalid_credentials', 'invalid_grant']
 
-/** How many refusals of callers who proved nothing are recorded, for one agent and in all. */
+/** How many refusals of callers who proved nothing are recorded: for one agent, and in total. */
 const UNPROVED = { perAgent: 50, inAll: 500, within: 3600 }
 
 /**
@@ -36,7 +36,7 @@ export class Audit {
     this.#unproved = new WindowCounts(parts.clock, UNPROVED.within)
   }
 
-  /** The row of an event, for an act that records it with what it does. */
+  /** The row of an event, for an act that records it in its own transaction. */
   toRow(event: NewEvent): Event {
     return {
       event_id: newId(PREFIXES.event_id),
@@ -53,7 +53,7 @@ export class Audit {
     }
   }
 
-  /** Records an event by itself. When that fails the fault is logged, and the caller goes on. */
+  /** Records an event in an act of its own. If that fails, logs the fault and does not throw. */
   async record(event: NewEvent): Promise<void> {
     try {
       await this.#parts.store.events.record(this.toRow(event))
@@ -66,7 +66,7 @@ export class Audit {
     this.#parts.faults.report(this.#parts.log, error, 'an event is missing from the audit trail')
   }
 
-  /** Records that a sign-in was ended, and why. It has ended even when recording fails. */
+  /** Records that a sign-in was revoked, and why. If recording fails, the sign-in is still revoked. */
   async recordRevocation(grant_id: string, detail: string, address?: string): Promise<void> {
     try {
       const grant = await this.#parts.store.grants.find(grant_id)
@@ -92,8 +92,8 @@ export class Audit {
   }
 
   /**
-   * Runs steps and records a refusal that ends them: who was refused what, and why, with the facts of
-   * the sign-in that the steps passed to `tell`.
+   * Runs steps. If they end with a refusal, records it with its reason and with the description of the
+   * sign-in that the steps passed to `tell`.
    */
   async recordRefusals<T>(
     event: Omit<NewEvent, 'outcome' | 'detail'>,
@@ -116,7 +116,7 @@ export class Audit {
     }
   }
 
-  /** Bounds the failed proofs in the trail, which any caller can cause; the log has all of them. */
+  /** Bounds the failed proofs in the trail, since any caller can cause them. The log has all of them. */
   #admits({ code }: OAuthError, { agent_id }: Pick<NewEvent, 'agent_id'>): boolean {
     if (code !== 'invalid_credentials') return true
     const agent = `agent ${agent_id}`

@@ -8,7 +8,7 @@ import {
 import type { SignInDescription } from '../../../schemas/sign-in-description.ts'
 import { isLoopback } from '../../../schemas/uri.ts'
 
-/** Who vouches for a client's name, as a person reads it. */
+/** Who vouches for a client's name, in words for people. */
 export const VOUCHERS: Record<SignInDescription['client_origin'], string> = {
   operator: 'the operator of this server, who registered it',
   document: 'nobody here, only the host of its document',
@@ -74,7 +74,7 @@ function describeApi({ uri, name, scopes }: SignInDescription['apis'][number]): 
   return `${uri}${called}, ${scopes.length === 0 ? 'no scope of it' : `for ${scopes.join(' ')}`}`
 }
 
-/** The scope in a person's words; an API's own scopes as they are. */
+/** The scope in words for people; an API's own scopes unchanged. */
 export function describeScope(scope: string): string {
   const words = scopeWords(scope).filter((word) => word !== OFFLINE_ACCESS)
   const others = words.filter((word) => !IDENTITY_SCOPES.includes(word))

@@ -25,7 +25,7 @@ const RULES: AssertionRules = {
 /** The explicit type (RFC 8725 section 3.11); a token with another type is refused. */
 const TYPES = [undefined, 'JWT', 'agent-assertion+jwt']
 
-/** `Ed25519` (RFC 9864) and `EdDSA` with such a key are one algorithm. */
+/** `Ed25519` (RFC 9864) and `EdDSA` with an Ed25519 key are the same algorithm. */
 function familyOf(alg: string): string {
   return alg === 'Ed25519' ? 'EdDSA' : alg
 }
@@ -78,7 +78,7 @@ export interface AssertedRequest {
  */
 export class AgentAssertions {
   readonly #parts: Pick<FastifyInstance, 'agentKeys' | 'clock' | 'settings' | 'store'>
-  /** Keys that nothing is signed with, so that verifying takes as long for an agent without a key. */
+  /** Unused keys, so that verifying takes as long for an agent without a key. */
   readonly #unusedKeys = new Map(
     AGENT_KEY_ALGS.map((alg) => [alg, generateKeyPair(alg).then(({ publicKey }) => publicKey)]),
   )
@@ -88,10 +88,10 @@ export class AgentAssertions {
   }
 
   /**
-   * The claims of an assertion that one of `keys` signed; undefined when none of them did. It takes the
-   * same work when there are no keys.
-   * @throws {OAuthError} invalid_credentials for a claim that does not hold, access_denied for
-   *   another client than the request's
+   * The claims of an assertion that one of `keys` signed; undefined when none of them did. The work is
+   * the same without keys.
+   * @throws {OAuthError} invalid_credentials for an invalid claim, access_denied for another client
+   *   than the request's
    */
   async verify(
     assertion: string,

@@ -34,9 +34,8 @@ export function readAgentCredentials({
 }
 
 /**
- * Who is signing in: the agent, by its secret or by an assertion that it signed for this request. An
- * unknown agent, a disabled one, a wrong secret and a wrong signature get the same answer for the
- * same work.
+ * Authenticates the agent by its secret or by an assertion that it signed for this request. An unknown
+ * or disabled agent, a wrong secret and a wrong signature get the same answer after the same work.
  * @throws {OAuthError} invalid_credentials; temporarily_unavailable (429) after too many failures
  */
 export function createAgentAuthentication(

@@ -3,17 +3,17 @@ import { errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose'
 /** Without control characters and lone surrogates, so that every database stores it unchanged. */
 const JTI = /^[^\p{Cc}\p{Cs}]{1,255}$/u
 
-/** What the assertions of one kind of caller have to be. */
+/** The rules for the assertions of one kind of caller. */
 export interface AssertionRules {
-  /** How a caller of this kind is named, which is its `iss` and `sub`. */
+  /** The name of this caller's identifier, which must be its `iss` and `sub`. */
   identifier: 'agent_id' | 'client_id'
   algorithms: string[]
-  /** The longest life, and the largest difference between the clocks, in seconds. */
+  /** The longest lifetime, and the largest difference between the clocks, in seconds. */
   maxLifetime: number
   clockSkew: number
-  /** Whether `iat` is required and the life is counted from there; else it is counted from now. */
+  /** Whether `iat` is required and the lifetime begins there; otherwise it begins now. */
   countedFromIssue: boolean
-  /** Whether `aud` may be an array, which must then name nobody else. */
+  /** Whether `aud` may be an array, which must then have no other value. */
   audienceMayBeArray: boolean
   /** How many characters a `jti` has at least. */
   shortestJti: number
@@ -27,7 +27,7 @@ export interface AssertionClaims extends JWTPayload {
   exp: number
 }
 
-/** A claim that does not hold. The message continues a sentence that begins with the assertion. */
+/** An invalid claim. The message continues a sentence that begins with the assertion. */
 export class AssertionError extends Error {
   override name = 'AssertionError'
 }
@@ -35,8 +35,8 @@ export class AssertionError extends Error {
 /**
  * The claims of an assertion that a caller signed for this server (RFC 7523 section 3).
  * @param audience the values that `aud` may have
- * @throws {AssertionError} for a claim that does not hold; an error of jose for a signature that does
- *   not, and for what is not a signed JWT
+ * @throws {AssertionError} for an invalid claim; an error of jose for an invalid signature, and for
+ *   text that is not a signed JWT
  */
 export async function verifyAssertion<Claims extends AssertionClaims>(
   assertion: string,
@@ -59,15 +59,15 @@ export async function verifyAssertion<Claims extends AssertionClaims>(
     throw toAssertionError(error, rules)
   })
   const { aud, exp, iat, jti } = payload
-  // An assertion that names others as well could be passed on to us by them.
+  // If `aud` named others as well, they could present the assertion here.
   const isArrayFine =
     rules.audienceMayBeArray && [aud].flat().every((one) => isOneOf(audience, one))
   if (Array.isArray(aud) && !isArrayFine) {
-    throw new AssertionError('must have this server, and nobody else, as its aud')
+    throw new AssertionError('must have only this server as its aud')
   }
   const from = countedFromIssue ? Number(iat) : now + clockSkew
   if (exp - from > maxLifetime) {
-    throw new AssertionError(`may be good for at most ${maxLifetime} seconds`)
+    throw new AssertionError(`may be valid for at most ${maxLifetime} seconds`)
   }
   const isJti = typeof jti === 'string' && JTI.test(jti) && [...jti].length >= rules.shortestJti
   if (!isJti) {
@@ -78,7 +78,7 @@ export async function verifyAssertion<Claims extends AssertionClaims>(
 
 /**
  * Uses up an assertion: only one of several requests with it succeeds.
- * @param use records the `jti`, and says whether it is the first to do so
+ * @param use records the `jti`, and returns true to the first caller only
  * @throws {AssertionError} for a second use
  */
 export async function useAssertion(
@@ -88,7 +88,7 @@ export async function useAssertion(
 ): Promise<void> {
   // A NumericDate may have a fraction (RFC 7519 section 2), a row has whole seconds.
   const isFirst = await use(sub, jti, Math.ceil(exp) + rules.clockSkew)
-  if (!isFirst) throw new AssertionError('was used before, its jti is good once')
+  if (!isFirst) throw new AssertionError('was used before: its jti is valid once')
 }
 
 function isOneOf(audience: string[], one: string | undefined): boolean {
@@ -102,20 +102,16 @@ function toAssertionError(error: unknown, { identifier }: AssertionRules): unkno
   return new AssertionError(
     reason === 'missing'
       ? `must have ${claim}`
-      : (problems(identifier)[claim] ?? unacceptable(claim)),
+      : (claimProblems(identifier)[claim] ?? `has an invalid ${claim}`),
   )
 }
 
-function problems(identifier: string): Record<string, string> {
+function claimProblems(identifier: string): Record<string, string> {
   return {
     iss: `must have the ${identifier} as its iss`,
     sub: `must have the ${identifier} as its sub`,
-    aud: 'has another aud than this issuer',
+    aud: 'must have this issuer as its aud',
     iat: 'was issued in the future',
-    nbf: 'is not good yet',
+    nbf: 'is not valid yet',
   }
-}
-
-function unacceptable(claim: string): string {
-  return `has a ${claim} that is not acceptable`
 }

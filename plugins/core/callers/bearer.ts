@@ -27,13 +27,13 @@ export function createBearerAuthentication(
     if (claims === undefined || !(await parts.store.grants.isAlive(claims))) {
       throw invalidToken()
     }
-    // RFC 9068 section 4: otherwise an API could use here what it was sent.
+    // RFC 9068 section 4: otherwise an API could use the tokens that it receives here.
     if (![claims.aud].flat().includes(parts.settings.ISSUER)) {
-      throw refusal('invalid_token', 'The access token is not for this server but for an API')
+      throw bearerError('invalid_token', 'The access token is not for this server but for an API')
     }
     const granted = scopeWords(claims.scope)
     if (!scopes.some((scope) => granted.includes(scope))) {
-      throw refusal('insufficient_scope', `One of the scopes ${scopes.join(' ')} is needed`)
+      throw bearerError('insufficient_scope', `One of the scopes ${scopes.join(' ')} is needed`)
     }
     return claims
   }
@@ -58,12 +58,15 @@ function readToken({
   return inBody
 }
 
-/** The refusal of an invalid access token, whatever the reason. */
+/** The error for an invalid access token, the same for every reason. */
 export function invalidToken(): OAuthError {
-  return refusal('invalid_token', 'The access token is malformed, expired or revoked')
+  return bearerError('invalid_token', 'The access token is malformed, expired or revoked')
 }
 
-function refusal(code: 'invalid_token' | 'insufficient_scope', description: string): OAuthError {
+function bearerError(
+  code: 'invalid_token' | 'insufficient_scope',
+  description: string,
+): OAuthError {
   return new OAuthError(code, description, { headers: bearerChallenge({ code, description }) })
 }
 

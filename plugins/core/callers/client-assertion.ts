@@ -31,7 +31,7 @@ const RULES: AssertionRules = {
   requiredClaims: [],
 }
 
-/** For how many seconds a key set is not fetched again because of an unknown key. */
+/** How long a key set is not fetched again for an unknown key, in seconds. */
 const REFETCH_AFTER = 30
 export const KEY_SET_BYTES = 64 * 1024
 

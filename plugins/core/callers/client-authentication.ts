@@ -40,7 +40,7 @@ export function createClientAuthentication(
     if (client_secret === undefined) {
       throw invalidClient(
         client
-          ? 'The client must authenticate as it is registered'
+          ? 'The client must use the authentication method that it is registered with'
           : 'Unknown client or wrong secret',
       )
     }
@@ -62,7 +62,7 @@ export function createClientAuthentication(
     }
   }
 
-  /** The client that signed an assertion. A failure counts as a wrong secret does. */
+  /** The client that signed an assertion. A failure counts like a wrong secret. */
   async function findProved(
     client_id: string,
     client_assertion: string,
@@ -74,7 +74,7 @@ export function createClientAuthentication(
       if (named === undefined) throw invalidClient('The client_assertion is not a JWT of a client')
       if (named !== client_id) throw invalidClient('client_id differs from the client_assertion')
       if (client?.token_endpoint_auth_method !== 'private_key_jwt') {
-        throw invalidClient('Unknown client, or one without keys')
+        throw invalidClient('The client is unknown or has no keys')
       }
       await verifyClientAssertion(parts, client, client_assertion, address)
       return client
@@ -102,7 +102,8 @@ export function readCredentials(
     return readAssertion(authorization, body)
   }
   if (authorization === undefined) {
-    if (client_id === undefined) throw invalidClient('The client must name itself and authenticate')
+    if (client_id === undefined)
+      throw invalidClient('client_id and client authentication are required')
     return { client_id, client_secret }
   }
   if (client_secret !== undefined) {
@@ -123,7 +124,7 @@ export function readCredentials(
 function readAssertion(authorization: string | undefined, body: ClientCredentials): Credentials {
   const { client_id, client_secret, client_assertion_type, client_assertion } = body
   if (authorization !== undefined || client_secret !== undefined) {
-    throw new OAuthError('invalid_request', 'Authenticate in one way, not in several')
+    throw new OAuthError('invalid_request', 'Authenticate in one way only')
   }
   if (client_assertion === undefined || client_assertion_type !== CLIENT_ASSERTION_TYPE) {
     throw new OAuthError(
@@ -137,7 +138,7 @@ function readAssertion(authorization: string | undefined, body: ClientCredential
   }
 }
 
-/** RFC 6749 section 2.3.1: both parts are form-urlencoded, which does not change our own. */
+/** RFC 6749 section 2.3.1: both parts are form-urlencoded, which leaves this server's own unchanged. */
 function readBasic(authorization: string): Credentials | undefined {
   const [, encoded] = authorization.match(/^Basic +([A-Za-z0-9+/=_-]+) *$/i) ?? []
   if (encoded === undefined) return undefined
@@ -163,7 +164,7 @@ function assertEnabled(client: Client): Client {
   return client
 }
 
-/** The refusal of a client or resource that did not authenticate. */
+/** The error for a client or resource that did not authenticate. */
 export function invalidClient(description: string, cause?: unknown): OAuthError {
   return new OAuthError('invalid_client', description, {
     headers: BASIC_CHALLENGE,

@@ -6,7 +6,7 @@ export type BcryptTask =
 
 export interface BcryptResult {
   value: string | boolean
-  /** How long the work took. */
+  /** The duration of the work, in milliseconds. */
   milliseconds: number
 }
 

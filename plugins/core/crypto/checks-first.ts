@@ -5,7 +5,7 @@ type Task = Parameters<TaskQueue['push']>[0]
 /** Queue options of a task that hashes a new secret. */
 export const NEW_SECRET = {}
 
-/** The queue of the bcrypt thread: checks go before new secrets. */
+/** The queue of the bcrypt thread: checks run before new secrets. */
 export class ChecksFirst implements TaskQueue {
   readonly #checks = new FixedQueue()
   readonly #newSecrets = new FixedQueue()
@@ -14,12 +14,12 @@ export class ChecksFirst implements TaskQueue {
     return this.#checks.size + this.#newSecrets.size
   }
 
-  /** How many checks wait. */
+  /** The number of waiting checks. */
   get checks(): number {
     return this.#checks.size
   }
 
-  /** How many new secrets wait to be hashed. */
+  /** The number of new secrets that wait to be hashed. */
   get newSecrets(): number {
     return this.#newSecrets.size
   }

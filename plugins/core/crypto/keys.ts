@@ -22,7 +22,7 @@ export const KEY_SET_MAX_AGE = 300
 const PUBLISHED_AHEAD = 2 * KEY_SET_MAX_AGE
 /** For how long a process uses the keys that it last read, in seconds. */
 const REREAD_AFTER = 5
-/** How many keys are kept ready for use: far more than are in a key set. */
+/** How many imported keys are cached: far more than a key set has. */
 const KEYS_IN_MEMORY = 100
 
 /** Makes a signed JWT of this `typ` (RFC 8725 section 3.11) from its claims. */
@@ -34,9 +34,9 @@ interface Loaded {
 }
 
 /**
- * The keys that sign tokens, one active for each algorithm. The first key of an algorithm is made
- * when it is first asked for: an RSA key takes a tenth of a second. Private keys are encrypted in the
- * database; every process reads them again every few seconds, so that all see a rotation by one.
+ * The keys that sign tokens, one active for each algorithm. The first key of an algorithm is made on
+ * its first use, since an RSA key takes a tenth of a second. Private keys are encrypted in the database.
+ * Every process reads them again every few seconds, so that a rotation by one reaches all.
  */
 export class KeyManager {
   readonly #store: Store
@@ -64,7 +64,7 @@ export class KeyManager {
     this.#algs = new Set([settings.ACCESS_TOKEN_ALG])
   }
 
-  /** Adds algorithms that tokens are signed with; the key set has a key for each. */
+  /** Adds algorithms that sign tokens; the key set has a key for each. */
   provide(algs: string[]): void {
     for (const alg of algs) this.#algs.add(alg)
   }
@@ -79,11 +79,11 @@ export class KeyManager {
     await this.active()
   }
 
-  /** The key of an algorithm that signs now; by default that of access tokens. */
+  /** The active key of an algorithm; by default that of access tokens. */
   async active(alg: string = this.#settings.ACCESS_TOKEN_ALG): Promise<SigningKey> {
     const now = this.#clock.now()
     const keys = await this.#keysOf(alg)
-    // What signed from the start does so though the clock went back since, or is behind another's.
+    // A key that was active at its creation stays active when the clock is behind that time.
     const signs = ({ active_from, created_at }: SigningKey) =>
       active_from <= Math.max(now, created_at)
     const key = keys.findLast(signs) ?? keys[0]
@@ -92,14 +92,14 @@ export class KeyManager {
   }
 
   /**
-   * Loads the key that is active for an algorithm, by default that of access tokens. What is signed
-   * with it afterwards needs no database (RFC 7515 section 7.1).
+   * Loads the active key of an algorithm, by default that of access tokens. Signing with the result
+   * needs no database (RFC 7515 section 7.1).
    */
   async loadSigner(alg: string = this.#settings.ACCESS_TOKEN_ALG): Promise<JwtSigner> {
     const key = await this.active(alg)
     const privateKey = await this.#privateKey(key)
     const sign = signers[alg]
-    if (sign === undefined) throw new Error(`Nothing signs ${alg}`)
+    if (sign === undefined) throw new Error(`There is no signer for ${alg}`)
     return async (typ, claims) => {
       const header = { alg, kid: key.kid, typ }
       const text = `${encodeBase64url(header)}.${encodeBase64url(claims)}`
@@ -108,7 +108,7 @@ export class KeyManager {
     }
   }
 
-  /** What signs now, by algorithm: one signer for each algorithm that has a key. */
+  /** The signer of the active key, for each algorithm that has a key. */
   async loadSigners(): Promise<Map<string, JwtSigner>> {
     await this.active()
     const signers = new Map<string, JwtSigner>()
@@ -123,7 +123,7 @@ export class KeyManager {
     const named = (candidate: SigningKey) => candidate.kid === kid
     let key = (await this.#read()).find(named)
     if (key === undefined && this.#loaded.at !== this.#clock.now()) {
-      // Another process may have made it since; unknown key ids cost one read a second at most.
+      // Another process may have made it in the meantime. Unknown key ids cause at most one read a second.
       this.forget()
       key = (await this.#read()).find(named)
     }
@@ -131,8 +131,8 @@ export class KeyManager {
   }
 
   /**
-   * Every key whose tokens may be about, and the next one (RFC 7517 section 5). What has no key yet
-   * gets one, unless the database cannot be written: nothing is signed with it then, either.
+   * The keys of all tokens that are still valid, and the next key (RFC 7517 section 5). An algorithm
+   * without a key gets one, unless the database cannot be written: then nothing can be signed, either.
    */
   async publicJwks(): Promise<JWK[]> {
     try {
@@ -149,8 +149,8 @@ export class KeyManager {
   }
 
   /**
-   * Makes a key that is published now and signs when verifiers had time to fetch it, or at once
-   * with `immediately`. The old key stays in the set until its last token has died.
+   * Makes a key that is published now and signs when verifiers have had time to fetch it, or at once
+   * with `immediately`. The old key stays in the set until its last token has expired.
    */
   async rotate(
     immediately = false,
@@ -160,7 +160,7 @@ export class KeyManager {
     const old = keys.at(-1)
     if (old === undefined) throw new Error(`There is no ${alg} key to succeed`)
     const active_from = this.#clock.now() + (immediately ? 0 : PUBLISHED_AHEAD)
-    // Never before its predecessors, also when the clock went back: keys are in this order.
+    // Not before its predecessors, also when the clock was set back: keys are sorted by this time.
     const remove_at = Math.max(
       active_from + this.#settings.ACCESS_TOKEN_TTL + REREAD_AFTER + KEY_SET_MAX_AGE,
       ...keys.map((key) => (key.remove_at ?? 0) + 1),
@@ -181,14 +181,14 @@ export class KeyManager {
     }
   }
 
-  /** What tokens are signed with, those for resources that have an algorithm of their own included. */
+  /** The algorithms that sign tokens, those that a resource requires included. */
   async #algsInUse(): Promise<Set<string>> {
     const resources = await this.#store.resources.list()
     const algs = resources.flatMap(({ access_token_alg }) => access_token_alg ?? [])
     return new Set([...this.#algs, ...algs])
   }
 
-  /** Makes the next use read the database. */
+  /** Discards the keys, so that the next use reads the database. */
   forget(): void {
     this.#loaded = { keys: [], at: Number.NEGATIVE_INFINITY }
   }
@@ -267,8 +267,8 @@ function wrongKey({ DATABASE_URL, ENCRYPTION_KEY, ENCRYPTION_KEY_FILE }: Setting
 const signInThreadPool = promisify(sign)
 
 /**
- * How each algorithm signs (RFC 7518 section 3.1). To hand an elliptic-curve signature to another
- * thread and get it back costs more than to make it; one with RSA takes twenty times as long.
+ * How each algorithm signs (RFC 7518 section 3.1). An elliptic-curve signature takes less time than
+ * passing it to another thread and back; one with RSA takes twenty times as long.
  */
 const signers: Record<string, (data: Buffer, key: KeyObject) => Buffer | Promise<Buffer>> = {
   ES256: (data, key) => sign('sha256', data, { key, dsaEncoding: 'ieee-p1363' }),

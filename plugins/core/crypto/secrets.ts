@@ -24,22 +24,22 @@ const REMEMBERED = 10_000
 const CHECKS_QUEUED = 1000
 const NEW_SECRETS_QUEUED = 20
 const GUESSES_WAITING = 1000
-/** How many durations of checks are kept, from which waits are drawn. */
+/** How many durations of checks are kept; the wait of a wrong guess is one of them. */
 const DURATIONS = 32
 /** The hash of an unknown secret. The first guess is compared with it to measure the duration. */
 const NOBODY = '$2b$10$7zfK7v6LKcU2EoDGJRmEFuos71SfHQGY6SYqbXGbiJlLJ4nqItaZu'
 
-/** A random identifier of 160 bits, behind its prefix. */
+/** A random identifier of 160 bits with this prefix. */
 export function newId(prefix: Prefix): string {
   return prefix + randomBytes(20).toString('base64url')
 }
 
-/** A random secret of 256 bits, behind its prefix, in characters that need no encoding. */
+/** A random secret of 256 bits with this prefix, in characters that need no encoding. */
 export function newSecret(prefix: Prefix): string {
   return prefix + randomBytes(32).toString('base64url')
 }
 
-/** What is stored of a random token: with 256 random bits, SHA-256 is enough. */
+/** The stored hash of a random token: SHA-256 is enough for 256 random bits. */
 export function hashToken(token: string): string {
   return hash('sha256', token, 'base64url')
 }
@@ -61,15 +61,15 @@ const worker = new Piscina<BcryptTask, BcryptResult>({
 })
 
 /**
- * Hashes and checks the secrets of clients and agents with bcrypt, in a thread of its own. After a
- * success a fingerprint is remembered, keyed by a random key of this process and bound to the
- * stored hash, so that the next check of the same secret is cheap.
+ * Hashes and checks the secrets of clients and agents with bcrypt, in a separate thread. A correct
+ * secret is remembered by a fingerprint with a random key of this process, bound to the stored hash, so
+ * that the next check of the same secret is cheap.
  */
 export class Secrets {
   readonly #fingerprintKey = createSecretKey(randomBytes(32))
   readonly #remembered = new LRUCache<string, Buffer>({ max: REMEMBERED })
   readonly #underWay = new Map<string, Promise<boolean>>()
-  /** How long the latest checks took, in milliseconds. */
+  /** The durations of the latest checks, in milliseconds. */
   readonly #durations: number[] = []
   #firstDuration: Promise<unknown> | undefined
   #guessesWaiting = 0
@@ -84,7 +84,7 @@ export class Secrets {
 
   /**
    * The row that stores a new secret.
-   * @throws {OAuthError} temporarily_unavailable when too many wait already
+   * @throws {OAuthError} temporarily_unavailable when too many are waiting
    */
   async toRow(holder_id: string, secret: string): Promise<SecretRow> {
     if (queue.newSecrets >= NEW_SECRETS_QUEUED) throw busy('Too many secrets are being made')
@@ -100,8 +100,8 @@ export class Secrets {
   }
 
   /**
-   * The stored secret that this one could be. The hint is 32 bits of SHA-256: comparing it costs
-   * nothing and reveals nothing useful, since a guess fits it once in four thousand million times.
+   * The stored secret whose hint matches. The hint is 32 bits of SHA-256: comparing it costs nothing
+   * and reveals nothing useful, since a guess matches with a probability of 1 in 4 billion.
    */
   findResembling(secret: string, stored: LiveSecret[]): LiveSecret | undefined {
     const hint = hintOf(secret)
@@ -109,10 +109,10 @@ export class Secrets {
   }
 
   /**
-   * Whether a secret is the one that it resembles. A secret that resembles none waits as long as a
-   * check takes, without using the thread: a guess delays no other caller, and an unknown identifier
-   * cannot be told from a wrong secret.
-   * @throws {OAuthError} temporarily_unavailable when too many checks or guesses wait already
+   * Whether a secret is the stored one whose hint it matches. A secret that matches no hint waits as
+   * long as a check takes, without using the thread: so a guess does not delay other callers, and an
+   * unknown identifier looks the same as a wrong secret.
+   * @throws {OAuthError} temporarily_unavailable when too many checks or guesses are waiting
    */
   async verify(secret: string, resembling: LiveSecret | undefined): Promise<boolean> {
     const bcrypt_hash = resembling?.bcrypt_hash
@@ -129,7 +129,7 @@ export class Secrets {
     return await this.#verifyOnce(secret, bcrypt_hash, fingerprint)
   }
 
-  /** How many secrets the thread has hashed or checked so far. */
+  /** The number of secrets that the thread has hashed or checked. */
   get workDone(): number {
     return this.#workDone
   }
@@ -140,7 +140,7 @@ export class Secrets {
     return result
   }
 
-  /** Checks of the same secret that run together share one comparison. */
+  /** Concurrent checks of the same secret share one comparison. */
   #verifyOnce(secret: string, bcrypt_hash: string, fingerprint: Buffer): Promise<boolean> {
     const name = fingerprint.toString('base64')
     let check = this.#underWay.get(name)
@@ -170,7 +170,7 @@ export class Secrets {
     this.#guessesWaiting += 1
     try {
       if (this.#durations.length === 0) {
-        // Nothing was measured yet: one comparison that all guesses of that moment share.
+        // Nothing was measured yet: concurrent guesses share one comparison.
         this.#firstDuration ??= this.#compare('', NOBODY).finally(() => {
           this.#firstDuration = undefined
         })

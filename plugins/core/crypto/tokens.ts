@@ -17,8 +17,8 @@ import type { JwtSigner, KeyManager } from './keys.ts'
 import type { Vault } from './vault.ts'
 
 /**
- * RFC 9068 section 2.2, plus the model that acts and the grant of the token. A token that a client got
- * for itself has neither, and the client as its subject.
+ * RFC 9068 section 2.2, plus the model that acts and the grant of the token. A token of the client's own
+ * (client_credentials) has neither, and its subject is the client.
  */
 export interface AccessTokenClaims extends JWTPayload {
   iss: string
@@ -64,7 +64,7 @@ export interface IdTokenClaims extends JWTPayload {
   sid?: string
 }
 
-/** What a token answer is signed with. */
+/** The signers of a token answer. */
 export interface TokenSigners {
   /** By algorithm: a resource may have one of its own. */
   accessTokens: Map<string, JwtSigner>
@@ -77,7 +77,7 @@ const LOGOUT_TOKEN_TTL = 120
 /** How many verified access tokens are remembered. */
 const VERIFIED = 10_000
 
-/** Makes and reads every token of this server. It reads an invalid token as undefined. */
+/** Makes and reads every token of this server. Reading an invalid token returns undefined. */
 export class Tokens {
   readonly #keys: KeyManager
   readonly #vault: Vault
@@ -95,8 +95,8 @@ export class Tokens {
   }
 
   /**
-   * Loads what the tokens of a client are signed with. To be called before the act that issues them:
-   * once that is committed nothing that can fail may come before the answer.
+   * Loads the signers for the tokens of a client. Call this before the act that issues the tokens:
+   * between the commit of that act and the answer, nothing may fail.
    */
   async loadSigners(client: Pick<Client, 'id_token_signed_response_alg'>): Promise<TokenSigners> {
     const idToken = await this.#keys.loadSigner(client.id_token_signed_response_alg)
@@ -138,8 +138,8 @@ export class Tokens {
   }
 
   /**
-   * The claims of an access token that this server signed and that has not expired. Its signature
-   * is verified once; then it is known by its SHA-256 as long as its key is in the key set.
+   * The claims of an access token that this server signed and that has not expired. The signature is
+   * verified once; after that the token is recognized by its SHA-256 while its key is in the key set.
    */
   async readAccessToken(token: string): Promise<AccessTokenClaims | undefined> {
     const digest = hash('sha256', token, 'base64url')
@@ -253,7 +253,7 @@ export class Tokens {
     }
   }
 
-  /** A keyed hash of the network that a grant's token was used from: useless without our key. */
+  /** A keyed hash of the network that a grant's token was used from. It reveals nothing without the key. */
   hashNetwork(grant_id: string, network: string): string {
     return this.#vault.fingerprint('network', `${grant_id} ${network}`).slice(0, 16)
   }

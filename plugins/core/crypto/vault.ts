@@ -50,7 +50,7 @@ export class Vault {
     return Buffer.from(plaintext).toString('utf8')
   }
 
-  /** The form in which older databases have it: nonce, tag and text of AES-256-GCM, without a header. */
+  /** Decrypts the form of older databases: nonce, tag and text of AES-256-GCM, without a header. */
   #decryptWithoutHeader(encrypted: string, context: string): string {
     const bytes = Buffer.from(encrypted, 'base64url')
     const decipher = createDecipheriv('aes-256-gcm', this.#cipherKey, bytes.subarray(0, 12), {
@@ -62,9 +62,9 @@ export class Vault {
   }
 
   /**
-   * An opaque token that names `content` and that only this server can have made: `prefix`, then
-   * the content and its HMAC-SHA256. The same content always gives the same token, so it can be
-   * answered again without being stored.
+   * An opaque token of `content` that only this server can make: `prefix`, then the content and its
+   * HMAC-SHA256. The same content always gives the same token, so that it can be sent again without
+   * being stored.
    */
   seal(prefix: string, content: Buffer): string {
     return prefix + Buffer.concat([content, this.#mac(prefix, content)]).toString('base64url')
@@ -75,14 +75,14 @@ export class Vault {
     if (!token.startsWith(prefix)) return undefined
     const text = token.slice(prefix.length)
     const bytes = Buffer.from(text, 'base64url')
-    // A token has one spelling; Node's decoder skips characters that are not base64url.
+    // Accept one spelling only: Node's decoder skips characters that are not base64url.
     if (bytes.length < MAC_BYTES || bytes.toString('base64url') !== text) return undefined
     const content = bytes.subarray(0, -MAC_BYTES)
     const authentic = timingSafeEqual(bytes.subarray(-MAC_BYTES), this.#mac(prefix, content))
     return authentic ? content : undefined
   }
 
-  /** An HMAC-SHA256 of a text that is too short to be kept under a plain hash. */
+  /** An HMAC-SHA256 of a text that is too short for a plain hash to hide it. */
   fingerprint(purpose: string, text: string): string {
     return this.#mac(`${purpose} fingerprint `, Buffer.from(text)).toString('base64url')
   }
@@ -110,7 +110,7 @@ export function openVault(settings: Settings): Vault {
   if (ENCRYPTION_KEY_FILE === undefined && database === ':memory:')
     return new Vault(randomBytes(32))
   const file = resolve(ENCRYPTION_KEY_FILE ?? `${database}.key`)
-  // Of processes that start together, one may make both: the key comes first, so look in this order.
+  // Another process may be creating both, the key first. Check the database first, then the key.
   const hasDatabase = database !== ':memory:' && isInUse(database)
   if (hasDatabase && !existsSync(file)) throw missingKey(file, resolve(database))
   const key = decodeKey(readOrMake(file))
@@ -129,8 +129,8 @@ function missingKey(file: string, database: string): SettingsError {
 }
 
 /**
- * Linked into place whole where the file system can do that, and else created exclusively, so that of
- * processes that start together all read the same key.
+ * Reads the key file, and creates it when there is none: by a hard link, or else by an exclusive open,
+ * so that processes that start together all read the same key.
  */
 function readOrMake(file: string): string {
   try {
@@ -161,7 +161,7 @@ function createExclusively(file: string, text: string): void {
   }
 }
 
-/** The process that creates the file without a link may not have written it yet. */
+/** Reads the key file. Waits if another process has created it but not yet written it. */
 function readWhole(file: string): string {
   for (let tries = 0; tries < 100 && statSync(file).size === 0; tries += 1) {
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10)

@@ -5,7 +5,7 @@ import type { ApiDocument, ApiSchema } from '../../../schemas/api-document.ts'
 
 /** What each group of endpoints is for. */
 const TAGS: Record<string, string> = {
-  'Sign-in': 'What a website sends its visitor to, and what it learns about the agent',
+  'Sign-in': 'Where a website sends its visitor, and what it learns about the agent',
   Tokens: 'What a website or an API does with codes and tokens',
   Agents: 'How an agent proves itself',
   Registration: 'How a client registers itself',
@@ -45,7 +45,7 @@ declare module 'fastify' {
   }
 }
 
-/** Describes the routes that are registered after it; written once, when it is first asked for. */
+/** Describes the routes that are registered after it. The document is made once, on first use. */
 export default fp(
   async (app) => {
     await app.register(swagger, {
@@ -62,7 +62,7 @@ export default fp(
   { name: 'describeApi', dependencies: ['errors', 'settings'] },
 )
 
-/** Names the groups of endpoints, and mends what `@fastify/swagger` says of request bodies. */
+/** Names the groups of endpoints, and corrects the request bodies of `@fastify/swagger`. */
 function complete(document: ApiDocument): ApiDocument {
   nameWords(document)
   const operations = Object.values(document.paths).flatMap((methods) => Object.values(methods))
@@ -72,17 +72,17 @@ function complete(document: ApiDocument): ApiDocument {
     .map(([name, description]) => ({ name, description }))
   for (const { requestBody } of operations) {
     if (requestBody === undefined) continue
-    // A body that has a default may be left out; the plugin says of every body that it is required.
+    // A body with a default may be left out, but the plugin marks every body as required.
     requestBody.required = !Object.values(requestBody.content).some(
       ({ schema }) => schema?.default !== undefined,
     )
-    // In OpenAPI it needs schemas with names; each option says its grant_type itself.
+    // OpenAPI's discriminator needs named schemas. Each option already has its grant_type.
     for (const { schema } of Object.values(requestBody.content)) delete schema?.discriminator
   }
   return document
 }
 
-/** Words that are told apart become an `enum`: generators of clients know no choice of constants. */
+/** A choice of constants becomes an `enum`: generators of clients do not support the former. */
 function nameWords(node: unknown): void {
   if (typeof node !== 'object' || node === null) return
   for (const child of Object.values(node)) nameWords(child)

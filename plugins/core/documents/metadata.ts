@@ -24,22 +24,21 @@ export class Metadata {
     return this.#issuer + path
   }
 
-  /** Where the issuer's root is. */
+  /** The origin of the issuer. */
   get origin(): string {
     return new URL(this.#issuer).origin
   }
 
   /**
-   * Where a document about the issuer is found: at its root and, when the issuer has a path, with
-   * that path inserted behind (RFC 8414 section 3.1). Under the issuer's own path it is found by
-   * `withoutIssuerPath`.
+   * The paths of a document about the issuer: at the root and, if the issuer has a path, with that path
+   * appended (RFC 8414 section 3.1). Under the issuer's own path it is served by `withoutIssuerPath`.
    */
   wellKnownPaths(name: string): string[] {
     const path = `/.well-known/${name}`
     return this.#issuerPath === '' ? [path] : [path, path + this.#issuerPath]
   }
 
-  /** Adds members; the items of an array join those that are there. Ends of URLs start with `/`. */
+  /** Adds members. Arrays are appended; a value that starts with `/` becomes a URL of this server. */
   advertise(members: Members): void {
     for (const [name, value] of Object.entries(members)) {
       this.#members[name] =

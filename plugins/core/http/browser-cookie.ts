@@ -14,14 +14,14 @@ export interface BrowserMark {
 }
 
 /**
- * The cookie that tells the browser which opened a request from every other. One for all tabs; it
- * means nothing beyond this server's waiting pages.
+ * The cookie that identifies the browser which opened a request. All tabs share it, and only this
+ * server's waiting pages use it.
  *
- * A form that another site posts to /authorize brings no cookie that is SameSite=Lax, so it cannot be
- * seen whether the browser has one; a new value under the same name would end the other tabs' wait.
- * Such a request gets a cookie with a name of its own. Over https it is SameSite=None: the next form
- * brings it and uses it again. Over http, which only a loopback has, browsers refuse that, and each
- * form has its own.
+ * A browser sends no SameSite=Lax cookie with a form that another site posts to /authorize. The server
+ * then cannot know whether the browser has one, and a new value under the same name would break the
+ * waiting pages of the other tabs. Such a request gets a cookie of another name. Over https it is
+ * SameSite=None, so that the next posted form sends it. Over http (loopback only) browsers refuse
+ * SameSite=None, and each form gets a new cookie.
  */
 export class BrowserCookie {
   readonly #secure: boolean

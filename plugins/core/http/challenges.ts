@@ -1,4 +1,4 @@
-/** Says in a refusal how to authenticate, as every 401 has to (RFC 9110 section 15.5.2). */
+/** The challenge that every 401 must have (RFC 9110 section 15.5.2). */
 export const BASIC_CHALLENGE = {
   'www-authenticate': 'Basic realm="auth-agent", charset="UTF-8"',
 }

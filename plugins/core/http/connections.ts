@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { endWithError, OAuthError, sendClientError } from './errors.ts'
 
-/** How often a closing server ends connections that it need not wait for, in milliseconds. */
+/** How often a closing server ends idle connections, in milliseconds. */
 const LOOK_EVERY = 250
 /** After how many milliseconds a closing server ends all connections. */
 const LAST_ANSWER = 7000
@@ -14,15 +14,15 @@ interface Exchange {
 }
 
 /**
- * The connections of every address that the server listens on. What Node would answer by itself is
- * answered in the form of all errors. A closing server finishes the answers to requests that have
- * arrived; connections whose request has not arrived whole would hold it up, and are ended.
+ * The connections of every address that the server listens on. Errors of Node's HTTP server get the
+ * form of all other errors. A closing server finishes the answers to complete requests and ends
+ * connections with an incomplete request, which would delay it.
  */
 export class Connections {
   readonly #exchanges = new Map<Socket, Set<Exchange>>()
   #timer: NodeJS.Timeout | undefined
 
-  /** Looks after the connections of a server. */
+  /** Handles the connections of a server. */
   watch(server: Server): void {
     server.on('connection', (socket: Socket) => {
       this.#exchanges.set(socket, new Set())
@@ -41,13 +41,13 @@ export class Connections {
     })
     server.removeAllListeners('clientError')
     server.on('clientError', (error: Error & { code?: string }, socket: Socket) => {
-      // A second response would be taken for the answer to the request that is under way.
+      // The client would take a second response for the answer to its current request.
       if (this.#isAnswering(socket)) socket.destroy()
       else sendClientError(error, socket)
     })
   }
 
-  /** Ends what is not being answered, again and again, and everything after a while. */
+  /** Repeatedly ends connections without a request being answered, and after some seconds all of them. */
   startEnding(): void {
     const started = performance.now()
     this.#timer ??= setInterval(() => {
@@ -70,7 +70,7 @@ export class Connections {
     response.once('close', () => exchanges?.delete(exchange))
   }
 
-  /** Whether the answer to a request that has arrived whole has not left yet. */
+  /** Whether a complete request has arrived and its answer is not sent yet. */
   #isAnswering(socket: Socket): boolean {
     for (const { request, response } of this.#exchanges.get(socket) ?? []) {
       if (response.headersSent || request.complete) return !response.writableFinished
@@ -79,7 +79,7 @@ export class Connections {
   }
 }
 
-/** Looks after the connections of an application that is about to listen. */
+/** Handles the connections of an application that is about to listen. */
 export function watchConnections(app: FastifyInstance): void {
   const connections = new Connections()
   connections.watch(app.server)
@@ -90,7 +90,7 @@ export function watchConnections(app: FastifyInstance): void {
   app.addHook('onClose', async () => connections.stop())
 }
 
-/** Fastify makes a server for each further address of `localhost`, and shows them nowhere else. */
+/** Fastify makes one server for each further address of `localhost`, and exposes them only here. */
 function furtherServers(app: FastifyInstance): Server[] {
   const bindings = Object.getOwnPropertySymbols(app).find(
     ({ description }) => description === 'fastify.serverBindings',

@@ -2,7 +2,7 @@ import cors, { type FastifyCorsOptions } from '@fastify/cors'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 
-/** What scripts may read besides the body: why they were refused, and when to come again. */
+/** The headers that scripts may read: the challenge of a refusal, and when to try again. */
 const EXPOSED_HEADERS = ['WWW-Authenticate', 'Retry-After']
 /** The wildcard leaves out Authorization (Fetch section 3.3.3); old browsers know no wildcard. */
 const ALLOWED_HEADERS = ['*', 'Authorization', 'Content-Type', 'MCP-Protocol-Version']
@@ -35,7 +35,7 @@ async function installCors(app: FastifyInstance): Promise<void> {
     methods.push(...[route.method].flat())
     if (known !== undefined) return
     methodsOf.set(route.url, methods)
-    // The plugin answers the preflight; the route is for it to know which path is asked about.
+    // @fastify/cors answers the preflight; it finds the options of the path by this route.
     const preflight = {
       ...open,
       methods,

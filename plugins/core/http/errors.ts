@@ -36,18 +36,18 @@ const statusOf: Record<ErrorCode, number> = {
 }
 
 export interface OAuthErrorOptions {
-  /** Where the code's usual status does not fit. */
+  /** The status, if it is not the usual one of the code. */
   status?: number
   headers?: Record<string, string>
-  /** What refused an agent's sign-in, with access_denied. */
+  /** With access_denied: which check refused an agent's sign-in. */
   reason?: RefusalReason
-  /** What the website's operator can read about it, where its code does not say that. */
+  /** The entry of /docs/errors about it, if the code alone does not determine it. */
   websiteError?: WebsiteErrorName
-  /** For the log alone. */
+  /** For the log only. */
   cause?: unknown
 }
 
-/** What a client did wrong, in words that it may read. */
+/** An error of the client, with a description that the client may read. */
 export class OAuthError extends Error {
   override name = 'OAuthError'
   readonly code: ErrorCode
@@ -65,7 +65,7 @@ export class OAuthError extends Error {
     this.websiteError = options.websiteError ?? namesOfCodes[code]
   }
 
-  /** @param error_uri where it is explained */
+  /** @param error_uri the page that explains it */
   toBody(error_uri?: string): ErrorBody {
     const { code: error, message: error_description, reason } = this
     return {
@@ -78,8 +78,8 @@ export class OAuthError extends Error {
 }
 
 /**
- * Where the website's operator can read what to change (`error_uri`, RFC 6749 sections 4.1.2.1 and
- * 5.2); undefined where that would not help, or where the page is not served.
+ * The page that tells the website's operator what to change (`error_uri`, RFC 6749 sections 4.1.2.1
+ * and 5.2). Undefined if there is no advice, or if the page is not served.
  */
 export function errorUri(
   { websiteError }: OAuthError,
@@ -98,7 +98,7 @@ export function tooMany(what: string, seconds: number): OAuthError {
   })
 }
 
-/** What a description echoes of a request is cut off here. */
+/** The longest description: it can quote the request. */
 const MAX_DESCRIPTION = 300
 
 /** RFC 6749 section 5.2: %x20-21 / %x23-5B / %x5D-7E. */
@@ -107,13 +107,13 @@ function describable(text: string): string {
   return safe.length > MAX_DESCRIPTION ? `${safe.slice(0, MAX_DESCRIPTION - 3)}...` : safe
 }
 
-/** Whatever was thrown, as the error that the client is told. */
+/** Converts anything that was thrown to the error that the client gets. */
 export function toOAuthError(error: unknown): OAuthError {
   if (error instanceof OAuthError) return error
   if (error instanceof DatabaseUnavailableError) {
     return new OAuthError(
       'temporarily_unavailable',
-      'The server cannot reach its database at the moment, try again',
+      'The server cannot use its database at the moment: try again',
       {
         headers: { 'retry-after': '1' },
         cause: error,
@@ -127,17 +127,21 @@ export function toOAuthError(error: unknown): OAuthError {
       status: statusCode,
     })
   }
-  return new OAuthError('server_error', 'Something broke on this server', { cause: error })
+  return new OAuthError(
+    'server_error',
+    'This server failed to handle the request: its log says why',
+    { cause: error },
+  )
 }
 
-/** Better words, or less of the request in them, than Fastify's own. */
+/** Replaces descriptions of Fastify that are unclear or quote too much of the request. */
 const frameworkProblems: Record<string, string> = {
   FST_ERR_BAD_URL: 'The path has a malformed percent-encoding',
   FST_ERR_CTP_INVALID_MEDIA_TYPE:
     'The Content-Type must be application/x-www-form-urlencoded or application/json',
 }
 
-/** What Ajv reports, and, with its `verbose` option, the value that it is about. */
+/** An error of Ajv, and (with its `verbose` option) the invalid value. */
 interface ValidationProblem {
   keyword: string
   instancePath: string
@@ -166,23 +170,29 @@ function fromValidation({ keyword, instancePath, params, message, data }: Valida
   return new OAuthError('invalid_request', `${name} ${message}`)
 }
 
-/** What Node's HTTP parser gives up on, by its code. */
+/** The status and description for each error of Node's HTTP parser. */
 const parserProblems: Record<string, [status: number, description: string]> = {
-  CONNECT: [405, 'This is no proxy: CONNECT is not supported'],
+  CONNECT: [405, 'This is not a proxy: CONNECT is not supported'],
   ERR_HTTP_REQUEST_TIMEOUT: [408, 'The request took too long to arrive'],
   HPE_CHUNK_EXTENSIONS_OVERFLOW: [413, 'The chunk extensions are too large'],
   HPE_HEADER_OVERFLOW: [431, 'The request line and headers are too large'],
   HPE_INVALID_CHUNK_SIZE: [400, 'A chunk has a malformed size'],
   HPE_INVALID_CONTENT_LENGTH: [400, 'The Content-Length is malformed'],
   HPE_INVALID_HEADER_TOKEN: [400, 'A header is malformed'],
-  HPE_INVALID_METHOD: [400, 'This is not a method of HTTP'],
-  HPE_INVALID_TRANSFER_ENCODING: [400, 'The Transfer-Encoding is malformed or comes with a length'],
+  HPE_INVALID_METHOD: [400, 'The method is not an HTTP method'],
+  HPE_INVALID_TRANSFER_ENCODING: [
+    400,
+    'The Transfer-Encoding is malformed, or there is a Content-Length as well',
+  ],
   HPE_INVALID_URL: [400, 'The request line is malformed'],
   HPE_INVALID_VERSION: [400, 'This version of HTTP is not supported'],
-  HPE_UNEXPECTED_CONTENT_LENGTH: [400, 'The Content-Length must be the only length, given once'],
+  HPE_UNEXPECTED_CONTENT_LENGTH: [
+    400,
+    'The Content-Length is repeated, or there is a Transfer-Encoding as well',
+  ],
 }
 
-/** Answers what is not even a request; the connection ends with it. */
+/** Answers bytes that are not an HTTP request, and closes the connection. */
 export function sendClientError(error: Error & { code?: string }, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy()
@@ -195,7 +205,7 @@ export function sendClientError(error: Error & { code?: string }, socket: Socket
   socket.end(`${head}\r\n\r\n${body}`, () => socket.destroy())
 }
 
-/** Answers a request that no route sees; the connection ends with it. */
+/** Answers a request that reaches no route, and closes the connection. */
 export function endWithError(response: ServerResponse, error: OAuthError): void {
   const { headers, body } = closingAnswer(error)
   response.writeHead(error.status, headers).end(body)
@@ -224,7 +234,7 @@ export function sendError(thrown: unknown, request: FastifyRequest, reply: Fasti
     })
 }
 
-/** What broke here is logged with its cause; what a client did wrong, for whoever debugs. */
+/** Logs a fault of the server with its cause as an error, and an error of the client at debug level. */
 export function logError(error: OAuthError, request: FastifyRequest): void {
   const { cause, code, message, status } = error
   if (status < 500) request.log.debug({ err: cause, error: code }, message)

@@ -1,7 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import fp from 'fastify-plugin'
 
-/** How often a fault that goes on is logged, in milliseconds. */
+/** How often a continuing fault is logged, in milliseconds. */
 const EVERY = 1000
 /** How many kinds of fault are told apart. */
 const MAX_KINDS = 50

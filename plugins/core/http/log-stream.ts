@@ -1,37 +1,37 @@
 import { constants, fstatSync, openSync, write } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** How many characters of log lines wait at most while they cannot be written. */
+/** How many characters of log lines are kept while they cannot be written. */
 const MAX_WAITING = 1024 * 1024
-/** How many characters are handed to the operating system at once, beside a longer line. */
+/** How many characters one write has, unless a single line is longer. */
 const CHUNK = 64 * 1024
-/** After how many milliseconds it is tried again: after an error, and where the reader is slow. */
+/** The delay before another try, in milliseconds: after an error, and for a slow reader. */
 const RETRY_AFTER_ERROR = 1000
 const RETRY_AFTER_FULL = 50
-/** For how many milliseconds an ending server waits for what has not been written. */
+/** How long a closing server waits for unwritten lines, in milliseconds. */
 const FLUSH = 1000
 
-/** Writes bytes without ever blocking, and says how many it has written. */
+/** Writes bytes without blocking, and reports how many it has written. */
 export type Output = (
   bytes: Buffer,
   done: (error: NodeJS.ErrnoException | null, written: number) => void,
 ) => void
 
 /**
- * Where log lines go: standard output. Nothing that becomes of it stops or ends the server: lines
- * wait in memory while they cannot be written, up to a bound, and are dropped beyond. Standard error
- * is told once when that begins, and how many lines were dropped when it is over. Lines of one turn
- * of the event loop are written together.
+ * Writes log lines to standard output. A fault of standard output neither stops nor ends the server:
+ * lines are kept in memory up to a bound and dropped beyond it. Standard error gets a line when that
+ * begins, and another with the number of dropped lines when it is over. Lines of one turn of the event
+ * loop are written together.
  */
 export class LogStream {
-  /** Hears how many lines were dropped, when lines can be written again. */
+  /** Is called with the number of dropped lines when lines can be written again. */
   onRecovered: ((dropped: number) => void) | undefined
   #output: Output | undefined
   #errors: Output | undefined
   #lines: string[] = []
-  /** Of `#lines`, in characters. */
+  /** The length of `#lines`, in characters. */
   #size = 0
-  /** What is being written, or is to be tried again. */
+  /** The bytes that are being written, or that will be tried again. */
   #rest: Buffer | undefined
   #busy = false
   #failing = false
@@ -56,7 +56,7 @@ export class LogStream {
     setImmediate(() => this.#send())
   }
 
-  /** Writes what waits, for a short time; what cannot be written by then is lost. */
+  /** Waits a short time for unwritten lines; those that are left are lost. */
   async flush(): Promise<void> {
     const end = performance.now() + FLUSH
     while (this.#busy && !this.#failing && performance.now() < end) await sleep(5)
@@ -125,7 +125,7 @@ export class LogStream {
     if (dropped > 0) this.onRecovered?.(dropped)
   }
 
-  /** Resolves when it is said, or soon where standard error cannot be written either. */
+  /** Writes to standard error. Resolves after a short time if that cannot be written either. */
   async #say(sentence: string): Promise<void> {
     this.#errors ??= openOutput(2)
     const errors = this.#errors
@@ -134,13 +134,14 @@ export class LogStream {
   }
 }
 
-/** The errors of a stream that is written to, which every write is told of as well. */
+/** Handles the stream's `error` event, which each write's callback reports as well. */
 const ignore = () => undefined
 
 /**
- * Standard output (1) or standard error (2). Node writes to pipes and sockets without blocking, but
- * to files and terminals only by a call that blocks. A file is written in another thread; a terminal
- * that its user has halted would block that one too, so it is opened anew.
+ * Opens standard output (1) or standard error (2) for writes that do not block. Node's own streams do
+ * not block on pipes and sockets, but on files and terminals they do. A file is written by another
+ * thread. A terminal that its user has paused would block that thread too, so it is opened again with
+ * O_NONBLOCK.
  */
 function openOutput(fd: 1 | 2): Output {
   const stats = fstatSync(fd)

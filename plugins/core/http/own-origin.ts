@@ -4,10 +4,10 @@ import { OAuthError } from './errors.ts'
 
 /**
  * Refuses a form or script of another origin that posts with a person's cookies (cross-site request
- * forgery). Browsers say where a POST comes from, in `Origin` or `Sec-Fetch-Site`, and no page can
- * change either. What is there has to name this server, and one of the two has to be there: so pages
- * with forms are served with a Referrer-Policy that keeps their own origin (`Origin` is `null` under
- * `no-referrer`).
+ * forgery). Browsers send the origin of a POST in `Origin` or `Sec-Fetch-Site`, and no page can change
+ * either. At least one of the two must be present, and each that is must name this server. Pages with
+ * forms therefore have a Referrer-Policy that keeps their own origin (under `no-referrer`, `Origin` is
+ * `null`).
  */
 export class OwnOrigin {
   readonly #origin: string

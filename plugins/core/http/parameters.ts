@@ -5,8 +5,8 @@ import fp from 'fastify-plugin'
 import { OAuthError } from './errors.ts'
 
 /**
- * Form and query parameters; one without a value counts as absent (RFC 6749 section 3.1), one that
- * is repeated is an array, which no schema accepts.
+ * Parses form and query parameters. A parameter without a value counts as absent (RFC 6749 section
+ * 3.1); a repeated one becomes an array, which schemas refuse.
  */
 export function parseParameters(text: string): Record<string, string | string[]> {
   const parameters = parse(text, '&', '=', { maxKeys: 0 }) as Record<string, string | string[]>
@@ -29,7 +29,7 @@ function forbiddenMember(): OAuthError {
   )
 }
 
-/** The members that have a value; named as they were sent, `__proto__` too. */
+/** The members that have a value, under the names that were sent, also `__proto__`. */
 export function withoutEmpty<T>(members: Record<string, T>): Record<string, T> {
   return Object.fromEntries(
     Object.entries(members).filter(([, value]) => value !== '' && value !== null),

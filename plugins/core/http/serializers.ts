@@ -9,9 +9,9 @@ const ERROR = JSON.stringify(Type.Ref('Error#'))
 const compiled = new Map<string, Serialize>()
 
 /**
- * Fastify's serializers, each schema compiled once in the process, since many routes share theirs: a
- * start would take twice as long otherwise. Errors have one writer, which keeps to their schema and
- * to the order of its members.
+ * Fastify's serializers, with each schema compiled once in the process: many routes share schemas, and a
+ * start would take twice as long otherwise. Error bodies need no serializer, since their only writer
+ * already keeps to the schema.
  */
 export const buildSerializer: Factory = (externalSchemas, options) => {
   const compile = SerializerSelector()(externalSchemas, options)

@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../../../schemas/error.ts'
 
-/** Where the page about these errors is, when it is served. */
+/** The path of the page about these errors. */
 export const WEBSITE_ERRORS_PATH = '/docs/errors'
 
 export interface WebsiteError {
@@ -10,13 +10,13 @@ export interface WebsiteError {
   paragraphs: string[]
 }
 
-/** The errors that the operator of a website can mend, by the anchor of each on the page. */
+/** The errors that the operator of a website can correct, by their anchor on the page. */
 export const websiteErrors = {
   pkce: {
     codes: ['invalid_request'],
-    title: 'The request has no PKCE challenge, or not one of S256',
+    title: 'The request has no PKCE challenge with the method S256',
     paragraphs: [
-      'Every website has to use PKCE (RFC 7636) with the method S256, also one that has a client secret.',
+      'Every website must use PKCE (RFC 7636) with the method S256, even with a client secret.',
       'Turn on PKCE with S256 in the settings of the website. The switch is often called “PKCE”, “Use PKCE”, “Proof Key for Code Exchange” or “Code challenge method”: choose S256. In a library, send code_challenge and code_challenge_method=S256 to /authorize, and code_verifier to /token.',
       'Software that cannot use PKCE cannot sign agents in here.',
     ],
@@ -25,8 +25,8 @@ export const websiteErrors = {
     codes: ['invalid_grant'],
     title: 'The code_verifier is missing or does not match the code_challenge',
     paragraphs: [
-      'The website began the sign-in with PKCE and has to bring the code_verifier of that sign-in to /token.',
-      'Turn on PKCE with S256 for both steps. If it is on, the website has lost the verifier in between: check that its session or cookie survives the way here and back, and that all of its processes share the session store.',
+      'The website began the sign-in with PKCE and must send the code_verifier of that sign-in to /token.',
+      'Turn on PKCE with S256 for both steps. If it is on, the website has lost the verifier in between: check that its session or cookie is still there when the visitor returns, and that all of its processes share the session store.',
     ],
   },
   client: {
@@ -42,7 +42,7 @@ export const websiteErrors = {
     title: 'The redirect_uri is not registered, or not well-formed',
     paragraphs: [
       'The redirect URI (callback URL) that the website sends has to be the registered one, character by character: scheme, host, port, path, and a slash at the end count. Only the port of a loopback address is free. It has to be https, except on a loopback address, and the same at /token as at /authorize.',
-      'Copy the callback URL that the website shows and have it registered with “auth-agent client update --add-redirect-uri”, or correct the address that the website believes to have: behind a proxy it often says http or a wrong host.',
+      'Copy the callback URL that the website shows and have it registered with “auth-agent client update --add-redirect-uri”, or correct the website’s own address in its settings: behind a proxy it often has http or a wrong host.',
     ],
   },
   'response-type': {
@@ -129,7 +129,7 @@ export const websiteErrors = {
 
 export type WebsiteErrorName = keyof typeof websiteErrors
 
-/** The error of the page that each code stands for, where it stands for one alone. */
+/** The entry of the page for each error code that has exactly one. */
 export const namesOfCodes: Partial<Record<ErrorCode, WebsiteErrorName>> = {
   invalid_client: 'client-authentication',
   invalid_redirect_uri: 'redirect-uri',

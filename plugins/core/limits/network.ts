@@ -1,13 +1,13 @@
 import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
 
-/** The network of every caller whose address is not known. */
+/** The network of all callers whose address is unknown. */
 export const UNKNOWN_ADDRESS = 'unknown'
 
 /** The networks of an address that are counted, narrowest first, as lengths of their prefix. */
 const PREFIXES = { ipv4: [32, 24], ipv6: [64, 56, 48] } as const
 
-/** How many times the share of one address (IPv4) or one /64 (IPv6) a wider network has. */
+/** The share of a wider network, as a multiple of the share of one address (IPv4) or one /64 (IPv6). */
 const SHARES: Record<string, number> = { '/24': 8, '/56': 2, '/48': 4 }
 
 /** IPv6 ranges that carry an IPv4 address in their last 32 bits: RFC 4291, RFC 6052, RFC 6145. */

@@ -15,7 +15,7 @@ interface Opened {
 export class OpenedRequests {
   readonly #store: Pick<Store['authorizationRequests'], 'findSettled'>
   readonly #clock: Clock
-  /** In the order of their latest request, so that what has expired is found at the front. */
+  /** In the order of their latest request, so that networks without live requests come first. */
   readonly #networks = new Map<string, Opened>()
 
   constructor(store: Pick<Store['authorizationRequests'], 'findSettled'>, clock: Clock) {
@@ -64,7 +64,7 @@ export class OpenedRequests {
     return requests
   }
 
-  /** Every call adds one network and checks the two oldest, so that the map cannot only grow. */
+  /** Every call adds one network and checks the two oldest, so that expired entries are removed in time. */
   #forgetExpired(): void {
     const now = this.#clock.now()
     for (const [network, { requests }] of [...this.#networks.entries().take(2)]) {

@@ -7,7 +7,7 @@ import { networksOf, shareOf } from './network.ts'
 import { OpenedRequests } from './opened-requests.ts'
 import { WindowCounts } from './window-counts.ts'
 
-/** For how many seconds a network's new clients count; as long as an unused one is kept. */
+/** How long a network's new clients count, in seconds: as long as an unused client is kept. */
 const CLIENT_WINDOW = 3600
 /** How many times one address may ask to sign in within so many seconds. */
 const SIGN_INS = { limit: 60, within: 300 }
@@ -17,7 +17,7 @@ const FEW = 5
 const RETRY_AFTER = 60
 
 /**
- * Bounds what callers who have proved nothing can have stored: authorization requests that no agent has
+ * Bounds the rows of callers who have proved nothing: authorization requests that no agent has
  * authenticated, and clients that the operator did not register and to which no agent has signed in.
  * Each process counts both by network; the totals are counted in the database. The fuller the server,
  * the smaller the share of each network, so that a few networks cannot fill it.
@@ -55,7 +55,7 @@ export class Strangers {
       this.#requests.shareOf(network, PENDING_REQUESTS, PENDING_REQUESTS_PER_NETWORK)
     await this.#requests.refresh()
     await this.#opened.forgetSettled(networks, limit)
-    // Nothing is awaited between the check and the count.
+    // No await between the check and the count, so that concurrent calls cannot exceed the share.
     for (const network of networks) {
       const seconds = this.#opened.secondsLeft(network, limit(network))
       if (seconds !== undefined) {
@@ -128,7 +128,7 @@ class RowCount {
     this.rows += 1
   }
 
-  /** What a network may have: all of its share until half of what there is room for is taken. */
+  /** The number that a network may have: its whole share until the server is half full, then less. */
   shareOf(network: string, most: number, perAddress: number): number {
     const room = Math.max(0, 1 - this.rows / most)
     const share = Math.floor(perAddress * shareOf(network) * Math.min(1, 2 * room))

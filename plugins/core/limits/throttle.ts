@@ -8,9 +8,9 @@ import type { Settings } from '../settings.ts'
 import { networksOf, shareOf } from './network.ts'
 import { WindowCounts } from './window-counts.ts'
 
-/** How many times the failures of one identity one address or /64 may have. */
+/** The failures of one address or /64, as a multiple of those of one identity. */
 const NETWORK_FACTOR = 10
-/** The delay of a refusal, in milliseconds. */
+/** How long a refusal is delayed, in milliseconds. */
 const HELD = 100
 
 /** An attempt to authenticate. */
@@ -22,10 +22,10 @@ export interface Attempt {
 }
 
 /**
- * Bounds guessing. It counts failures, never traffic: those of one agent or client from one address or
- * IPv6 /64, and all failures from one address, /64, /56, /48 or IPv4 /24. Failures from elsewhere do not
- * count, and a caller with the right secret or key is always let through, so that strangers cannot lock
- * an agent out. Each process counts for itself.
+ * Bounds guessing. It counts failed attempts only: those of one agent or client from one address or IPv6
+ * /64, and all those from one address, /64, /56, /48 or IPv4 /24. Failures from other networks do not
+ * count against a caller, and the right secret or key always succeeds, so that strangers cannot lock an
+ * agent out. Each process counts separately.
  */
 export class Throttle {
   readonly #secrets: Pick<Secrets, 'findResembling' | 'verify'>
@@ -55,9 +55,9 @@ export class Throttle {
   }
 
   /**
-   * The holder of a secret, which the caller looked up by its identifier; undefined when there is no
-   * such holder or the secret is wrong, for the same work. A secret that cannot be right is counted
-   * before it is checked; one that looks right is always checked.
+   * Returns the holder if the secret is right; undefined if the secret is wrong or there is no such
+   * holder, after the same work. A secret that matches no stored hint counts as a failure before it is
+   * checked; one that matches a hint is always checked.
    * @throws {OAuthError} temporarily_unavailable (429) after too many failures
    */
   async verifyHolder<Holder extends { secrets: LiveSecret[] }>(

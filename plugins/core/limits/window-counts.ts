@@ -4,7 +4,7 @@ import { type Clock, isRecent } from '../clock.ts'
 
 /** The most names that are remembered; the least recently used are forgotten first. */
 const REMEMBERED = 50_000
-/** A longer name, which a caller chose, is remembered by its hash. */
+/** Longer names are remembered by their hash: callers choose them. */
 const MAX_NAME = 200
 
 /** Counts by name. A count starts anew `seconds` after its first increment. */
@@ -42,7 +42,7 @@ export class WindowCounts {
       .slice(0, limit)
   }
 
-  /** For how many seconds more a name has reached its limit; undefined when it has not. */
+  /** In how many seconds a name is below its limit again; undefined when it is now. */
   secondsLeft(name: string, limit: number): number | undefined {
     const counted = this.#find(name)
     if (counted === undefined || counted.count < limit) return undefined

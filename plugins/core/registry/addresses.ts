@@ -4,7 +4,7 @@ import { isNeverFetched } from '../settings.ts'
 /** Special-use ranges (RFC 6890) in which people run services of their own. */
 const PRIVATE_RANGES = ['private', 'uniqueLocal', 'carrierGradeNat', 'loopback']
 
-/** Whether an address is of the public internet, and of no special use (RFC 6890). */
+/** Whether an address is on the public internet, without special use (RFC 6890). */
 export function isPublicAddress(text: string): boolean {
   const address = parse(text)
   if (address === undefined || isNeverFetched(text) || address.range() !== 'unicast') return false
@@ -18,7 +18,7 @@ export function isPrivateAddress(text: string): boolean {
   return PRIVATE_RANGES.includes(address.range())
 }
 
-/** The address; an IPv4 address that is mapped to IPv6 as IPv4. */
+/** Parses an address; an IPv4-mapped IPv6 address becomes IPv4. */
 function parse(text: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
   return ipaddr.isValid(text) ? ipaddr.process(text) : undefined
 }

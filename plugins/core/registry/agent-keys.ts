@@ -61,8 +61,10 @@ export class AgentKeys {
       this.#event(agent_id, 'added', key.kid, by),
     )
     if (outcome === 'unknown_agent') throw new OAuthError('not_found', `There is no ${agent_id}`)
-    if (outcome === 'registered_before') throw invalidKey(`has the kid ${key.kid} of another key`)
-    if (outcome === 'too_many') throw invalidKey(`is one too many, ${KEYS_PER_AGENT} are allowed`)
+    if (outcome === 'registered_before')
+      throw invalidKey(`has the kid ${key.kid}, which another key of the agent has`)
+    if (outcome === 'too_many')
+      throw invalidKey(`cannot be added: the agent has ${KEYS_PER_AGENT} keys, remove one first`)
     return key
   }
 
@@ -83,7 +85,7 @@ export class AgentKeys {
   }
 
   /**
-   * @param compromised whether everything that the key gave access to ends with it
+   * @param compromised whether all sign-ins of the agent end, since a thief may have made them
    * @throws {OAuthError} not_found
    */
   async remove(agent_id: string, kid: string, compromised = false, by: Actor = {}): Promise<void> {
@@ -108,7 +110,9 @@ export class AgentKeys {
   async #toRow(agent_id: string, jwk: JWK): Promise<AgentKey> {
     const { kty, crv, x, y } = jwk
     if (jwk.d !== undefined || jwk.k !== undefined) {
-      throw invalidKey('is private: register its public part only, and keep the rest to the agent')
+      throw invalidKey(
+        'is private: register only its public part, and leave the private part with the agent',
+      )
     }
     const alg = kty === 'EC' && crv === 'P-256' ? 'ES256' : crv === 'Ed25519' ? 'EdDSA' : undefined
     if (alg === undefined) throw invalidKey('must be an EC key on P-256 or an OKP key on Ed25519')

@@ -25,7 +25,7 @@ export function createAgentRegistration({
     /** @throws {OAuthError} invalid_request for an invalid e-mail address */
     async createAgent(given: {
       email: string
-      /** Whether the operator vouches for the address; false unless said. */
+      /** Whether the operator vouches for the address; by default false. */
       email_verified?: boolean
       name?: string
     }): Promise<{ agent: Agent; agent_secret: string }> {
@@ -119,6 +119,6 @@ function normalEmail(email: string): string {
   if (mailbox !== undefined) return mailbox
   throw new OAuthError(
     'invalid_request',
-    `${email} is not one e-mail address, such as me@example.com`,
+    `${email} is not a valid e-mail address, such as me@example.com`,
   )
 }

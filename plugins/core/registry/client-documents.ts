@@ -10,12 +10,12 @@ import { checkStrangersMetadata } from './client-metadata.ts'
 import { RemoteDocumentError } from './fetch-document.ts'
 import type { RemoteDocuments } from './remote-documents.ts'
 
-/** What the draft recommends as the largest document, in bytes. */
+/** The largest document, in bytes, as the draft recommends. */
 const DOCUMENT_BYTES = 5 * 1024
 
 /**
- * Clients that nobody registered here: their `client_id` is the URL of a document that says what a
- * registration would (draft-ietf-oauth-client-id-metadata-document).
+ * Clients without a registration: their `client_id` is the URL of a document with the metadata that a
+ * registration would contain (draft-ietf-oauth-client-id-metadata-document).
  */
 export class ClientDocuments {
   readonly #parts: Pick<FastifyInstance, 'clock' | 'settings' | 'store' | 'strangers'>
@@ -37,10 +37,10 @@ export class ClientDocuments {
   }
 
   /**
-   * The client that the document at this URL describes, as fresh as HTTP caching wants it.
+   * The client that the document at this URL describes, fetched again as HTTP caching requires.
    * @param address the caller's network address
-   * @throws {OAuthError} invalid_client, with what its publisher can do about it;
-   *   temporarily_unavailable when too many are being fetched or strangers brought too many
+   * @throws {OAuthError} invalid_client, with advice for its publisher; temporarily_unavailable when
+   *   too many documents are being fetched or there are too many clients of strangers
    */
   async read(client_id: string, address: string): Promise<Client> {
     this.#assertAcceptable(client_id)
@@ -99,7 +99,7 @@ export function isMetadataDocumentUrl(client_id: string): boolean {
   return /^https?:/i.test(client_id)
 }
 
-/** Section 3 of the draft: https, a path, and written in the one way that URLs normally are. */
+/** Why a `client_id` is not a URL of section 3 of the draft: https, a path, and the normal form of URLs. */
 export function clientIdProblem(client_id: string): string | undefined {
   if (client_id.length > 2048) return 'it is too long'
   if (!URL.canParse(client_id)) return 'it is not a URL'
@@ -116,8 +116,7 @@ export function clientIdProblem(client_id: string): string | undefined {
 /** Section 4 of the draft. Refusals quote nothing that the document says. */
 function readDocument(client_id: string, body: string): ReturnType<typeof checkStrangersMetadata> {
   const metadata = parseDocument(body)
-  if (metadata.client_id !== client_id)
-    throw unusableDocument('its document is of another client_id')
+  if (metadata.client_id !== client_id) throw unusableDocument('its document has another client_id')
   const token_endpoint_auth_method = authenticationMethod(metadata)
   if (!AUTHENTICATION_METHODS.includes(token_endpoint_auth_method)) {
     throw unusableDocument('its token_endpoint_auth_method must be none or private_key_jwt')
@@ -131,13 +130,13 @@ function readDocument(client_id: string, body: string): ReturnType<typeof checkS
   }
 }
 
-/** Beside these the draft knows shared secrets, which a public document cannot have. */
+/** The draft's other methods use a shared secret, which a public document cannot have. */
 const AUTHENTICATION_METHODS = ['none', 'private_key_jwt']
 
 const REDIRECT_URIS =
   'redirect_uris must be https, or http on localhost or a loopback address, in the normal form of URLs, without user, fragment or wildcard'
 
-/** What is null or empty counts as left out, as in a registration (RFC 7591 section 2). */
+/** Null and empty members count as left out, as in a registration (RFC 7591 section 2). */
 function parseDocument(body: string): ClientMetadataDocument {
   let json: unknown
   try {
@@ -159,7 +158,7 @@ function parseDocument(body: string): ClientMetadataDocument {
   )
 }
 
-/** The method that it names, or one of those that it says it has, preferably with its keys. */
+/** The method that the document names, or one of those that it supports, preferably with keys. */
 function authenticationMethod(metadata: ClientMetadataDocument): string {
   const { token_endpoint_auth_method, token_endpoint_auth_methods_supported: supported } = metadata
   if (token_endpoint_auth_method !== undefined) return token_endpoint_auth_method

@@ -53,17 +53,17 @@ export interface NewClient
   /** Whom its tokens name as their subject; by default the agent. */
   subject?: Client['subject'] | undefined
   /**
-   * Whether agents may poll the code of a request that no browser opened; by default where the
-   * operator registers a client that redeems it with a secret or key.
+   * Whether agents may poll the code of a request that no browser opened; by default true for a
+   * client that the operator registers and that redeems it with a secret or key.
    */
   legacy_polling?: boolean | undefined
-  /** The URI of the resource that is meant where it names none, as it is registered. */
+  /** The URI of the resource for requests that name none, as it is registered. */
   default_resource?: string | null
 }
 
 /**
- * Checks what a client says of itself, whoever registers it, and fills in the defaults (RFC 7591
- * section 2).
+ * Checks the metadata of a client, whoever registers it, and fills in the defaults (RFC 7591 section
+ * 2).
  * @throws {OAuthError} invalid_redirect_uri, invalid_client_metadata (RFC 7591 section 3.2.2)
  */
 export function checkClientMetadata(
@@ -163,7 +163,7 @@ function hasPrivateScheme(uri: string): boolean {
 /** The most metadata that is stored of a client that registered itself, in bytes. */
 const MAX_STRANGERS_BYTES = 8192
 
-/** Programs that make a list of every member (generated Java clients) send an empty one for none. */
+/** Generated Java clients send an empty list for a member that is left out. */
 function unlessEmpty(list: string[] | undefined): string[] | undefined {
   return list?.length === 0 ? undefined : list
 }

@@ -36,7 +36,7 @@ export function createClientRegistration({
       registered: {
         origin: Client['origin']
         registration_token_hash?: string
-        /** Whether the operator registers it, or somebody with an initial access token. */
+        /** Whether the operator, or the holder of an initial access token, registers it. */
         vouched?: boolean
       } = { origin: 'operator' },
     ): Promise<{ client: Client; client_secret?: string }> {
@@ -81,8 +81,8 @@ export function createClientRegistration({
       const client = assertFound(await store.clients.find(client_id), client_id)
       const change = await withRegisteredUri(given)
       const { disabled_at: _, legacy_polling: __, ...metadata } = change
-      // A client that was registered under older rules can still be disabled, and an older name does
-      // not stop other changes.
+      // Only the changed members are checked: older versions had other rules, and such a client can
+      // still be disabled or changed in other ways.
       const { client_name } =
         Object.keys(metadata).length > 0
           ? checkClientMetadata({ ...client, client_name: 'unchanged', ...metadata })
@@ -95,8 +95,8 @@ export function createClientRegistration({
     },
 
     /**
-     * Adds and removes redirect URIs, and makes a further change, in one act: operators who do so at the
-     * same time do not undo each other's changes.
+     * Adds and removes redirect URIs, and makes a further change, in one act, so that concurrent changes
+     * do not undo each other.
      * @throws {OAuthError} as `updateClient` does; invalid_redirect_uri when a URI to remove is not
      *   registered, or when the client would have too many, or none though it needs one
      */
@@ -144,7 +144,7 @@ export function createClientRegistration({
     },
   }
 
-  /** A change whose default resource is spelled as it is registered. */
+  /** The change with the default resource in its registered spelling. */
   async function withRegisteredUri<Change extends Pick<ClientChange, 'default_resource'>>(
     change: Change,
   ): Promise<Change> {
@@ -152,7 +152,7 @@ export function createClientRegistration({
     return { ...change, default_resource: await registeredUri(change.default_resource) }
   }
 
-  /** @throws {OAuthError} invalid_target for a URI that is no resource's */
+  /** @throws {OAuthError} invalid_target for a URI that is not a registered resource */
   async function registeredUri(uri: string | null): Promise<string | null> {
     if (uri === null) return null
     const normal_uri = normalResourceUri(uri)
@@ -167,13 +167,13 @@ function normalScope(scope: string | null): string | null {
   if (scope === null) return null
   const words = scopeWords(scope)
   if (words.length === 0) {
-    throw new OAuthError('invalid_scope', 'With an empty scope the client could ask for nothing')
+    throw new OAuthError('invalid_scope', 'The scope is empty, so the client could not ask for any')
   }
   for (const word of words) assertScopeWord(word)
   return words.join(' ')
 }
 
-/** A change in the form in which `createClient` stores it. */
+/** The change in the form that `createClient` stores. */
 function normalChange<Change extends Pick<ClientChange, 'scope' | 'redirect_uris'>>(
   change: Change,
 ): Change {

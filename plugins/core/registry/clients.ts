@@ -3,7 +3,7 @@ import type { Client, LiveSecret, Store } from '../../../db/store.ts'
 import type { Clock } from '../clock.ts'
 import { ClientDocuments, isMetadataDocumentUrl } from './client-documents.ts'
 
-/** Finds clients, those with a metadata document included. */
+/** Finds clients, also those that are known by a metadata document. */
 export class Clients {
   readonly #store: Pick<Store, 'clients'>
   readonly #clock: Clock
@@ -18,7 +18,8 @@ export class Clients {
   /**
    * @param address the caller's network address
    * @throws {OAuthError} invalid_client for a metadata document that cannot be used;
-   *   temporarily_unavailable when too many are being fetched or strangers brought too many
+   *   temporarily_unavailable when too many documents are being fetched or there are too many clients
+   *   of strangers
    */
   async find(client_id: string, address: string): Promise<Client | undefined> {
     return isMetadataDocumentUrl(client_id)
@@ -27,7 +28,7 @@ export class Clients {
   }
 
   /**
-   * The client, with the secrets that are good now.
+   * The client, with the secrets that are valid now.
    * @throws {OAuthError} as `find` does
    */
   async findWithSecrets(

@@ -6,13 +6,13 @@ import { WindowCounts } from '../limits/window-counts.ts'
 
 /** How many fetches may be under way at the same time. */
 const UNDER_WAY = { host: 2, domain: 4, network: 8, all: 128 }
-/** How many may begin within a minute; `pair` is one network at one host. */
+/** How many may begin within a minute; `pair` is one network and one host. */
 const BEGUN = { pair: 60, host: 240, domain: 480, network: 240, all: 1200 }
 const MINUTE = 60
-/** When to try again while others are under way, in seconds. */
+/** The Retry-After when too many are under way, in seconds. */
 const RETRY_AFTER = 5
 
-/** What a fetch takes of one budget. */
+/** The share of a fetch in one budget. */
 interface Share {
   name: string
   underWay: number
@@ -89,8 +89,8 @@ function sharesOf(hostname: string, address: string | undefined): Share[] {
 }
 
 /**
- * The registered domain, as far as a name shows it: the last two labels, or three where
- * the second one is a short one of a country (`co.uk`, `com.au`).
+ * The registered domain, guessed from the name: the last two labels, or three if the second-level label
+ * is a short one of a country (`co.uk`, `com.au`).
  */
 export function domainOf(hostname: string): string {
   const host = hostname.replace(/^\[|\]$/g, '')

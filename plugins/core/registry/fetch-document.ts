@@ -6,7 +6,7 @@ import { setTimeout } from 'node:timers'
 import { isNeverFetched } from '../settings.ts'
 import { isPrivateAddress, isPublicAddress } from './addresses.ts'
 
-/** In milliseconds: for a whole fetch, for its name, and until it is connected. */
+/** The time limits in milliseconds: for a whole fetch, for resolving its name, and for connecting. */
 const WHOLE = 5000
 const LOOKUP = 3000
 const CONNECT = 2500
@@ -14,12 +14,12 @@ const CONNECT = 2500
 const ATTEMPTS = 2
 /** How long a nameserver has to answer, in milliseconds, and how often it is asked. */
 const RESOLVER = { timeout: 1000, tries: 2 }
-/** For names that the system may know too: leaves it the rest of the time. */
+/** For names that the system may resolve as well: leaves the rest of the time for that. */
 const RESOLVER_BEFORE_SYSTEM = { timeout: 1000, tries: 1 }
 
-/** How this server reaches others; by default through the system's nameservers and certificates. */
+/** How this server connects to others; by default with the system's nameservers and certificates. */
 export interface Network {
-  /** The addresses of a name; must end soon after the signal. */
+  /** Resolves a name to addresses. Must end soon after the signal. */
   lookup?: (hostname: string, signal: AbortSignal) => Promise<string[]>
   /** Addresses of nameservers to ask instead of the system's. */
   nameservers?: string[]
@@ -30,14 +30,14 @@ export interface Network {
 }
 
 /**
- * Why a document cannot be had, as the end of a sentence that names it. Quotes nothing that a
- * stranger wrote.
+ * Why a document cannot be fetched, as the end of a sentence that names it. Contains no text that a
+ * stranger chose.
  */
 export class RemoteDocumentError extends Error {
   override name = 'RemoteDocumentError'
-  /** Whether its host says that it is there no more, so that no copy may stand in. */
+  /** Whether its host answered that the document no longer exists, so that no copy is used. */
   readonly gone: boolean
-  /** The sentence's end for the operator alone, in the log and at the command line. */
+  /** The end of the sentence for the operator only, in the log and on the command line. */
   readonly forOperator: string
   constructor(
     message: string,
@@ -49,20 +49,20 @@ export class RemoteDocumentError extends Error {
   }
 }
 
-/** What a host answered. */
+/** The answer of a host. */
 export interface FetchedDocument {
   body: string
   headers: IncomingMessage['headers']
 }
 
-/** What is asked for, as caching wants to know it. */
+/** The document to fetch, and the copy that may still be valid. */
 export const REQUEST_HEADERS = { accept: 'application/json', 'user-agent': 'auth-agent' }
 
 /**
- * GETs a JSON document from an https URL, so that nobody can make this server talk to what is not on
- * the public internet, but for the operator's private hosts: the addresses of the name are checked and
- * are the ones connected to, redirects are not followed, size and time are bounded. When it returns or
- * throws, the socket is closed.
+ * GETs a JSON document from an https URL. Callers cannot make this server connect to addresses outside
+ * the public internet, except for the operator's private hosts: the addresses of the name are checked,
+ * only these are connected to, and redirects are not followed. Size and time are bounded. The socket is
+ * closed when it returns or throws.
  * @param isPrivateHost whether the operator allows its host to be on a private network
  * @throws {RemoteDocumentError}
  */
@@ -120,7 +120,7 @@ export async function postForm(
   }
 }
 
-/** The codes of OpenSSL for a certificate of an authority that Node does not know. */
+/** The OpenSSL error codes for a certificate of an unknown authority. */
 const UNKNOWN_AUTHORITY = [
   'DEPTH_ZERO_SELF_SIGNED_CERT',
   'SELF_SIGNED_CERT_IN_CHAIN',
@@ -129,7 +129,7 @@ const UNKNOWN_AUTHORITY = [
   'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
 ]
 const UNTRUSTED =
-  'has a certificate of an authority that is not trusted; name a file with the authority in NODE_EXTRA_CA_CERTS'
+  'has a certificate of an authority that is not trusted; set NODE_EXTRA_CA_CERTS to a file with the certificate of that authority'
 
 function cannotBeFetched(cause: unknown): RemoteDocumentError {
   const { code = '' } = cause as NodeJS.ErrnoException
@@ -166,8 +166,8 @@ async function findAddresses(
 }
 
 /**
- * The addresses of a private host, which may be in the hosts file of this machine alone or be known by
- * multicast DNS. getaddrinfo comes second, since it cannot be cancelled.
+ * The addresses of a private host, which may be known only to the hosts file of this machine or to
+ * multicast DNS. getaddrinfo is tried second, since it cannot be cancelled.
  */
 async function resolveOrAskSystem(
   hostname: string,
@@ -188,7 +188,7 @@ async function resolveOrAskSystem(
   }
 }
 
-/** Asks nameservers, and not getaddrinfo: that cannot be cancelled and blocks a thread. */
+/** Asks nameservers directly: getaddrinfo cannot be cancelled and blocks a thread. */
 async function resolve(
   hostname: string,
   resolver: Resolver,
@@ -211,7 +211,7 @@ async function resolve(
     const errors = answers.flatMap((answer) => (answer.status === 'rejected' ? answer.reason : []))
     const telling = errors.find(({ code }) => code !== 'ENODATA' && code !== 'ENOTFOUND')
     if (telling !== undefined) throw telling
-    // Strangers are not told which names there are on our own network.
+    // Strangers must not learn which names exist on the operator's network.
     throw new RemoteDocumentError(NOT_PUBLIC, { cause: errors[0] })
   } finally {
     signal.removeEventListener('abort', cancel)
@@ -220,7 +220,7 @@ async function resolve(
 
 const NOT_PUBLIC = 'is not on the public internet'
 
-/** Strangers are told the same of a name that has no address, and of every kind of address. */
+/** Strangers get the same error for a name without an address and for every kind of refused address. */
 function notPublic(addresses: string[], refused: string[]): RemoteDocumentError {
   const cause = new Error(`it has the addresses ${addresses.join(', ') || 'none'}`)
   return new RemoteDocumentError(NOT_PUBLIC, { cause, forOperator: whyRefused(refused) })
@@ -276,7 +276,7 @@ async function send<T>(
   }
 }
 
-/** A lookup that always has this answer. */
+/** A lookup function that always returns these addresses. */
 function answer(addresses: string[]): LookupFunction {
   const found = addresses.map((address) => ({ address, family: isIP(address) }))
   return (_hostname, options, callback) => {

@@ -3,18 +3,18 @@ import { LRUCache } from 'lru-cache'
 import { type Clock, isRecent } from '../clock.ts'
 import { RemoteDocumentError } from './fetch-document.ts'
 
-/** How many lines a minute: of one host, and in all. */
+/** How many lines are logged a minute: for one host, and in total. */
 const LINES = { host: 1, all: 20 }
 const MINUTE = 60
 const REMEMBERED = 1000
 
-/** The error codes of a machine that cannot reach the internet or its nameservers. */
+/** The error codes when this machine cannot reach the internet or its nameservers. */
 const NO_WAY_OUT = ['ENETUNREACH', 'ENETDOWN', 'ETIMEOUT', 'EREFUSED', 'ECANCELLED']
 
 const HINT =
-  'a document was not fetched: this server may have no way out to the internet, which client metadata documents and jwks_uri need; CLIENT_ID_METADATA_DOCUMENTS=off stops advertising the documents'
+  'a document was not fetched: this server may be unable to reach the internet, which client metadata documents and jwks_uri need; CLIENT_ID_METADATA_DOCUMENTS=off stops advertising the documents'
 
-/** Tells the operator why documents could not be fetched, in a bounded number of lines. */
+/** Logs why documents could not be fetched, in a bounded number of lines. */
 export class FetchLog {
   readonly #clock: Clock
   readonly #log: Pick<FastifyBaseLogger, 'info' | 'warn'>
@@ -25,7 +25,7 @@ export class FetchLog {
     this.#log = log
   }
 
-  /** @param what has happened, as the line begins */
+  /** @param what the beginning of the line */
   record(host: string, error: unknown, what = 'a document was not fetched'): void {
     if (!this.#admits(`host ${host}`, LINES.host) || !this.#admits('all', LINES.all)) return
     const { message, cause } = error as Error

@@ -1,8 +1,8 @@
 import { OAuthError } from '../http/errors.ts'
 
 /**
- * What a look-up found.
- * @throws {OAuthError} not_found when it found nothing
+ * Returns the result of a look-up.
+ * @throws {OAuthError} not_found when it is undefined
  */
 export function assertFound<T>(value: T | undefined, id: string): T {
   if (value === undefined) throw new OAuthError('not_found', `There is no ${id}`)

@@ -3,9 +3,9 @@ import type { PREFIXES } from '../../../schemas/identifier.ts'
 import { newSecret, type Secrets } from '../crypto/secrets.ts'
 
 export interface SecretRotation {
-  /** For how many seconds the old secret still works. */
+  /** How long the old secret still works, in seconds. */
   overlap?: number
-  /** Whether everything that the old secret gave access to ends with it (RFC 9700 section 4.14.2). */
+  /** Whether the sign-ins and tokens that the old secret may have given a thief end (RFC 9700 section 4.14.2). */
   compromised?: boolean
 }
 

@@ -3,8 +3,8 @@ import { NAME_RULE, normalName } from '../../../schemas/name.ts'
 import { OAuthError } from '../http/errors.ts'
 
 /**
- * A name that somebody else chose, in its normal form.
- * @throws {OAuthError} with the rule for names; it quotes nothing of the name
+ * Reads a name that a caller chose, in its normal form.
+ * @throws {OAuthError} with the rule for names, without quoting the name
  */
 export function readName(
   parameter: string,
@@ -16,7 +16,7 @@ export function readName(
   return name
 }
 
-/** A change whose name, where it has one, is in the normal form. */
+/** The change with its name, if it has one, in the normal form. */
 export function withName<Change extends { name?: string | null }>(change: Change): Change {
   return typeof change.name === 'string'
     ? { ...change, name: readName('The name', change.name) }

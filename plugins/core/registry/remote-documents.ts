@@ -18,20 +18,20 @@ import {
 } from './fetch-document.ts'
 import { FetchLog } from './fetch-log.ts'
 
-/** The bounds of what a response may say of its own freshness, in seconds. */
+/** The shortest and longest freshness that a response can ask for, in seconds. */
 const FRESH_AT_LEAST = 60
 const FRESH_AT_MOST = 86_400
-/** For how many seconds a copy is used while its host fails. */
+/** How long a copy is used while its host fails, in seconds. */
 const KEPT = 604_800
-/** For how many seconds a URL that failed is not fetched again. */
+/** How long a URL that failed is not fetched again, in seconds. */
 const FAILURE_KEPT = 60
 /** The most failures that are remembered; the least recently used are forgotten first. */
 const FAILURES = 10_000
 
-/** Errors of a machine that has run out of something, which say nothing about the document. */
+/** Errors of this machine (out of sockets or memory), which are not failures of the document. */
 const EXHAUSTED = ['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EADDRNOTAVAIL']
 
-/** Who asks for a document, and how old it may be. */
+/** On whose behalf a document is read, and how old it may be. */
 export interface Asked {
   /** The network address of the caller on whose behalf it is fetched. */
   address: string
@@ -40,9 +40,9 @@ export interface Asked {
 }
 
 /**
- * Reads JSON documents that strangers publish. Copies are in the database, for all processes, and are
- * used for a week while the host fails. Fetches are bounded, and a URL that failed is not fetched again
- * for a minute.
+ * Reads JSON documents of other hosts. Copies are stored in the database for all processes and used for
+ * a week while the host fails. Fetches are bounded, and a URL that failed is not fetched again for a
+ * minute.
  */
 export class RemoteDocuments {
   readonly #store: Pick<Store, 'remoteDocuments'>
@@ -85,8 +85,8 @@ export class RemoteDocuments {
   }
 
   /**
-   * The error for a document that was fetched and cannot be used. Of a private host nobody but the log
-   * is told why: a stranger who may name any URL there would learn what its host serves.
+   * The error for a document that was fetched and cannot be used. For a private host only the log has
+   * the reason: otherwise a stranger, who can name any URL there, would learn what the host serves.
    */
   unusable(url: string, error: OAuthError): OAuthError | RemoteDocumentError {
     if (!this.#isPrivate(url)) return error
@@ -141,7 +141,7 @@ export class RemoteDocuments {
 
   /** Callers who want the same document at the same time share one fetch; a failure is remembered. */
   #fetchOnce(url: string, maxBytes: number, address: string): Promise<RemoteDocument> {
-    // A limit is part of the name: a document that is too large for one caller may suit another.
+    // The limit is part of the name: a document too large for one caller may be accepted by another.
     const name = `${maxBytes} ${url}`
     const failure = this.#failures.get(name)
     if (failure !== undefined && isRecent(failure.at, FAILURE_KEPT, this.#clock.now())) {
@@ -195,7 +195,7 @@ export class RemoteDocuments {
   }
 }
 
-/** The same for whatever went wrong. */
+/** The same error for every cause. */
 function concealed(cause: Error): RemoteDocumentError {
   const forOperator = cause instanceof RemoteDocumentError ? cause.forOperator : cause.message
   return new RemoteDocumentError('cannot be fetched', { cause, forOperator })
@@ -215,7 +215,7 @@ function freshness(url: string, { headers }: FetchedDocument): number {
   return Math.min(Math.max(seconds, FRESH_AT_LEAST), FRESH_AT_MOST)
 }
 
-/** The text of a copy, which may have been fetched for somebody who allows more. */
+/** The text of a copy, which may have been fetched under a larger limit. */
 function bounded({ body }: RemoteDocument, maxBytes: number): string {
   if (Buffer.byteLength(body) <= maxBytes) return body
   throw new RemoteDocumentError(`is larger than ${maxBytes} bytes`)

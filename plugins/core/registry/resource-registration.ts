@@ -35,8 +35,8 @@ export function createResourceRegistration({
   return {
     /**
      * Registers an API or MCP server, whose URI and scopes clients can then ask for (RFC 8707).
-     * @returns with it, the registered URI that differs by the slash at its end, where there is one: from
-     *   then on each spelling means its own resource
+     * @returns the resource and, if there is one, the registered URI that differs by the slash at its end:
+     *   from then on each spelling names its own resource
      * @throws {OAuthError} invalid_target, invalid_scope, invalid_request
      */
     async createResource(
@@ -56,7 +56,7 @@ export function createResourceRegistration({
       assertScopes(given.scopes)
       assertOpenTo(open_to)
       assertAccessTokenAlg(access_token_alg)
-      // Its first key is made now, so that no token has to wait for it or can fail with it.
+      // Make its first key now, so that no token request is delayed or fails because of it.
       if (access_token_alg !== null) await keys.active(access_token_alg)
       const resource: Resource = {
         resource_id: newId(PREFIXES.resource_id),

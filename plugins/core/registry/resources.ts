@@ -22,17 +22,17 @@ export interface RequestedTarget {
 export interface AllowedScopes {
   /** The scopes that belong to no resource and can be granted. */
   own: string[]
-  /** Whether a refresh token comes. */
+  /** Whether the grant gets a refresh token. */
   refreshable: boolean
   /** The only scopes that the client may have; null when it may have any. */
   registered: string | null
-  /** The resource that is meant where none is named; null for this server. */
+  /** The resource for requests that name none; null for this server. */
   defaultResource: string | null
   /** Who registered the client: some APIs are only for clients that the operator registered. */
   origin: Client['origin']
 }
 
-/** The scope and resources that are granted, or that a token is good for. */
+/** The scope and resources of a grant or token. */
 export interface Target {
   scope: string
   /** The resources beside this server. */
@@ -44,13 +44,14 @@ export interface Target {
 }
 
 /**
- * What an authorization request can be granted: the words of the scope that are ours or of a
- * resource that it names (RFC 8707 section 2.1) or has by default. Without either, the scope tells which resource
- * is meant (RFC 9068 section 3). The issuer may be named beside resources; naming it alone is the same
- * as naming no resource, since hosts that cannot read a resource's metadata send it.
+ * The target that an authorization request can be granted: the words of the scope that belong to this
+ * server or to the resources that the request names (RFC 8707 section 2.1) or has by default. Without
+ * these, the scope determines the resource (RFC 9068 section 3). The issuer may be named beside
+ * resources. Naming only the issuer is the same as naming no resource, since hosts that cannot read a
+ * resource's metadata send it.
  * @throws {OAuthError} invalid_target for a resource that is not registered or not open to this
- *   client, also when only its scope is named; invalid_scope when
- *   nothing of the scope is left or it belongs to several resources and none is named.
+ *   client, also when only its scope is named; invalid_scope when no word of the scope can be granted,
+ *   or when it belongs to several resources and none is named
  */
 export async function findTarget(
   { store, settings }: Pick<FastifyInstance, 'store' | 'settings'>,
@@ -93,9 +94,9 @@ export async function findTarget(
 }
 
 /**
- * The resources that a grant stores; empty when the audience is this server alone. The issuer is first
- * where it is in the audience, and last where it was named alone and means the resources, as it does at
- * the token endpoint then.
+ * The resources that a grant stores; empty when the audience is only this server. The issuer is first if
+ * it is in the audience, and last if it was named alone and stands for the resources, as it then does at
+ * the token endpoint.
  */
 export function storedResources(
   { resources, includesIssuer, issuerMeansResources }: Target,
@@ -108,7 +109,7 @@ export function storedResources(
   return issuerMeansResources ? [...normal_uris, issuer] : normal_uris
 }
 
-/** What a grant gives; of its resources those that are still registered. */
+/** The scope of a grant, and those of its resources that are still registered. */
 interface Granted {
   scope: string
   resource: string | null
@@ -123,13 +124,13 @@ export interface TokenTarget extends Target {
 
 /**
  * The part of a grant that a token request asks for: a narrower scope, fewer resources (RFC 6749
- * section 6, RFC 8707 section 2.2). A token has only the scopes of its audience: those of the
- * resources that it is for, and our own where it is for this server. A client that was granted one
- * of our own scopes may ask for a token for this server, whichever resources were named, unless it
- * named the issuer alone before and meant a resource: then, and where it was granted none of our
- * scopes, the issuer alone is the same as no resource.
- * @param granted of its resources, those count that are still open to the client
- * @param isKnown which words can be granted at all; the others are left out, as at /authorize
+ * section 6, RFC 8707 section 2.2). A token has only the scopes of its audience: those of its
+ * resources, and this server's own if it is for this server. A client that was granted one of this
+ * server's scopes may ask for a token for this server, whichever resources the grant has. Naming only
+ * the issuer is the same as naming no resource in two cases: the grant has none of this server's
+ * scopes, or the authorization request named only the issuer and thereby meant a resource.
+ * @param granted resources that are no longer open to the client are ignored
+ * @param isKnown whether a word can be granted at all; others are left out, as at /authorize
  * @throws {OAuthError} invalid_target, invalid_scope
  */
 export async function narrowTarget(
@@ -142,7 +143,7 @@ export async function narrowTarget(
   const grantedWords = scopeWords(granted.scope)
   const asked = scope === undefined || isOfflineAlone(scope) ? granted.scope : scope
   const words = scopeWords(asked).filter((word) =>
-    // The refresh token that is presented says the same, whether or not the word was granted.
+    // The presence of a refresh token says the same, whether or not the word was granted.
     word === OFFLINE_ACCESS ? grantedWords.includes(word) : isKnown(word),
   )
   if (words.some((word) => !grantedWords.includes(word))) {
@@ -153,8 +154,8 @@ export async function narrowTarget(
   if (resources.length === 0 && !includesIssuer) throw notGranted()
   const requestedScope = words.join(' ')
   const forApis = !includesIssuer && words.some(isIdentityScope)
-  // RFC 6749 section 3.3 has no empty scope, but a token for APIs whose grant has nothing but our
-  // own scopes (the default scope) gives access to none of them.
+  // RFC 6749 section 3.3 has no empty scope. But a token for APIs from a grant with only this server's
+  // own scopes (the default scope) has no scope at these APIs.
   const within = forApis
     ? wordsWithin(words, [], resources)
     : scopeWords(scopeWithin(words, includesIssuer ? IDENTITY_SCOPES : [], resources))
@@ -163,8 +164,8 @@ export async function narrowTarget(
 }
 
 /**
- * Which words of a scope can be granted to a client at all: those of this server and of every
- * registered resource, within what the client may ask for.
+ * The words of a scope that can be granted to a client at all: those of this server and of every
+ * registered resource that the client may ask for.
  */
 export async function knownScopes(
   store: Pick<Store, 'resources'>,
@@ -220,7 +221,7 @@ export function audienceOf(
   return only === undefined || others.length === 0 ? (only ?? ISSUER) : [only, ...others]
 }
 
-/** Whether a URI is the issuer's, which cannot be registered as a resource. */
+/** Whether a URI is the issuer, which cannot be registered as a resource. */
 export function isIssuer(normal_uri: string, settings: Pick<Settings, 'ISSUER'>): boolean {
   return withoutSlash(normal_uri) === withoutSlash(normalIssuer(settings))
 }
@@ -238,7 +239,7 @@ function withoutSlash(uri: string): string {
   return uri.replace(/\/$/, '')
 }
 
-/** Alone it says nothing of what is asked for, as if there were no scope. */
+/** Whether the scope is only `offline_access`, which is then treated like no scope. */
 function isOfflineAlone(scope: string): boolean {
   const words = scopeWords(scope)
   return words.length === 1 && words[0] === OFFLINE_ACCESS
@@ -262,7 +263,7 @@ export function accessTokenAlg(
   if (others.length === 0) return alg
   throw new OAuthError(
     'invalid_target',
-    'These resources take tokens that are signed differently: name one resource for each token',
+    'These resources require different signature algorithms: ask for one token for each resource',
   )
 }
 
@@ -304,7 +305,7 @@ async function inferResources(
     known.every((word) => scopes.includes(word)),
   )
   if (only === undefined || another !== undefined) {
-    throw new OAuthError('invalid_scope', 'Say with resource which API this scope is for')
+    throw new OAuthError('invalid_scope', 'Name the API of this scope in the parameter resource')
   }
   return [only]
 }
@@ -317,12 +318,12 @@ function wordsWithin(words: string[], own: string[], resources: Resource[]): str
 function scopeWithin(words: string[], own: string[], resources: Resource[]): string {
   const within = wordsWithin(words, own, resources)
   if (within.length === 0) {
-    throw new OAuthError('invalid_scope', 'Nothing of this scope can be granted')
+    throw new OAuthError('invalid_scope', 'No part of this scope can be granted')
   }
   return within.join(' ')
 }
 
-/** The resources that a request names, apart from the issuer, which is not a registered one. */
+/** The resources that a request names, without the issuer, and whether it names the issuer. */
 function namedAudience(
   parameter: ResourceParameter,
   settings: Pick<Settings, 'ISSUER'>,
@@ -358,5 +359,5 @@ function notOpen(): OAuthError {
 }
 
 function notGranted(): OAuthError {
-  return new OAuthError('invalid_target', 'The resource was not granted, or is there no more')
+  return new OAuthError('invalid_target', 'The resource was not granted, or has been deleted')
 }

@@ -7,12 +7,12 @@ import { OAuthError } from '../http/errors.ts'
  */
 export function assertScopeWord(word: string): void {
   if (!/^[\x21\x23-\x5b\x5d-\x7e]{1,100}$/.test(word)) {
-    throw new OAuthError('invalid_scope', `${word} cannot be a scope`)
+    throw new OAuthError('invalid_scope', `${word} is not a valid scope`)
   }
 }
 
 /**
- * Asserts that an API can have these scopes: they must not have a meaning of their own here.
+ * Asserts that an API can have these scopes: none of them is a scope of this server.
  * @throws {OAuthError} invalid_scope
  */
 export function assertScopes(scopes: string[]): void {

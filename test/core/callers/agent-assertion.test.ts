@@ -130,14 +130,14 @@ const refusals: Refusal[] = [
     assertion: claims(() => ({ aud: 'https://evil.example' })),
     status: 401,
     error: 'invalid_credentials',
-    description: /another aud/,
+    description: /this issuer as its aud/,
   },
   {
     name: 'for this server and another',
     assertion: claims(({ app }) => ({ aud: [app.settings.ISSUER, 'https://evil.example'] })),
     status: 401,
     error: 'invalid_credentials',
-    description: /nobody else, as its aud/,
+    description: /only this server as its aud/,
   },
   {
     name: 'issued by someone else in its name',
@@ -266,7 +266,7 @@ t.test('clocks may differ by ten seconds', async (t) => {
   }
 })
 
-t.test('a jti is good once, also for an assertion that differs in all else', async (t) => {
+t.test('a jti is valid once, also for an assertion that differs in everything else', async (t) => {
   const app = await build(t)
   const site = await createSite(app)
   const agent = await createKeyedAgent(app)

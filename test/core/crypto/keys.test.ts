@@ -110,7 +110,7 @@ t.test('a rotation at once is final, also when a next key was published already'
   t.equal((await app.keys.active()).kid, compromised.kid, 'the scheduled key does not take over')
 })
 
-t.test('a token of a key that another process has just made is good at once', async (t) => {
+t.test('a token of a key that another process has just made is valid at once', async (t) => {
   const clock = new TestClock()
   const settings = { DATABASE_URL: `sqlite:${t.testdir()}/auth-agent.db` }
   const ours = await build(t, settings, { clock })

@@ -44,7 +44,7 @@ t.test('without a database, or with an empty file, the key is made', async (t) =
   t.ok(existsSync(`${folder}/auth-agent.db.key`))
 })
 
-t.test('a wrong key is told with the setting and the database that do not fit', async (t) => {
+t.test('the error for a wrong key names the setting and the database', async (t) => {
   const { folder, settings } = await made(t)
   const wrong = 'a'.repeat(64)
   writeFileSync(`${folder}/auth-agent.db.key`, wrong)

@@ -212,7 +212,7 @@ t.test('mail settings that cannot work stop the start', async (t) => {
     ]),
   ]
   for (const [name, settings, named] of bad) {
-    const message = new RegExp(`^Bad settings:\\n  ${named}[:=]`)
+    const message = new RegExp(`^Invalid settings:\\n  ${named}[:=]`)
     await t.rejects(build(t, settings), { name: 'SettingsError', message }, name)
   }
   const good: [SMTP_URL: string, MAIL_FROM: string][] = [
