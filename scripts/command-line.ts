@@ -40,7 +40,7 @@ addKeyCommands(program)
 addDatabaseCommands(program)
 addBackupCommand(program)
 
-// The server's standard output is its log, which says so itself and goes on.
+// The standard output of the server is its log, which reports errors itself and does not stop.
 let isServing = false
 program.hook('preAction', (_program, command) => {
   isServing = command.name() === 'serve'
@@ -48,7 +48,7 @@ program.hook('preAction', (_program, command) => {
 process.stdout.on('error', (error) => {
   if (!isServing) process.exitCode = report(outputLost(error))
 })
-// When this fails there is nowhere left to say so.
+// If standard error fails, the error cannot be reported anywhere.
 process.stderr.on('error', () => undefined)
 
 try {
@@ -57,9 +57,9 @@ try {
   process.exitCode = report(error)
 }
 
-/** Says what went wrong and gives the exit code: 2 for a wrong command line, 1 for a refusal. */
+/** Prints an error and returns the exit code: 2 for an invalid command line, otherwise 1. */
 function report(error: unknown): number {
-  // Commander has said it already, or has shown the help that was asked for.
+  // Commander has already printed its error or the help.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
   if (error instanceof OAuthError) say(error.code, error.message)
   else if (error instanceof SettingsError) say('settings', error.message)
@@ -68,13 +68,13 @@ function report(error: unknown): number {
     const advice = error.reason === 'read-only' ? `. ${describeUser()}` : ''
     say('unavailable', `${error.message}${advice}`)
   } else if (isFileError(error)) say(error.code, describeFileError(error))
-  // What the operating system refused.
+  // Errors of the operating system.
   else if (error instanceof Error && 'code' in error) say(String(error.code), error.message)
   else {
     const sentence = (error instanceof Error ? error.message : String(error)).replace(/\.$/, '')
     say(
       'broken',
-      `This is a fault of auth-agent itself: ${sentence}. With LOG_LEVEL=debug it says where.`,
+      `This is a bug in auth-agent: ${sentence}. Set LOG_LEVEL=debug to see where it happened.`,
     )
     if (['debug', 'trace'].includes(process.env.LOG_LEVEL ?? '')) console.error(error)
   }

@@ -14,7 +14,7 @@ import { startWebsite } from './demo/website.ts'
 
 const { values } = parseArgs({ options: { keep: { type: 'boolean', default: false } } })
 
-// What was started last is closed first, also after an error and on Ctrl-C.
+// Closed in reverse order of the start, also after an error and on Ctrl-C.
 const cleanups: (() => Promise<unknown>)[] = []
 const { close } = closeWithGrace(async ({ err }) => {
   if (err) console.error(err)
@@ -48,7 +48,7 @@ else {
   close()
 }
 
-/** The whole sign-in, each step as it goes over the wire. */
+/** Runs a whole sign-in and prints each request and answer. */
 async function signIn(): Promise<void> {
   step('The website knows the issuer, and asks it for everything else')
   const website = await startWebsite({ issuer, client_id, client_secret, fetch: shownFetch })
@@ -82,7 +82,7 @@ async function signIn(): Promise<void> {
   show('\nSigned in.')
 }
 
-/** Everything runs until Ctrl-C; whoever sits at the keyboard plays the agent. */
+/** Runs everything until Ctrl-C. The person at the keyboard plays the agent. */
 async function keep(): Promise<void> {
   const website = await startWebsite({ issuer, client_id, client_secret })
   cleanups.push(() => website.close())
@@ -108,7 +108,7 @@ Ctrl-C ends the demo and removes everything it made.
   })
 }
 
-/** What an agent does: nothing but this one call. */
+/** The one call that an agent makes. */
 async function authenticate(request_id: string): Promise<void> {
   await shownFetch(`${issuer}/api/agent/authenticate`, {
     method: 'POST',
@@ -118,7 +118,7 @@ async function authenticate(request_id: string): Promise<void> {
   })
 }
 
-/** A browser without a window: it navigates, and keeps cookies by host as browsers do. */
+/** A browser without a window: it follows redirects and keeps cookies for each host. */
 function createBrowser() {
   const cookies = new Map<string, string>()
   return {
@@ -142,7 +142,7 @@ function createBrowser() {
   }
 }
 
-/** `fetch`, with what it sends and receives printed. */
+/** `fetch` that prints each request and answer. */
 async function shownFetch(...[url, options]: Parameters<CustomFetch>): Promise<Response> {
   const sender = url.endsWith('/api/agent/authenticate') ? 'Agent  ' : 'Website'
   const response = await fetch(url, options)
@@ -156,7 +156,7 @@ function step(title: string): void {
   show(`\n${title}`)
 }
 
-/** Prints, with all that is long and random (secrets, codes, tokens) shortened. */
+/** Prints a text with long random values (secrets, codes, tokens) shortened. */
 function show(line: string): void {
   console.log(line.replace(/[\w.-]{40,}/g, (secret) => `${secret.slice(0, 8)}…`))
 }

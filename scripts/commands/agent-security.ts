@@ -14,12 +14,12 @@ import {
 } from './options.ts'
 import { facts, print, table, time, withCore } from './session.ts'
 
-/** What says how an agent proves itself, what it may do, and what it did. */
+/** The commands for an agent's keys, policy and audit trail. */
 export function addAgentSecurityCommands(noun: Noun<Agent>): void {
   noun
     .addOfOne(
       'add-key',
-      'register a public key, by which the agent proves itself instead of its secret',
+      'register a public key; the agent signs in with the private key instead of its secret',
       '--jwk public.jwk',
     )
     .option(
@@ -55,7 +55,7 @@ export function addAgentSecurityCommands(noun: Noun<Agent>): void {
     })
 
   noun
-    .addOfOne('remove-key', 'let a key prove nothing any more', 'NzbLs…')
+    .addOfOne('remove-key', 'remove a key, which the agent can no longer use', 'NzbLs…')
     .argument('<kid>')
     // Some key identifiers start with a dash.
     .allowUnknownOption()
@@ -96,10 +96,7 @@ export function addAgentSecurityCommands(noun: Noun<Agent>): void {
         identifier('client_id'),
       )
       .addOption(
-        new Option('--deliver <to>', 'whether codes go to the agent alone').choices([
-          'any',
-          'agent',
-        ]),
+        new Option('--deliver <to>', 'whether only the agent gets codes').choices(['any', 'agent']),
       )
       .addOption(
         new Option('--secret <use>', 'whether its secret counts').choices(['allow', 'forbid']),
@@ -122,9 +119,10 @@ export function addAgentSecurityCommands(noun: Noun<Agent>): void {
       }
     })
     print(command, { agent_id, ...policy }, ({ remembered_approvals, ...rest }) =>
-      [facts(rest), table(remembered_approvals.map(shown), 'No approval is remembered.')].join(
-        '\n\n',
-      ),
+      [
+        facts(rest),
+        table(remembered_approvals.map(toRememberedRow), 'There are no remembered approvals.'),
+      ].join('\n\n'),
     )
   })
 
@@ -134,11 +132,11 @@ export function addAgentSecurityCommands(noun: Noun<Agent>): void {
     .action(async (agent_id: string, { limit }: { limit: number }, command) => {
       const events = await withCore(async (app) => {
         const found = await app.store.events.list({ agent_id, limit })
-        // The trail of an agent outlives it.
+        // The audit trail of a deleted agent is kept.
         if (found.length === 0) await assertAgent(app, agent_id)
         return found
       })
-      print(command, events, () => table(events.map(row), 'Nothing is on record.'))
+      print(command, events, () => table(events.map(row), 'The audit trail has no entry.'))
     })
 }
 
@@ -171,7 +169,7 @@ function rememberedRow(approval: RememberedApproval) {
   return { client_id, redirect_host, scope, resources, created_at }
 }
 
-function shown({ created_at, ...approval }: ReturnType<typeof rememberedRow>) {
+function toRememberedRow({ created_at, ...approval }: ReturnType<typeof rememberedRow>) {
   return { ...approval, remembered: time(created_at) }
 }
 

@@ -8,7 +8,7 @@ import { facts, print, time, withCore } from './session.ts'
 export function addApprovalCommands(program: Command): void {
   const approval = program
     .command('approval')
-    .description('the sign-ins that wait for the approval of an owner')
+    .description('the sign-ins that wait for their owner’s approval')
 
   approval
     .command('list')
@@ -16,18 +16,22 @@ export function addApprovalCommands(program: Command): void {
     .addHelpText('after', '\nExample:\n  auth-agent approval list')
     .action(async (_options, command) => {
       const open = await withCore((app) => app.approvals.listOpen())
-      print(command, open, () => open.map(described).join('\n\n') || 'Nothing waits for an answer.')
+      print(
+        command,
+        open,
+        () => open.map(describeApproval).join('\n\n') || 'No sign-in waits for approval.',
+      )
     })
 
   approval
     .command('approve')
     .argument('<request_id>', '', identifier('request_id'))
-    .description('let the agent sign in, which it does when it authenticates again')
+    .description('allow the sign-in; the agent then authenticates again to finish it')
     .addOption(whichAgent())
     .addOption(
       new Option(
         '--remember <yes|no>',
-        'whether this is allowed from then on without asking, else as the policy says',
+        'whether the same sign-in is allowed in future without asking; by default as in the policy',
       ).choices(['yes', 'no']),
     )
     .addHelpText('after', '\nExample:\n  auth-agent approval approve req_8sK2… --remember no')
@@ -58,12 +62,12 @@ interface AnswerOptions {
 function whichAgent(): Option {
   return new Option(
     '--agent <agent_id>',
-    'which agent, where several wait for the same request',
+    'the agent, if several wait for the same request',
   ).argParser(identifier('agent_id'))
 }
 
-/** All that there is to decide by. */
-function described(open: OpenApproval & SignInDescription): string {
+/** The facts for the decision. */
+function describeApproval(open: OpenApproval & SignInDescription): string {
   return facts({
     Request: open.request_id,
     Owner: open.email,

@@ -100,7 +100,7 @@ function addCreate(noun: Noun<Client>): void {
     )
     .option(
       '--url <url>',
-      'where the application is; for an MCP host, the MCP server that it is to use',
+      'the URL of the application; for an MCP host, that of the MCP server',
       plainUrl,
     )
     .addOption(
@@ -110,7 +110,7 @@ function addCreate(noun: Noun<Client>): void {
       ).conflicts(['jwksUri', 'jwksFile']),
     )
     .addOption(idTokenAlg())
-    .option(REUSE_GRACE, 'for how long a used refresh token gets the newest one', seconds)
+    .option(REUSE_GRACE, 'how long a used refresh token is answered with the newest one', seconds)
     .addOption(refreshReuse())
     .option(
       '--jwks-uri <uri>',
@@ -123,7 +123,7 @@ function addCreate(noun: Noun<Client>): void {
     .option(BACKCHANNEL_LOGOUT, 'an https URL of its own where it is told that a sign-in has ended')
     .option(
       '--default-resource <uri>',
-      'the API that its tokens are for where it names none, because its software cannot',
+      'the API for its tokens if its software cannot send the parameter resource',
     )
     .addOption(legacyPolling())
     .addOption(subject())
@@ -199,19 +199,19 @@ function addPresets(noun: Noun<Client>): void {
 
 function addUpdate(noun: Noun<Client>): void {
   noun
-    .addOfOne('update', 'change what is given', '--name "Example Shop"')
+    .addOfOne('update', 'change the given options only', '--name "Example Shop"')
     .option('--name <name>', 'what people see it called')
     .addOption(
-      new Option('--redirect-uri <uri...>', 'all redirect URIs that it has from now on').conflicts([
+      new Option('--redirect-uri <uri...>', 'replace all redirect URIs with these').conflicts([
         'addRedirectUri',
         'removeRedirectUri',
       ]),
     )
-    .option('--add-redirect-uri <uri...>', 'redirect URIs that it has beside the others')
-    .option('--remove-redirect-uri <uri...>', 'redirect URIs that it has no longer')
+    .option('--add-redirect-uri <uri...>', 'add these redirect URIs')
+    .option('--remove-redirect-uri <uri...>', 'remove these redirect URIs')
     .addOption(idTokenAlg())
-    .option('--grant-type <type...>', 'all grant types that it has from now on')
-    .option('--scope <scope...>', 'the only scopes that it may ask for, from now on')
+    .option('--grant-type <type...>', 'replace all grant types with these')
+    .option('--scope <scope...>', 'replace the scopes that it may ask for with these')
     .addOption(legacyPolling())
     .option(AFTER_LOGOUT, 'all such URIs that it has from now on, or `none`')
     .option(BACKCHANNEL_LOGOUT, 'as for create, or `none`')
@@ -226,7 +226,7 @@ function addUpdate(noun: Noun<Client>): void {
       const { idTokenSignedResponseAlg, refreshReuseGrace, refreshReuse, legacyPolling } = options
       const { defaultResource, subject, ...rest } = options
       if (Object.keys(options).length === 0) {
-        command.error('error: nothing to change, see --help for what can be')
+        command.error('error: nothing to change: give at least one option')
       }
       const change = {
         ...(name !== undefined && { client_name: name }),
@@ -263,7 +263,7 @@ function addPolicy(noun: Noun<Client>): void {
   withModelOptions(
     noun.addOfOne(
       'policy',
-      'show which models a website takes, or change what is named',
+      'show which models a website accepts, or change the given options only',
       "--allow-model 'claude-*'",
     ),
   ).action(async (client_id: string, options: ModelOptions, command) => {
@@ -298,14 +298,14 @@ function logoutOf({
 function refreshReuse(): Option {
   return new Option(
     REUSE,
-    'whether a used refresh token may come again from networks that the sign-in is known by',
+    'whether a used refresh token is accepted again on networks that have used the sign-in',
   ).choices(['strict', 'known-networks'])
 }
 
 function idTokenAlg(): Option {
   return new Option(
     '--id-token-signed-response-alg <alg>',
-    'what signs its ID Tokens; RS256 unless said otherwise',
+    'the algorithm that signs its ID Tokens; by default RS256',
   ).choices(ID_TOKEN_SIGNING_ALGS)
 }
 
@@ -352,7 +352,7 @@ function describe(
   return [text, ...(note === undefined ? [] : [note]), ...files].join('\n\n')
 }
 
-/** What is in the way of the keys at a `jwks_uri`, which are fetched when the client authenticates. */
+/** Why the keys at a `jwks_uri` cannot be fetched now. The client can authenticate only when they can. */
 async function whyNotFetched(app: FastifyInstance, jwks_uri: string): Promise<string | undefined> {
   try {
     await app.remoteDocuments.read(jwks_uri, KEY_SET_BYTES, { address: '127.0.0.1' })

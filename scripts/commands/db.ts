@@ -17,15 +17,15 @@ export function addDatabaseCommands(program: Command): void {
 
   database
     .command('vacuum')
-    .description('write the database anew without unused pages; nobody can write meanwhile')
+    .description('rewrite the database without unused pages; all other writes wait')
     .addHelpText('after', '\nExample:\n  auth-agent db vacuum')
     .addHelpText(
       'after',
-      '\nNeeds as much free space again as the data takes, twice. Better while the server is stopped:\nwhoever wants to write waits up to five seconds and is then refused.',
+      '\nNeeds free space of twice the size of the data. Best run while the server is stopped: its writes\nwait up to five seconds and then fail.',
     )
     .action(async (_options, command) => {
       await withCore((app) => app.store.vacuum())
       const { DATABASE_URL } = readEnvironment()
-      print(command, { DATABASE_URL }, () => `The database ${DATABASE_URL} was written anew.`)
+      print(command, { DATABASE_URL }, () => `The database ${DATABASE_URL} was rewritten.`)
     })
 }

@@ -1,4 +1,4 @@
-/** What the operating system refused to do with a file or folder. */
+/** An error of the operating system about a file or folder. */
 type FileError = Error & { code: string; path: string }
 
 export function isFileError(error: unknown): error is FileError {
@@ -12,9 +12,9 @@ export function describeFileError({ code, path, message }: FileError): string {
     case 'EPERM':
       return `${path} cannot be read or written: its permissions, or those of a folder above it, do not allow it (${code}). ${describeUser()}`
     case 'EROFS':
-      return `${path} cannot be written: its file system is read-only (${code}). Choose a folder that can be written, in a container one of a volume.`
+      return `${path} cannot be written: its file system is read-only (${code}). Choose a folder that can be written; in a container, one on a volume.`
     case 'ENOENT':
-      return `There is no ${path} (${code}). Make that folder first, in a container as a volume, or name another.`
+      return `${path} does not exist (${code}). Create the folder first (in a container, as a volume), or name another.`
     case 'ENOTDIR':
     case 'EEXIST':
       return `${path} cannot be used: a part of it is a file and not a folder (${code}). Name another.`
@@ -28,7 +28,7 @@ export function describeFileError({ code, path, message }: FileError): string {
   }
 }
 
-/** Who needs the permission. */
+/** The user who needs the permission. */
 export function describeUser(): string {
   const { getuid, getgid } = process
   if (getuid === undefined || getgid === undefined) return 'Run the command as a user who may.'

@@ -5,7 +5,7 @@ import { identifier } from './options.ts'
 import { print, table, time, withCore } from './session.ts'
 
 export function addGrantCommands(program: Command): void {
-  const grant = program.command('grant').description('the sign-ins that are alive')
+  const grant = program.command('grant').description('the sign-ins that have not ended')
 
   grant
     .command('list')
@@ -51,12 +51,12 @@ export function addGrantCommands(program: Command): void {
         if (ended) await app.audit.recordRevocation(grant_id, 'The operator revoked it')
         return ended
       })
-      if (!revoked) throw new OAuthError('not_found', `There is no living ${grant_id}`)
+      if (!revoked) throw new OAuthError('not_found', `There is no ${grant_id} that has not ended`)
       print(
         command,
         { grant_id, revoked },
         () =>
-          `Revoked ${grant_id}. A website that keeps a session of its own notices at its next refresh.`,
+          `Revoked ${grant_id}. A website with a session of its own notices at its next refresh.`,
       )
     })
 }

@@ -5,7 +5,7 @@ import { Refusal } from './session.ts'
 /**
  * The JSON object in a file, or on standard input for `-`.
  * @param kind what the file should hold, in words
- * @throws {Refusal} that names the file; never with what it holds, which may be a private key
+ * @throws {Refusal} that names the file, without its content, which may be a private key
  */
 export function readJsonObject(file: string, kind: string): Record<string, unknown> {
   const name = file === '-' ? 'Standard input' : file
@@ -22,7 +22,7 @@ export function readJsonObject(file: string, kind: string): Record<string, unkno
   throw new Refusal(`${name} does not hold a JSON object. It must hold ${kind}.`)
 }
 
-/** A JSON Web Key Set, or a key alone. What its keys are is checked when the client is registered. */
+/** A JSON Web Key Set or a single key. The keys are checked when the client is registered. */
 export function readKeySet(file: string): Client['jwks'] {
   const json = readJsonObject(file, 'a JSON Web Key Set, such as {"keys":[…]}, or one key')
   return ('kty' in json ? { keys: [json] } : json) as Client['jwks']
@@ -45,7 +45,7 @@ const fileProblems: Record<string, string> = {
   EPERM: 'its permissions do not allow it',
 }
 
-/** What editors and shells on Windows write in front of a text says how it is encoded. */
+/** Decodes a text by its byte order mark, which editors and shells on Windows write. */
 function decodeText(bytes: Buffer): string {
   const isUtf16 = bytes[0] === 0xff && bytes[1] === 0xfe
   // A byte order mark is left out by the decoder.

@@ -3,7 +3,7 @@ import { KEY_SET_MAX_AGE } from '../../plugins/core/crypto/keys.ts'
 import { SIGNING_ALGS } from '../../plugins/core/settings.ts'
 import { confirm, print, table, time, warn, withCore } from './session.ts'
 
-/** Keys are public for longer than this before they sign, but for those of `--now`. */
+/** The warning for `--now`: without it, a key is public for longer than this before it signs. */
 const GAP = `Verifiers that cache the key set (max-age ${KEY_SET_MAX_AGE}) refuse new tokens for up to ${KEY_SET_MAX_AGE} seconds.`
 
 export function addKeyCommands(program: Command): void {
@@ -34,12 +34,15 @@ export function addKeyCommands(program: Command): void {
 
   key
     .command('rotate')
-    .description('publish a new key, which signs once verifiers had time to fetch it')
-    .option('--now', `let it sign at once. ${GAP}`)
-    .option('--yes', 'with --now: do not ask first, as where there is no terminal')
+    .description('publish a new key, which signs when verifiers have had time to fetch it')
+    .option('--now', `sign with it at once. ${GAP}`)
+    .option(
+      '--yes',
+      'with --now: do not ask for confirmation; without a terminal, none is asked for',
+    )
     .addHelpText('after', '\nExample:\n  auth-agent key rotate')
     .addOption(
-      new Option('--alg <alg>', 'of which algorithm; by default that of access tokens').choices(
+      new Option('--alg <alg>', 'the algorithm; by default that of access tokens').choices(
         SIGNING_ALGS,
       ),
     )

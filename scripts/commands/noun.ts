@@ -5,19 +5,19 @@ import type { SecretRotation } from '../../plugins/core/registry/registration.ts
 import { compromised, type IdentifierKind, identifier, seconds } from './options.ts'
 import { facts, print, table, withCore } from './session.ts'
 
-/** What is registered and managed by the same verbs: websites, agents, APIs, registration tokens. */
+/** One of the things with the same commands: websites, agents, APIs, registration tokens. */
 export interface NounDefinition<T extends object> {
   /** The first word of its commands. */
   name: string
   description: string
-  /** What its identifier is called, in the output and in the help. */
+  /** The name of its identifier, in the output and in the help. */
   id: string
   kind: IdentifierKind
   list(app: FastifyInstance): Promise<T[]>
   delete(app: FastifyInstance, id: string): Promise<boolean>
   /** One line of `list`, for a person. */
   toRow(value: T): Record<string, unknown>
-  /** What `list` says when there is none. */
+  /** The output of `list` when there is none. */
   none: string
 }
 
@@ -35,8 +35,8 @@ export class Noun<T extends object> {
   }
 
   /**
-   * A command about no particular one.
-   * @param examples what follows the name of the command, one for each line of the help's example
+   * Adds a command without an identifier.
+   * @param examples the arguments of each example in the help
    */
   add(verb: string, description: string, ...examples: string[]): Command {
     const start = `auth-agent ${this.#definition.name} ${verb}`
@@ -49,7 +49,7 @@ export class Noun<T extends object> {
       .addHelpText('after', `\nExample:\n${lines.join('\n')}`)
   }
 
-  /** A command about one, whose identifier is the first argument of its action. */
+  /** Adds a command about one, whose identifier is the first argument of the action. */
   addOfOne(verb: string, description: string, example = ''): Command {
     const { id, kind } = this.#definition
     const sample = `${EXAMPLES[kind]} ${example}`
@@ -84,7 +84,7 @@ export class Noun<T extends object> {
       'rotate-secret',
       'make a new secret; it is shown once',
       '--overlap 86400',
-    ).option('--overlap <seconds>', 'for how long the old one stays good', seconds)
+    ).option('--overlap <seconds>', 'how long the old one stays valid', seconds)
     if (canBeCompromised) command.addOption(compromised())
     return command.action(async (id: string, options: SecretRotation, command) => {
       const rotated = await withCore((app) => rotate(app, id, options))
@@ -121,7 +121,7 @@ export class Noun<T extends object> {
   }
 }
 
-/** Of the commands that a noun does not declare by itself. */
+/** The error for an unknown identifier. */
 export function notFound(id: string): OAuthError {
   return new OAuthError('not_found', `There is no ${id}`)
 }
@@ -142,7 +142,7 @@ export async function assertClient(
   if ((await app.store.clients.find(client_id)) === undefined) throw notFound(client_id)
 }
 
-/** Facts with a secret among them that nothing can show again. */
+/** Facts that contain a secret, with a note that it is not shown again. */
 export function describeOnce(shown: Record<string, unknown>, secret: string): string {
   return `${facts(shown)}\n\n${keepNow(secret)}`
 }

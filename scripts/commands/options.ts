@@ -15,11 +15,11 @@ export function wholeNumber(unit: string, minimum: number, maximum: number) {
   }
 }
 
-/** The words of an option that may be repeated; `none` alone is the empty list. */
+/** The words of a repeatable option; `none` on its own is the empty list. */
 export function listOf(words: string[]): string[] {
   if (!words.includes('none')) return words
   if (words.length === 1) return []
-  throw new Refusal('"none" must stand alone: it empties the list.')
+  throw new Refusal('"none" empties the list, so it cannot be combined with other words.')
 }
 
 /** A whole number of seconds, up to ten years. */
@@ -44,13 +44,13 @@ const NOUNS = {
 export type IdentifierKind = keyof typeof NOUNS
 
 /**
- * A parser for identifiers of one kind. One that nothing has is found out by the database; this refuses
- * what can be none: an empty text, and an identifier or secret that starts as those of another kind do.
+ * A parser for identifiers of one kind. It refuses an empty text, and an identifier or secret with the
+ * prefix of another kind. Whether the identifier exists is checked in the database.
  */
 export function identifier(kind: IdentifierKind) {
   return (text: string): string => {
     if (text.trim() === '') {
-      throw new InvalidArgumentError('It is empty: is a variable of the shell not set?')
+      throw new InvalidArgumentError('It is empty. Check that the shell variable is set.')
     }
     const other = Object.entries(PREFIXES).find(([, prefix]) => text.startsWith(prefix))?.[0]
     if (other === undefined || other === kind) return text
@@ -64,31 +64,32 @@ export function identifier(kind: IdentifierKind) {
   }
 }
 
-/** A URL that a shell and every kind of configuration take as it is. */
+/** A URL that needs no quoting in a shell or in any configuration format. */
 export function plainUrl(text: string): string {
   if (/^https?:\/\/[\w.~:/%[\]-]+$/.test(text) && parseUri(text)) return text
   throw new InvalidArgumentError('It must be an http or https URL of letters, digits and ~:/%.-[]_')
 }
 
-/** Scopes may be given one by one or as one text. */
+/** Scopes may be given as separate words or as one text. */
 export function words(scopes: string[]): string[] {
   return scopes.flatMap((scope) => scope.split(/\s+/)).filter((word) => word !== '')
 }
 
-/** @throws {Refusal} for an empty scope, with which the client could ask for nothing */
+/** @throws {Refusal} for an empty scope, so that the client could not ask for any */
 export function scopeOf(scopes: string[]): string {
   const scope = words(scopes).join(' ')
   if (scope !== '') return scope
   throw new Refusal(
-    'With an empty --scope the client could ask for nothing. Name its scopes. To lift the limit use --any-scope of `client update`, or leave --scope out of `client create`.',
+    '--scope is empty, so the client could not ask for any scope. Name its scopes. For no limit, use --any-scope with `client update`, or leave out --scope with `client create`.',
   )
 }
 
 /** Of `rotate-secret` and `remove-key`. */
 export function compromised(): Option {
-  return new Option('--compromised', 'end every sign-in, code and token with it').conflicts(
-    'overlap',
-  )
+  return new Option(
+    '--compromised',
+    'also end every sign-in, code and token, since a thief may have made them',
+  ).conflicts('overlap')
 }
 
 export interface ModelOptions {

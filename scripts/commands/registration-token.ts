@@ -6,7 +6,7 @@ import { facts, print, time, withCore } from './session.ts'
 export function addRegistrationTokenCommands(program: Command): void {
   const noun = new Noun(program, {
     name: 'registration-token',
-    description: 'what allows others to register clients, when DYNAMIC_REGISTRATION is token',
+    description: 'tokens with which others can register clients when DYNAMIC_REGISTRATION is token',
     id: 'token_id',
     kind: 'initial_access_token_id',
     list: (app) => app.store.initialAccessTokens.list(),
@@ -28,7 +28,7 @@ export function addRegistrationTokenCommands(program: Command): void {
     .option('--name <name>', 'whom it is for')
     .option(
       '--expires-in <seconds>',
-      'for how long it is good; without it, until deleted',
+      'how long it is valid; by default until deleted',
       wholeNumber('seconds', 1, 315_360_000),
     )
     .action(async (options: { name?: string; expiresIn?: number }, command) => {

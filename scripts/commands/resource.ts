@@ -53,7 +53,10 @@ function addCreate(noun: Noun<ShownResource>): void {
       'register an API; the secret with which it introspects is shown once',
       '--uri https://api.example/mcp --scope read write',
     )
-    .requiredOption('--uri <uri>', 'its URI, exactly as it expects it in the audience of tokens')
+    .requiredOption(
+      '--uri <uri>',
+      'its URI, exactly as the API expects it in the audience of tokens',
+    )
     .option('--scope <scope...>', 'the scopes that it knows', [])
     .option('--name <name>', 'what you call it')
     .addOption(openTo().default('registered'))
@@ -65,7 +68,7 @@ function addCreate(noun: Noun<ShownResource>): void {
         app.registration.createResource(given),
       )
       const keep = keepNow('resource_secret')
-      const twin = `${twin_uri} is registered too. Until now it was meant by ${uri} as well; from now on each of the two means itself alone.`
+      const twin = `${twin_uri} is also registered. Until now ${uri} counted as another spelling of it. From now on they are two resources.`
       const note = twin_uri === undefined ? keep : `${keep}\n\n${twin}`
       const created = { ...toShown(resource), resource_secret }
       print(command, { ...created, ...(twin_uri !== undefined && { twin_uri }) }, () =>
@@ -76,7 +79,7 @@ function addCreate(noun: Noun<ShownResource>): void {
 
 function addUpdate(noun: Noun<ShownResource>): void {
   noun
-    .addOfOne('update', 'change what is given', '--scope read write admin')
+    .addOfOne('update', 'change the given options only', '--scope read write admin')
     .option('--scope <scope...>', 'all scopes that it knows from now on; "" for none')
     .option('--name <name>', 'what you call it')
     .addOption(openTo())
@@ -84,7 +87,7 @@ function addUpdate(noun: Noun<ShownResource>): void {
     .action(async (resource_id: string, options: Partial<CreateOptions>, command) => {
       const { scope, name, openTo: open_to, accessTokenAlg: alg } = options
       if (Object.keys(options).length === 0) {
-        command.error('error: nothing to change, see --help for what can be')
+        command.error('error: nothing to change: give at least one option')
       }
       const updated = await withCore((app) =>
         app.registration.updateResource(resource_id, {
@@ -98,7 +101,7 @@ function addUpdate(noun: Noun<ShownResource>): void {
     })
 }
 
-/** Clients that the operator did not register are those with a metadata document or of RFC 7591. */
+/** Clients that the operator did not register: those with a metadata document, and those of RFC 7591. */
 function openTo(): Option {
   return new Option(
     '--open-to <whom>',
@@ -111,11 +114,11 @@ function accessTokenAlg(...others: string[]): Option {
   const server = others.map((word) => `, or \`${word}\` for the server's own`).join('')
   return new Option(
     '--access-token-alg <alg>',
-    `what signs tokens for it, where it takes one algorithm alone${server}`,
+    `the algorithm that signs tokens for it, if it accepts only one${server}`,
   ).choices([...SIGNING_ALGS, ...others])
 }
 
-/** `normal_uri` is a key for comparison, of no use to an operator. */
+/** Leaves out `normal_uri`, which is only for comparison. */
 function toShown({ normal_uri: _, ...resource }: Resource): ShownResource {
   return resource
 }

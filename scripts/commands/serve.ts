@@ -5,7 +5,7 @@ import { buildApp } from '../../plugins/app.ts'
 import { readEnvironment, Settings } from '../../plugins/core/settings.ts'
 import { Refusal } from './session.ts'
 
-/** For how many milliseconds requests that are under way may finish after SIGTERM. */
+/** How long requests may take to finish after SIGTERM, in milliseconds. */
 const GRACE = 10_000
 
 export function addServeCommand(program: Command): void {
@@ -69,7 +69,7 @@ async function tellFirstStep(app: FastifyInstance): Promise<void> {
 function refusedAddress(error: unknown, host: string, port: number): string {
   const { code, message } = error as NodeJS.ErrnoException
   if (code === 'EADDRINUSE') {
-    return `Port ${port} is in use on ${host}: end what listens there, or set PORT to another.`
+    return `Port ${port} is in use on ${host}: stop the program that listens there, or set PORT to another port.`
   }
   return `Cannot listen on ${host} port ${port}: ${message}.`
 }

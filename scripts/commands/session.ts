@@ -4,12 +4,12 @@ import type { FastifyInstance } from 'fastify'
 import { buildApp } from '../../plugins/app.ts'
 import { readEnvironment } from '../../plugins/core/settings.ts'
 
-/** What cannot be done, in one sentence for whoever typed the command. */
+/** An error with one sentence for the user of the command. */
 export class Refusal extends Error {
   override name = 'Refusal'
 }
 
-/** Works on the server's database without serving. Only the server and `db create` make one. */
+/** Opens the server's database without serving. Only the server and `db create` create one. */
 export async function withCore<T>(
   work: (app: FastifyInstance) => Promise<T>,
   { createDatabase = false } = {},
@@ -30,25 +30,25 @@ export async function withCore<T>(
   }
 }
 
-/** Prints a value as JSON when `--json` asks for it, else what `text` makes of it. */
+/** Prints a value as JSON with `--json`, and otherwise the result of `text`. */
 export function print<T>(command: Command, value: T, text: (value: T) => string): void {
   const { json } = command.optsWithGlobals<{ json?: boolean }>()
   try {
-    // console.log() would hide that it could not be written.
+    // console.log() would hide write errors.
     process.stdout.write(`${json ? toJson(value) : text(value)}\n`)
   } catch (error) {
     throw outputLost(error)
   }
 }
 
-/** Says on standard error what the command is about to cause. */
+/** Prints on standard error what the command is about to cause. */
 export function warn(command: Command, warning: string): void {
   const { json } = command.optsWithGlobals<{ json?: boolean }>()
   process.stderr.write(`${json ? toJson({ warning }) : plain(warning)}\n`)
 }
 
 /**
- * Asks a person at a terminal. Scripts, and whoever asks for JSON, are not asked: they have said it.
+ * Asks for confirmation at a terminal. Does not ask in scripts and with `--json`.
  * @throws {Refusal} unless the answer is yes
  */
 export async function confirm(command: Command, question: string): Promise<void> {
@@ -63,7 +63,7 @@ export async function confirm(command: Command, question: string): Promise<void>
   if (!/^y(es)?$/i.test(answer.trim())) throw new Refusal('Nothing was changed.')
 }
 
-/** Why a command that was carried out ends with an error. */
+/** The error of a command that was carried out but whose output was lost. */
 export function outputLost(cause: unknown): Refusal {
   const reason = cause instanceof Error ? cause.message : String(cause)
   return new Refusal(
@@ -81,7 +81,7 @@ export function toJson(value: unknown): string {
   )
 }
 
-/** Text that somebody else may have chosen, on one line and unable to steer the terminal. */
+/** Text that others may have chosen, on one line and without control of the terminal. */
 export function plain(text: string): string {
   return text.replace(steering, '?')
 }

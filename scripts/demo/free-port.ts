@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 
-/** A port of localhost that nobody listens on, for an issuer that must name its port beforehand. */
+/** A free port of localhost, for an issuer that must contain its port before it listens. */
 export async function findFreePort(): Promise<number> {
   const probe = createServer().listen(0, 'localhost')
   await once(probe, 'listening')

@@ -6,16 +6,16 @@ import { html } from 'ghtml'
 import * as oauth from 'openid-client'
 
 export interface WebsiteOptions {
-  /** All that the website knows of the authorization server. */
+  /** The website's configuration for the authorization server. */
   issuer: string
   client_id: string
   client_secret: string
-  /** What calls the authorization server, for those who want to see what is said. */
+  /** The `fetch` that calls the authorization server; the demo passes one that prints. */
   fetch?: oauth.CustomFetch
 }
 
 export interface Website {
-  /** Where it is; its redirect URI is `/callback` there. */
+  /** Its URL; its redirect URI is `/callback` there. */
   url: string
   close(): Promise<void>
 }

@@ -134,7 +134,10 @@ t.test('what an owner approved is shown, and forgotten by client', async (t) => 
     remembered_approvals: [],
   })
   t.match(await run(environment, ...forget), { code: 1, err: /Nothing is remembered of client_/ })
-  t.match((await run(environment, 'agent', 'policy', agent_id)).out, /No approval is remembered/)
+  t.match(
+    (await run(environment, 'agent', 'policy', agent_id)).out,
+    /There are no remembered approvals/,
+  )
 })
 
 t.test('a key that others may have is removed with all that it gave', async (t) => {

@@ -77,18 +77,21 @@ t.test('a backup is a whole database that its owner alone reads', async (t) => {
   t.match(await run(environment, 'backup', file), { code: 1, err: /already/ })
 })
 
-t.test('key rotate --now tells the gap that it causes, and the way without one', async (t) => {
-  const environment = fresh(t)
-  const app = await build(t)
-  const keySet = await app.inject('/.well-known/jwks.json')
-  const [, maxAge] = /max-age=(\d+)/.exec(String(keySet.headers['cache-control'])) ?? []
-  t.ok(maxAge)
-  const rotated = await run(environment, 'key', 'rotate', '--now')
-  t.match(rotated, { code: 0, out: /signs from/ })
-  t.match(rotated.err, `refuse new tokens for up to ${maxAge} seconds`)
-  t.match(rotated.err, '"auth-agent key rotate", without --now')
-  const asJson = await run(environment, 'key', 'rotate', '--now', '--yes', '--json')
-  t.match(JSON.parse(asJson.out), { kid: String })
-  t.match(JSON.parse(asJson.err), { warning: new RegExp(`${maxAge} seconds`) })
-  t.equal((await run(environment, 'key', 'rotate')).err, '', 'no gap, no warning')
-})
+t.test(
+  'key rotate --now warns that verifiers refuse new tokens, and names the way without a gap',
+  async (t) => {
+    const environment = fresh(t)
+    const app = await build(t)
+    const keySet = await app.inject('/.well-known/jwks.json')
+    const [, maxAge] = /max-age=(\d+)/.exec(String(keySet.headers['cache-control'])) ?? []
+    t.ok(maxAge)
+    const rotated = await run(environment, 'key', 'rotate', '--now')
+    t.match(rotated, { code: 0, out: /signs from/ })
+    t.match(rotated.err, `refuse new tokens for up to ${maxAge} seconds`)
+    t.match(rotated.err, '"auth-agent key rotate", without --now')
+    const asJson = await run(environment, 'key', 'rotate', '--now', '--yes', '--json')
+    t.match(JSON.parse(asJson.out), { kid: String })
+    t.match(JSON.parse(asJson.err), { warning: new RegExp(`${maxAge} seconds`) })
+    t.equal((await run(environment, 'key', 'rotate')).err, '', 'no gap, no warning')
+  },
+)

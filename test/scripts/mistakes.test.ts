@@ -257,7 +257,7 @@ t.test('redirect URIs are added and removed one by one', async (t) => {
   t.equal(edited.redirect_uris.length, 50)
 })
 
-t.test('the version is told', async (t) => {
+t.test('--version prints the version', async (t) => {
   t.match(await runProcess(fresh(t), '--version'), {
     code: 0,
     out: /^\d+\.\d+\.\d+\n$/,
@@ -279,7 +279,7 @@ t.test('a database of a newer version is left alone, and the version is named', 
   }
 })
 
-t.test('a database that cannot be used is told in a sentence', async (t) => {
+t.test('a database that cannot be used is reported in one sentence', async (t) => {
   const environment = fresh(t)
   await run(environment, 'client', 'list')
   const file = fileOf(environment)
@@ -308,7 +308,7 @@ t.test('a database that cannot be used is told in a sentence', async (t) => {
   writer.close()
 })
 
-t.test('a fault that nobody foresaw is told in a sentence too', async (t) => {
+t.test('an unexpected error is reported in one sentence', async (t) => {
   const environment = fresh(t)
   await run(environment, 'client', 'list')
   const database = new Database(fileOf(environment))
@@ -316,12 +316,12 @@ t.test('a fault that nobody foresaw is told in a sentence too', async (t) => {
   database.close()
   const broken = await run(environment, 'client', 'list')
   assertSentence(t, broken, 'a migration that is missing')
-  t.match(broken, { code: 1, err: /fault of auth-agent itself: .*migration/ })
+  t.match(broken, { code: 1, err: /bug in auth-agent: .*migration/ })
   const traced = await run({ ...environment, LOG_LEVEL: 'debug' }, 'client', 'list')
   t.match(traced.err, /^ +at /m, 'with the place where it happened when that is asked for')
 })
 
-t.test('output that cannot be written is told, after the command was carried out', async (t) => {
+t.test('output that cannot be written is reported, and the command was carried out', async (t) => {
   const environment = fresh(t)
   await run(environment, 'agent', 'list')
   const script = join(import.meta.dirname, '../../scripts/auth-agent.js')

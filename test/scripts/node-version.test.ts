@@ -29,15 +29,18 @@ function assertSentence(t: Tap, args: string[], node: string, version: string): 
 
 type Tap = Pick<typeof t, 'equal' | 'same' | 'match'>
 
-t.test('a Node that is too old is told which one is needed, and how to get it', (t) => {
-  for (const version of ['10.24.1', '18.20.8', `${needed - 1}.9.0`]) {
-    const versions = JSON.stringify({ ...process.versions, node: version })
-    const pretend = `data:text/javascript,Object.defineProperty(process,'versions',{value:${versions}})`
-    assertSentence(t, ['--import', pretend, script, 'client', 'list'], process.execPath, version)
-  }
-  t.match(spawnSync(process.execPath, [script, '--version'], { env: {} }), { status: 0 })
-  t.end()
-})
+t.test(
+  'a Node.js that is too old is refused with the version that is needed, and how to get it',
+  (t) => {
+    for (const version of ['10.24.1', '18.20.8', `${needed - 1}.9.0`]) {
+      const versions = JSON.stringify({ ...process.versions, node: version })
+      const pretend = `data:text/javascript,Object.defineProperty(process,'versions',{value:${versions}})`
+      assertSentence(t, ['--import', pretend, script, 'client', 'list'], process.execPath, version)
+    }
+    t.match(spawnSync(process.execPath, [script, '--version'], { env: {} }), { status: 0 })
+    t.end()
+  },
+)
 
 t.test(
   'an old Node on the path says so itself',

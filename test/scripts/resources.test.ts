@@ -61,10 +61,10 @@ t.test(
     const create = (...args: string[]) => run(environment, 'resource', 'create', ...args)
     const first = await create('--uri', 'https://api.example/mcp')
     t.match(first, { code: 0 })
-    t.notMatch(first.out, /registered too/)
+    t.notMatch(first.out, /also registered/)
     t.match(await create('--uri', 'https://api.example/mcp/'), {
       code: 0,
-      out: /https:\/\/api\.example\/mcp is registered too.*each of the two means itself alone/,
+      out: /https:\/\/api\.example\/mcp is also registered.*From now on they are two resources/,
     })
     const twin = await json(environment, 'resource', 'create', '--uri', 'https://api.example/mcp//')
     t.match(twin, { twin_uri: 'https://api.example/mcp/' })
