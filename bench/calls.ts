@@ -17,7 +17,7 @@ interface Answer {
   error?: string
 }
 
-/** Answers the calls of the process that started this one, and ends with it. */
+/** Answers calls of the parent process, and exits when the parent does. */
 export function serve(handlers: Handlers): void {
   process.on('disconnect', () => process.exit())
   process.on('message', async ({ id, name, parameters }: Call) => {
@@ -35,7 +35,7 @@ export class Child<H extends Handlers> {
   readonly #waiting = new Map<number, (answer: Answer) => void>()
   #calls = 0
 
-  /** @param log where its output goes */
+  /** @param log the file for its output */
   constructor(file: string, parameters: string[] = [], log = '/dev/null') {
     const out = openSync(log, 'a')
     this.#process = fork(join(import.meta.dirname, file), parameters, {
@@ -54,7 +54,7 @@ export class Child<H extends Handlers> {
     return this.#process.pid ?? 0
   }
 
-  /** Runs a handler there. Throws what it threw. */
+  /** Runs a handler in that process. Throws the handler's error. */
   call<N extends keyof H & string>(
     name: N,
     ...parameters: Parameters<H[N]>

@@ -5,7 +5,7 @@ import { connect, expect, form, send } from './http.ts'
 import type { Site } from './servers/server.ts'
 import { authenticate, requestTokens, signIn, type TokenPair } from './sign-in.ts'
 
-/** The process that makes the load, so that it takes no time of the servers'. */
+/** Makes the load in a process of its own, so that it takes no CPU time of the server process. */
 
 export type Scenario =
   | 'refresh'
@@ -21,21 +21,21 @@ export interface Load {
   scenario: Scenario
   connections: number
   seconds: number
-  /** Refresh tokens to begin with, instead of those of fresh sign-ins. */
+  /** Refresh tokens to start with, instead of those of new sign-ins. */
   refreshTokens?: string[]
-  /** Requests a second, at even distances; without it each connection asks as fast as it can. */
+  /** Requests a second, evenly spaced; by default each connection sends as fast as it can. */
   rate?: number
 }
 
 export interface Measured {
   requests: number
   seconds: number
-  /** Milliseconds from the question, or when it was due, to the answer. */
+  /** Milliseconds from the request, or from the time at which it was due, to the answer. */
   p50: number
   p99: number
 }
 
-/** How many independent grants the load moves among. */
+/** How many independent grants the load uses. */
 const CHAINS = 64
 
 type Ask = (client: Client, site: Site, chain: TokenPair) => Promise<unknown>
@@ -68,7 +68,7 @@ const scenarios: Record<Scenario, Ask> = {
   'key set': (client) => expect(client, 200, { path: '/.well-known/jwks.json' }),
 }
 
-/** What is connected and signed in, ready to be measured. */
+/** Connections and sign-ins that are ready to be measured. */
 interface Prepared extends Load {
   clients: Client[]
   chains: TokenPair[]
@@ -77,7 +77,7 @@ let prepared: Prepared | undefined
 let waitingPages: Client[] = []
 
 const handlers = {
-  /** Connects, and signs in where the scenario needs it. */
+  /** Connects, and signs in if the scenario needs it. */
   async prepare(load: Load): Promise<void> {
     const { site, scenario, connections, refreshTokens } = load
     const clients = Array.from({ length: connections }, () => connect(site.origin))
@@ -119,7 +119,7 @@ const handlers = {
     return { requests: milliseconds.length, seconds: took, ...percentiles(milliseconds) }
   },
 
-  /** Hangs up; gives the refresh tokens that are good now. */
+  /** Closes the connections. Returns the valid refresh tokens. */
   async finish(): Promise<string[]> {
     const { clients = [], chains = [] } = prepared ?? {}
     prepared = undefined
@@ -127,7 +127,7 @@ const handlers = {
     return chains.map(({ refresh_token }) => refresh_token)
   },
 
-  /** Opens requests and has a page wait for each of them, which asks again after each answer. */
+  /** Opens requests, each with a waiting page that polls again after each answer. */
   async wait(site: Site, count: number): Promise<void> {
     const request_ids = await openRequests(site, count)
     waitingPages = request_ids.map(() => connect(site.origin))
@@ -145,8 +145,8 @@ const handlers = {
   },
 
   /**
-   * Has agents prove themselves, one every `every` milliseconds, to requests that a page waits
-   * for. Milliseconds from the agent's answer to the page's, and from the agent's question.
+   * Authenticates waiting requests, one every `every` milliseconds. Returns the milliseconds from the
+   * agent's answer to the page's answer, and from the agent's request to the page's answer.
    */
   async redirect(site: Site, count: number, every: number) {
     const request_ids = await openRequests(site, count)
@@ -177,7 +177,7 @@ const handlers = {
     return { fromAnswer: percentiles(fromAnswer), fromQuestion: percentiles(fromQuestion) }
   },
 
-  /** Tries wrong secrets over and over, for `seconds`; gives the answers by status. */
+  /** Tries wrong secrets for `seconds`. Returns the number of answers by status. */
   async tryWrongSecrets(site: Site, connections: number, seconds: number) {
     const statuses: Record<number, number> = {}
     const until = performance.now() + seconds * 1000
@@ -201,7 +201,7 @@ const handlers = {
     return statuses
   },
 
-  /** Milliseconds until a server at this address gives its first answer. */
+  /** Milliseconds until a server at this address answers for the first time. */
   async firstAnswer(origin: string): Promise<number> {
     for (;;) {
       const client = connect(origin)
@@ -242,7 +242,7 @@ async function openRequests(site: Site, count: number): Promise<string[]> {
   return request_ids
 }
 
-/** Does something `count` times, on all connections at once. */
+/** Runs a function `count` times, spread over all connections. */
 async function inTurns<T>(
   clients: Client[],
   count: number,

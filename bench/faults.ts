@@ -10,7 +10,7 @@ import { Pool } from 'undici'
 import { table } from './report.ts'
 
 /**
- * What requests feel of faults of the machine: a log that cannot be written, a long sweep, and many
+ * Measures requests during faults of the machine: a log that cannot be written, a long sweep, and many
  * waits that end together. `--root` measures another checkout, such as an older one.
  */
 const { values } = parseArgs({
@@ -35,7 +35,7 @@ interface Server {
   refresh: () => Promise<void>
 }
 
-/** A server on a database with one grant that is refreshed over and over. */
+/** A server on a database with one grant, which is refreshed repeatedly. */
 async function start(name: string, output: number | 'pipe', seed?: Seed): Promise<Server> {
   const file = resolve(home, `${name}.db`)
   const app = await buildApp(
@@ -96,7 +96,7 @@ async function start(name: string, output: number | 'pipe', seed?: Seed): Promis
 
 type Seed = (database: Database.Database, ids: { client_id: string; agent_id: string }) => void
 
-/** Milliseconds that refreshes took, one after the other with short pauses. */
+/** The milliseconds that refreshes take, one after the other with short pauses. */
 async function measure(server: Server, seconds: number) {
   const took: number[] = []
   const end = performance.now() + seconds * 1000
@@ -124,7 +124,7 @@ async function end(server: Server): Promise<string> {
   return signalCode === null ? `exit ${exitCode} after ${seconds} s` : 'never (killed after 15 s)'
 }
 
-/** How many of 1,000 refreshes are answered, and how the server ends then. */
+/** Counts how many of 1,000 refreshes are answered, and how the server then exits. */
 async function faultyLog(
   name: string,
   output: number | 'pipe',
@@ -163,7 +163,7 @@ function expire(
   database.pragma('wal_checkpoint(TRUNCATE)')
 }
 
-/** Refreshes in the minute after the first sweep began, which it does a minute after the start. */
+/** Measures refreshes in the minute after the first sweep, which begins a minute after the start. */
 async function sweep(rows: number) {
   const server = await start('sweep', openSync('/dev/null', 'w'), (database, ids) =>
     expire(database, ids, rows / 4),
@@ -178,7 +178,7 @@ async function sweep(rows: number) {
   ]
 }
 
-/** The longest time that /healthz took while waits of many connections ended together. */
+/** Measures the longest time of /healthz while the waits of many connections end together. */
 async function polls(count: number) {
   const now = Math.floor(Date.now() / 1000)
   const server = await start('polls', openSync('/dev/null', 'w'), (database, { client_id }) => {
@@ -218,7 +218,7 @@ async function polls(count: number) {
   return [`${count} waits that began together end`, `${most.toFixed(0)} ms`]
 }
 
-/** How a server ends while the body of a request has arrived in part. */
+/** How a server exits while the body of a request is incomplete. */
 async function halfSent() {
   const server = await start('half-sent', openSync('/dev/null', 'w'))
   const socket = connect(server.port, '127.0.0.1')

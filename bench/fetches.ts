@@ -1,7 +1,7 @@
 /**
- * What strangers' documents cost the others: `node bench/fetches.ts [FOLDER]` measures the server in
+ * Measures what fetching strangers' documents costs other callers: `node bench/fetches.ts [FOLDER]` measures the server in
  * FOLDER (by default this one), in less than a minute. It runs in namespaces of its own (Linux, `unshare`
- * and `ip`), in which a nameserver and the websites are on the loopback and nothing else exists.
+ * and `ip`), with only a nameserver and the websites, on the loopback.
  */
 import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -19,14 +19,14 @@ import { generate } from 'selfsigned'
 const HONEST = 'honest.example'
 const WEB = 8443
 const SILENCE = 8444
-/** How long anything is waited for, in milliseconds. */
+/** The longest wait, in milliseconds. */
 const PATIENCE = 15_000
 const INSIDE = 'FETCHES_INSIDE'
 
 if (process.env[INSIDE] === undefined) enterNamespaces()
 else await measure(resolve(process.argv[2] ?? join(import.meta.dirname, '..')))
 
-/** Runs this file again where there is no other network, with a nameserver of our own. */
+/** Runs this file again in namespaces without other networks, with a nameserver of our own. */
 function enterNamespaces(): void {
   const folder = mkdtempSync(join(tmpdir(), 'fetches-'))
   const file = join(folder, 'resolv.conf')
@@ -63,13 +63,13 @@ async function measure(folder: string): Promise<void> {
     const answer = await app.inject({ url: `/authorize?${query}`, remoteAddress: address })
     return answer.statusCode
   }
-  /** How long something takes, or that it takes longer than we wait. */
+  /** How long something takes, or that it takes longer than the longest wait. */
   const time = async (work: Promise<unknown>) => {
     const began = performance.now()
     const done = await Promise.race([work.then(() => true), setTimeout(PATIENCE, false)])
     return done ? `${Math.round(performance.now() - began)} ms` : `more than ${PATIENCE} ms`
   }
-  /** Somebody else's document, asked for until it is there. */
+  /** Requests somebody else's document until it is answered. */
   const askHonest = async (app: FastifyInstance) => {
     const until = performance.now() + PATIENCE
     while (performance.now() < until) {
@@ -87,7 +87,7 @@ async function measure(folder: string): Promise<void> {
   report('200 requests for 200 refused URLs of a host: GETs', String(web.count()))
   await app.close()
 
-  // The slow names come last: the server before cannot give up what it asks for.
+  // The slow names come last: an older server cannot cancel its questions.
   for (const [name, host, port] of [
     ['32 silent hosts', 'silent', SILENCE],
     ['30 names of a slow nameserver', 'slow', WEB],
@@ -105,7 +105,7 @@ async function measure(folder: string): Promise<void> {
   process.exit()
 }
 
-/** An honest website that refuses every path but one, and hosts that never say a word. */
+/** An honest website that refuses every path but one, and hosts that never answer. */
 async function startWeb() {
   const { private: key, cert } = await generate([{ name: 'commonName', value: 'web' }], {
     keyType: 'ec',
@@ -131,7 +131,7 @@ async function startWeb() {
   })
   await new Promise<void>((done) => server.listen(WEB, '127.0.0.1', done))
   await new Promise<void>((done) => silence.listen(SILENCE, '127.0.0.1', done))
-  /** Requests for what is not there, since the last time. */
+  /** The number of requests for missing paths since the last call. */
   const count = () => {
     const counted = requests
     requests = 0
@@ -140,7 +140,7 @@ async function startWeb() {
   return { ca: cert, count }
 }
 
-/** Every name has the address 127.0.0.1, except those that are slow: they get no answer. */
+/** Answers every name with 127.0.0.1, except slow names, which get no answer. */
 async function startNameserver(): Promise<void> {
   const server = createSocket('udp4')
   server.on('message', (query, { port }) => {

@@ -13,12 +13,12 @@ export interface Question {
   body?: string
 }
 
-/** One connection that is kept alive. */
+/** One keep-alive connection. */
 export function connect(origin: string): Client {
   return new Client(origin, { pipelining: 1, keepAliveTimeout: 60_000, headersTimeout: 60_000 })
 }
 
-/** Asks and waits for the whole answer. */
+/** Sends a request and waits for the whole answer. */
 export function send(client: Client, question: Question): Promise<Answer> {
   const { method = 'GET', path, headers, body } = question
   return new Promise((resolve, reject) => {
@@ -48,7 +48,7 @@ export function send(client: Client, question: Question): Promise<Answer> {
   })
 }
 
-/** As `send`, for an answer that must have this status. */
+/** As `send`, but throws unless the answer has this status. */
 export async function expect(client: Client, status: number, question: Question): Promise<Answer> {
   const answer = await send(client, question)
   if (answer.status !== status) {
@@ -67,7 +67,7 @@ export function form(path: string, parameters: Record<string, string>): Question
   }
 }
 
-/** What a browser sends back of the cookies that an answer set. */
+/** The Cookie header for the cookies that an answer set. */
 export function cookiesOf({ headers }: Answer): string {
   return [headers['set-cookie'] ?? []]
     .flat()

@@ -10,7 +10,7 @@ import Database from 'better-sqlite3'
 import { milliseconds, table } from './report.ts'
 
 /**
- * What a server answers while another process has its database locked, and after its file was
+ * Measures what a server answers while another process has locked its database, and after the file was
  * deleted. `--root` names the folder of another version to measure.
  */
 const { values } = parseArgs({
@@ -46,7 +46,7 @@ async function ask(url: string, headers: Record<string, string> = {}): Promise<A
   return { status: response.status, took: performance.now() - began }
 }
 
-/** Asks one time after the other until the time is over. */
+/** Sends requests one after the other until the time is over. */
 async function watch(url: string, seconds: number): Promise<Answer[]> {
   const answers: Answer[] = []
   for (const end = performance.now() + seconds * 1000; performance.now() < end; ) {
@@ -80,7 +80,7 @@ try {
     code_challenge: 'c'.repeat(43),
     code_challenge_method: 'S256',
   })
-  /** Something that is stored. */
+  /** A request that writes. */
   const write = () => ask(`${origin}/authorize?${query}`, { accept: 'application/json' })
   await write()
   await ask(`${origin}/.well-known/jwks.json`)

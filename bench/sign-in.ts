@@ -8,7 +8,7 @@ export interface TokenPair {
   refresh_token: string
 }
 
-/** A whole sign-in in four requests, the last of which gets the tokens. */
+/** A whole sign-in in four requests; the last one gets the tokens. */
 export async function signIn(client: Client, site: Site, scope: string): Promise<TokenPair> {
   const code_verifier = randomBytes(32).toString('base64url')
   const redirect_to = await getCode[site.signIn](client, site, {

@@ -10,9 +10,9 @@ import type { StrangersHandlers } from './servers/strangers.ts'
 
 /** The commit before strangers were bounded. */
 const BEFORE = '5ce2260'
-/** The longest that a kind of load lasts, in milliseconds. */
+/** The longest duration of a kind of load, in milliseconds. */
 const LONGEST = 8000
-/** How long it is guessed. */
+/** How long secrets are guessed, in milliseconds. */
 const GUESSING = 2000
 const CONNECTIONS = 32
 /** How many registrations are sent at once, before a first check. */
@@ -50,7 +50,7 @@ function register(address: string, metadata: Record<string, unknown>): Question 
   }
 }
 
-/** Opens a request with as much in it as is taken. */
+/** Opens a request of the largest accepted size. */
 function authorize(address: string, { client_id, redirect_uri }: Site): Question {
   const query = new URLSearchParams({
     response_type: 'code',
@@ -64,7 +64,7 @@ function authorize(address: string, { client_id, redirect_uri }: Site): Question
   return { path: `/authorize?${query}`, headers: { 'x-forwarded-for': address } }
 }
 
-/** Asks over all connections until all was asked or the time is over. */
+/** Sends requests over all connections until all were sent or the time is over. */
 async function load(origin: string, total: number, ask: Ask, longest = LONGEST): Promise<Answer[]> {
   const until = performance.now() + longest
   const answers: Answer[] = []
@@ -82,7 +82,7 @@ async function load(origin: string, total: number, ask: Ask, longest = LONGEST):
   return answers
 }
 
-/** How long an honest client of the operator waits that sends its secret for the first time. */
+/** How long a client of the operator waits when it sends its secret for the first time. */
 async function firstCheck(server: Server, origin: string, site: Site): Promise<number> {
   const { client_id, client_secret } = site
   const client = connect(origin)
