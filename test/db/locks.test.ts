@@ -117,7 +117,7 @@ t.test('what waits for another process is done before the database is closed', a
   await closed
 })
 
-t.test('a start waits for nobody where the database is up to date', async (t) => {
+t.test('a start does not wait for a lock when the database is up to date', async (t) => {
   const { file } = await makeSite(t)
   const held = lock(file)
   const app = await build(t, { DATABASE_URL: `sqlite:${file}` })

@@ -82,25 +82,28 @@ t.test('every endpoint says what it is for and what it answers', async (t) => {
   }
 })
 
-t.test('what takes a form takes JSON too, and the document says form alone', async (t) => {
-  const app = await build(t, everything)
-  const site = await createSite(app)
-  const document: ApiDocument = (await app.inject('/openapi.json')).json()
-  for (const path of ['/token', '/introspect', '/revoke']) {
-    const { requestBody, security } = document.paths[path]?.post ?? {}
-    t.same(Object.keys(requestBody?.content ?? {}), ['application/x-www-form-urlencoded'])
-    t.same(security, [{ client: [] }, {}], 'Basic, or credentials in the body')
-    const answers = Object.keys(document.paths[path]?.post?.responses ?? {})
-    const { client_id } = site
-    for (const status of [
-      (await post(app, path, site, {})).statusCode,
-      (await post(app, path, { ...site, client_secret: 'cs_wrong' }, { token: 'x' })).statusCode,
-      (await app.inject({ method: 'POST', url: path, payload: { client_id } })).statusCode,
-    ]) {
-      t.ok(answers.includes(String(status)), `${path} answers ${status}`)
+t.test(
+  'endpoints that accept a form also accept JSON, which the document leaves out',
+  async (t) => {
+    const app = await build(t, everything)
+    const site = await createSite(app)
+    const document: ApiDocument = (await app.inject('/openapi.json')).json()
+    for (const path of ['/token', '/introspect', '/revoke']) {
+      const { requestBody, security } = document.paths[path]?.post ?? {}
+      t.same(Object.keys(requestBody?.content ?? {}), ['application/x-www-form-urlencoded'])
+      t.same(security, [{ client: [] }, {}], 'Basic, or credentials in the body')
+      const answers = Object.keys(document.paths[path]?.post?.responses ?? {})
+      const { client_id } = site
+      for (const status of [
+        (await post(app, path, site, {})).statusCode,
+        (await post(app, path, { ...site, client_secret: 'cs_wrong' }, { token: 'x' })).statusCode,
+        (await app.inject({ method: 'POST', url: path, payload: { client_id } })).statusCode,
+      ]) {
+        t.ok(answers.includes(String(status)), `${path} answers ${status}`)
+      }
     }
-  }
-})
+  },
+)
 
 t.test('linters find nothing, with and without a path in the issuer', async (t) => {
   const config = await createConfig({ extends: ['recommended'] })

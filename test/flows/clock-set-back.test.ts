@@ -1,7 +1,7 @@
 import t from 'tap'
 import { build, createAgent, createSite, open, post, TestClock } from '../harness.ts'
 
-t.test('a secret that was replaced at once stays dead when the clock is set back', async (t) => {
+t.test('a secret that was replaced at once stays invalid when the clock is set back', async (t) => {
   const clock = new TestClock()
   const app = await build(t, {}, { clock })
   const site = await createSite(app)

@@ -73,7 +73,7 @@ for (const [name, end] of endings) {
   })
 }
 
-t.test('what a disabled client or agent had stays dead when it is enabled again', async (t) => {
+t.test('tokens of a disabled client or agent stay invalid when it is enabled again', async (t) => {
   const app = await build(t)
   const site = await createSite(app)
   const agent = await createAgent(app)

@@ -10,7 +10,7 @@ import {
   signIn,
 } from '../harness.ts'
 
-t.test('RFC 7009 section 2.1: who may not revoke changes nothing', async (t) => {
+t.test('RFC 7009 section 2.1: a caller that may not revoke a token changes nothing', async (t) => {
   const app = await build(t)
   const site = await createSite(app)
   const stranger = await createSite(app)

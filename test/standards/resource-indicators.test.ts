@@ -152,7 +152,7 @@ t.test('RFC 8707 section 2.2: a token request narrows the resources', async (t) 
     t.equal((await refresh(app, site, refresh_token)).statusCode, 200, 'nor the refresh token')
   })
 
-  t.test('none that was granted is none that can be asked for', async (t) => {
+  t.test('a token request cannot name a resource that was not granted', async (t) => {
     const { refresh_token } = await signIn(app, site, agent)
     const refused = await refresh(app, site, refresh_token, { resource: MAIL })
     t.equal(refused.json().error, 'invalid_target')
