@@ -16,8 +16,8 @@ const DELAY = 20
  * @throws {NewerDatabaseError} and {DatabaseUnavailableError}; the database is then unchanged
  */
 export async function migrate(database: Database.Database, file: string): Promise<void> {
-  if (await patiently(file, () => isUpToDate(database))) return
-  await patiently(file, () => database.exec('BEGIN IMMEDIATE'), MIGRATION_PATIENCE)
+  if (await retryWhileLocked(file, () => isUpToDate(database))) return
+  await retryWhileLocked(file, () => database.exec('BEGIN IMMEDIATE'), MIGRATION_PATIENCE)
   try {
     assertNotNewer(database)
     const migrator = new Migrator({
@@ -46,7 +46,11 @@ function isUpToDate(database: Database.Database): boolean {
 }
 
 /** Repeats a step, without blocking the event loop, while another process holds the lock. */
-export async function patiently<T>(file: string, step: () => T, patience = PATIENCE): Promise<T> {
+export async function retryWhileLocked<T>(
+  file: string,
+  step: () => T,
+  patience = PATIENCE,
+): Promise<T> {
   const deadline = performance.now() + patience
   for (;;) {
     try {

@@ -16,13 +16,13 @@ export class OpenedFiles {
   }
 
   /**
-   * Remembers the identity of each file. SQLite keeps all three open; what it writes to a deleted one is
+   * Reads the identity of each file. SQLite keeps all three open; what it writes to a deleted one is
    * lost.
    */
-  static async note(path: string): Promise<OpenedFiles> {
+  static async read(path: string): Promise<OpenedFiles> {
     const identities = new Map<string, Identity>()
     for (const file of [path, `${path}-wal`, `${path}-shm`]) {
-      const found = await look(file)
+      const found = await readIdentity(file)
       if (found !== undefined) identities.set(file, found)
     }
     return new OpenedFiles(path, identities)
@@ -31,7 +31,7 @@ export class OpenedFiles {
   /** Whether each path still leads to the file that was opened. */
   async areInPlace(): Promise<boolean> {
     for (const [file, { dev, ino }] of this.#identities) {
-      const found = await look(file)
+      const found = await readIdentity(file)
       if (found?.dev !== dev || found.ino !== ino) return false
     }
     return true
@@ -39,11 +39,11 @@ export class OpenedFiles {
 
   /** How many bytes the write-ahead log occupies. */
   async logBytes(): Promise<number> {
-    return Number((await look(`${this.#path}-wal`))?.size ?? 0)
+    return Number((await readIdentity(`${this.#path}-wal`))?.size ?? 0)
   }
 }
 
-async function look(file: string) {
+async function readIdentity(file: string) {
   try {
     return await stat(file, { bigint: true })
   } catch (error) {

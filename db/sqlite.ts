@@ -2,7 +2,7 @@ import { closeSync, existsSync, mkdirSync, openSync, rmSync, statSync } from 'no
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
 import { sql } from 'kysely'
-import { migrate, patiently } from './migrate.ts'
+import { migrate, retryWhileLocked } from './migrate.ts'
 import { OpenedFiles } from './opened-files.ts'
 import { Queue, type Waiting } from './queue.ts'
 import { RESERVE_BYTES, Reserve } from './reserve.ts'
@@ -15,7 +15,7 @@ const BUSY_TIMEOUT = 5
 const LOG_PAGES = 1000
 const LOG_BYTES = LOG_PAGES * 4096
 /** How often the files and the disk are checked, in milliseconds. */
-const LOOK_EVERY = 1000
+const CHECK_EVERY = 1000
 /** How long reading the version waits for a lock, in milliseconds; callers fall back to an older copy. */
 const VERSION_PATIENCE = 500
 /** Unused pages are returned to the disk when they exceed both this share of the file and this number. */
@@ -65,9 +65,9 @@ export class SqliteEngine {
   /** The current faults of the database. */
   readonly #troubles = new Map<UnavailableReason, Trouble>()
   #files: OpenedFiles | undefined
-  #looking: Promise<void> | undefined
+  #checking: Promise<void> | undefined
   #timer: NodeJS.Timeout | undefined
-  #lookFailed = false
+  #checkFailed = false
   #commits = 0
 
   private constructor(database: Database.Database, file: string, log: DatabaseLog | undefined) {
@@ -154,7 +154,7 @@ export class SqliteEngine {
    */
   async vacuum(): Promise<void> {
     this.#database.pragma('auto_vacuum = INCREMENTAL')
-    await patiently(this.#file, () => this.#database.exec('VACUUM'))
+    await retryWhileLocked(this.#file, () => this.#database.exec('VACUUM'))
     this.#truncateLog()
   }
 
@@ -174,8 +174,8 @@ export class SqliteEngine {
     clearInterval(this.#timer)
     this.#reads.run()
     this.#writes.run()
-    while (!this.#reads.isEmpty || !this.#writes.isEmpty || this.#looking) {
-      await (this.#looking ?? new Promise((resolve) => setTimeout(resolve, 5)))
+    while (!this.#reads.isEmpty || !this.#writes.isEmpty || this.#checking) {
+      await (this.#checking ?? new Promise((resolve) => setTimeout(resolve, 5)))
     }
     this.#database.close()
   }
@@ -235,7 +235,7 @@ export class SqliteEngine {
         } catch (thrown) {
           const error = asUnavailable(thrown, this.#file)
           // A full disk or an I/O error may already have ended the whole transaction.
-          if (!this.#database.inTransaction || concernsAll(error)) throw error
+          if (!this.#database.inTransaction || stopsBatch(error)) throw error
           this.#report(error, 1)
           return () => each.reject(error)
         }
@@ -290,39 +290,39 @@ export class SqliteEngine {
 
   /** Checks the files and the disk at intervals until the database is closed. */
   async #watch(): Promise<void> {
-    this.#files = await OpenedFiles.note(this.#file)
-    this.#timer = setInterval(() => this.#look(), LOOK_EVERY)
+    this.#files = await OpenedFiles.read(this.#file)
+    this.#timer = setInterval(() => this.#check(), CHECK_EVERY)
     this.#timer.unref()
-    this.#look()
-    await this.#looking
+    this.#check()
+    await this.#checking
   }
 
-  #look(): void {
-    this.#looking ??= Promise.all([this.#lookAtFiles(), this.#lookAtDisk()])
+  #check(): void {
+    this.#checking ??= Promise.all([this.#checkFiles(), this.#checkDisk()])
       .then(() => {
-        this.#lookFailed = false
+        this.#checkFailed = false
       })
       .catch((error) => {
-        if (!this.#lookFailed) {
+        if (!this.#checkFailed) {
           this.#log?.error(
             { database: this.#file, err: error },
             'The free space of the disk cannot be read',
           )
         }
-        this.#lookFailed = true
+        this.#checkFailed = true
       })
       .finally(() => {
-        this.#looking = undefined
+        this.#checking = undefined
       })
   }
 
   /** Checks that the open files are still at their paths: what is written to a replaced one is lost. */
-  async #lookAtFiles(): Promise<void> {
+  async #checkFiles(): Promise<void> {
     if (await this.#files?.areInPlace()) this.#recover('replaced')
     else this.#report(new DatabaseUnavailableError('replaced', this.#file), 0)
   }
 
-  async #lookAtDisk(): Promise<void> {
+  async #checkDisk(): Promise<void> {
     const wasFull = this.#troubles.has('disk full')
     if (wasFull && !this.#truncateLog()) {
       this.#reserve?.release()
@@ -347,7 +347,7 @@ export class SqliteEngine {
     // The check measures how much space is missing, if any.
     if (!this.#troubles.has('disk full'))
       this.#troubles.set('disk full', { refused: 0, logged: false })
-    this.#look()
+    this.#check()
   }
 
   /**
@@ -400,7 +400,7 @@ function reasonOf(error: unknown): UnavailableReason | undefined {
 }
 
 /** Whether a fault stops the whole batch. A damaged page stops only the acts that read it. */
-function concernsAll(error: unknown): boolean {
+function stopsBatch(error: unknown): boolean {
   const reason = reasonOf(error)
   return reason !== undefined && reason !== 'damaged'
 }
@@ -434,7 +434,10 @@ async function setUp(database: Database.Database, path: string): Promise<void> {
 }
 
 async function configure(database: Database.Database, path: string): Promise<void> {
-  const isNew = await patiently(path, () => database.pragma('page_count', { simple: true }) === 0)
+  const isNew = await retryWhileLocked(
+    path,
+    () => database.pragma('page_count', { simple: true }) === 0,
+  )
   for (const pragma of [
     // Has an effect only in an empty file; on any other it would wait for the lock.
     ...(isNew ? ['auto_vacuum = INCREMENTAL'] : []),
@@ -444,7 +447,7 @@ async function configure(database: Database.Database, path: string): Promise<voi
     `wal_autocheckpoint = ${LOG_PAGES}`,
     `journal_size_limit = ${LOG_BYTES}`,
   ]) {
-    await patiently(path, () => database.pragma(pragma))
+    await retryWhileLocked(path, () => database.pragma(pragma))
   }
   await migrate(database, path)
 }

@@ -4,7 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import { endWithError, OAuthError, sendClientError } from './errors.ts'
 
 /** How often a closing server ends idle connections, in milliseconds. */
-const LOOK_EVERY = 250
+const CHECK_EVERY = 250
 /** After how many milliseconds a closing server ends all connections. */
 const LAST_ANSWER = 7000
 
@@ -55,7 +55,7 @@ export class Connections {
       for (const socket of this.#exchanges.keys()) {
         if (last || !this.#isAnswering(socket)) socket.destroy()
       }
-    }, LOOK_EVERY)
+    }, CHECK_EVERY)
     this.#timer.unref()
   }
 

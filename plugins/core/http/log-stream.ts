@@ -12,7 +12,7 @@ const RETRY_AFTER_FULL = 50
 const FLUSH = 1000
 
 /** Writes bytes without blocking, and reports how many it has written. */
-export type Output = (
+type Output = (
   bytes: Buffer,
   done: (error: NodeJS.ErrnoException | null, written: number) => void,
 ) => void
@@ -37,11 +37,6 @@ export class LogStream {
   #failing = false
   #troubled = false
   #dropped = 0
-
-  constructor(outputs: { output?: Output; errors?: Output } = {}) {
-    this.#output = outputs.output
-    this.#errors = outputs.errors
-  }
 
   write(line: string): void {
     if (this.#size + line.length > MAX_WAITING) {
