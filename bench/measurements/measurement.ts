@@ -3,13 +3,13 @@ import type { DriverHandlers, Load, Measured } from '../driver.ts'
 import type { AuthAgentHandlers } from '../servers/auth-agent.ts'
 import type { ServerHandlers } from '../servers/server.ts'
 
-/** What a measurement works with. */
+/** The tools of a measurement. */
 export interface Bench {
-  /** Less of everything: two minutes for the whole. */
+  /** Smaller loads: two minutes for all measurements. */
   quick: boolean
   driver: Child<DriverHandlers>
   startDriver(): Child<DriverHandlers>
-  /** Starts ours, in a new folder unless one is given. */
+  /** Starts Auth Agent, in a new folder unless one is given. */
   startOurs(folder?: string): Promise<Child<AuthAgentHandlers>>
   startPeer(storage: 'sqlite' | 'memory', folder?: string): Promise<Child<ServerHandlers>>
   startLimit(): Promise<Child<ServerHandlers>>
@@ -26,23 +26,23 @@ export interface Goal {
 
 export interface Result {
   title: string
-  /** For people. */
+  /** The result as text, for people. */
   table: string
-  /** For programs. */
+  /** The result as data, for programs. */
   data: unknown
   goals: Goal[]
 }
 
 export type Measurement = (bench: Bench) => Promise<Result>
 
-/** Requests a second and what one costs. */
+/** Requests a second, and the cost of one. */
 export interface Slice extends Measured {
   perSecond: number
   /** CPU time of the server's process per request, in microseconds. */
   cpu: number
 }
 
-/** Puts one load on one server. Refresh tokens that the load brings are replaced by the last ones. */
+/** Puts one load on one server. Updates the refresh tokens that were given for the load. */
 export async function measure(
   { driver }: Bench,
   server: Child<ServerHandlers>,

@@ -1,7 +1,7 @@
 import { milliseconds, table } from '../report.ts'
 import type { Bench, Result } from './measurement.ts'
 
-/** How soon the browser is sent on when its agent has proved itself, with 1,000 pages waiting. */
+/** The time from an agent's authentication to the redirect of its browser, with 1,000 pages waiting. */
 export async function redirect(bench: Bench): Promise<Result> {
   const ours = await bench.startOurs()
   const site = await ours.call('site')

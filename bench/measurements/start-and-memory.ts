@@ -6,7 +6,7 @@ import { mebibytes, median, milliseconds, table, times } from '../report.ts'
 import type { Site } from '../servers/server.ts'
 import type { Bench, Result } from './measurement.ts'
 
-/** A server as it is run, on a database that exists. */
+/** A server as operators run it, on an existing database. */
 interface Program {
   name: string
   arguments: string[]
@@ -17,7 +17,7 @@ interface Program {
 interface Run {
   /** Milliseconds from the start of the process to its first answer. */
   start: number
-  /** Resident memory, in bytes; only of the rounds that put a load on it. */
+  /** Resident memory in bytes, only in rounds with load. */
   idle?: number
   loaded?: number
 }
@@ -29,7 +29,7 @@ const root = join(import.meta.dirname, '../..')
 /** Start-up on an existing database and resident memory, of the processes as they are run. */
 export async function startAndMemory(bench: Bench): Promise<Result> {
   const programs = [await prepareOurs(bench), await preparePeer(bench)]
-  // The first start after a change compiles what it loads.
+  // The first start after a change also compiles the code.
   for (const program of programs) await run(bench, program, false)
   const runs: Run[][] = programs.map(() => [])
   for (let round = 0; round < (bench.quick ? 3 : 9); round += 1) {
@@ -72,7 +72,7 @@ export async function startAndMemory(bench: Bench): Promise<Result> {
   }
 }
 
-/** What `npm start` runs. */
+/** The command of `npm start`. */
 async function prepareOurs(bench: Bench): Promise<Program> {
   const folder = bench.folder()
   const child = await bench.startOurs(folder)
@@ -136,7 +136,7 @@ async function run({ driver, quick }: Bench, program: Program, loaded: boolean):
   return measured
 }
 
-/** The resident memory of a process as the system sees it. */
+/** The resident memory of a process, as the operating system reports it. */
 function resident(pid: number | undefined): number {
   const [, kibibytes] = readFileSync(`/proc/${pid}/status`, 'utf8').match(/VmRSS:\s+(\d+)/) ?? []
   return Number(kibibytes) * 1024

@@ -4,7 +4,7 @@ import { type Bench, measure, type Result, type Slice } from './measurement.ts'
 /** How many of the stored grants are refreshed, far apart in the table. */
 const REFRESHED = 20_000
 
-/** Whether a refresh costs more among many stored grants than among few. */
+/** Compares the cost of a refresh among many stored grants and among few. */
 export async function storedGrants(bench: Bench): Promise<Result> {
   const seconds = bench.quick ? 1 : 3
   const sizes = await Promise.all(

@@ -10,7 +10,7 @@ type Server = (typeof SERVERS)[number]
 interface Cell {
   scenario: Scenario
   connections: number
-  /** Medians of the rounds; a server that does not do the scenario is missing. */
+  /** Medians of the rounds; without servers that do not support the scenario. */
   servers: Partial<Record<Server, Slice>>
 }
 
@@ -23,10 +23,10 @@ const SCENARIOS: Scenario[] = [
   'discovery',
   'key set',
 ]
-/** What the bare limit can be asked. */
+/** The scenarios of the bare limit. */
 const LIMITED: Scenario[] = ['refresh', 'discovery', 'key set']
 
-/** Every scenario on every server, the servers taking turns, medians of the rounds. */
+/** Runs every scenario on every server, alternating between servers, and takes the medians. */
 export async function throughput(bench: Bench): Promise<Result> {
   const ours = await bench.startOurs()
   const servers: Record<Server, Child<ServerHandlers>> = {
@@ -81,7 +81,7 @@ function medians(slices: Slice[]): Slice {
   }
 }
 
-/** How many times as many requests a second ours answers; likewise for CPU time, inverted. */
+/** Requests a second of Auth Agent relative to the peer; for CPU time, the inverse. */
 function ratio(cell: Cell, server: Server, by: 'perSecond' | 'cpu' = 'perSecond'): number {
   const [ours, theirs] = [cell.servers.ours?.[by], cell.servers[server]?.[by]]
   if (ours === undefined || theirs === undefined) return Number.NaN

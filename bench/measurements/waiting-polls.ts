@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { median, milliseconds, table, times, whole } from '../report.ts'
 import { type Bench, measure, type Result, type Slice } from './measurement.ts'
 
-/** What waiting pages cost: memory each, and what token requests feel of them. */
+/** The cost of waiting pages: memory for each, and the latency of token requests meanwhile. */
 export async function waitingPolls(bench: Bench): Promise<Result> {
   const count = bench.quick ? 2000 : 10_000
   const rounds = bench.quick ? 1 : 3

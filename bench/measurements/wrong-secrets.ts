@@ -1,7 +1,7 @@
 import { median, milliseconds, table, times } from '../report.ts'
 import { type Bench, measure, type Result, type Slice } from './measurement.ts'
 
-/** What honest clients feel while somebody tries wrong secrets. */
+/** The latency of other clients while somebody tries wrong secrets. */
 export async function wrongSecrets(bench: Bench): Promise<Result> {
   const ours = await bench.startOurs()
   const site = await ours.call('site')

@@ -6,7 +6,7 @@ import { newId } from '../../plugins/core/crypto/secrets.ts'
 import { serve } from '../calls.ts'
 import { commonHandlers, REDIRECT_URI, type Site } from './server.ts'
 
-/** Ours, on a database file. */
+/** Auth Agent, on a database file. */
 const [directory = '.'] = process.argv.slice(2)
 const file = join(directory, 'auth-agent.db')
 
@@ -43,7 +43,7 @@ const handlers = {
   /** The kinds of grant that /token takes. */
   grantTypes: () => grantTypes,
 
-  /** Adds grants to the table until it has `total`; gives refresh tokens of some, far apart. */
+  /** Adds grants until the table has `total`. Returns refresh tokens of some that are far apart in it. */
   storeGrants(total: number, samples: number): string[] {
     const database = new Database(file)
     const count = database.prepare<[], { rows: number }>('SELECT count(*) AS rows FROM grants')

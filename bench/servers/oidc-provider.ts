@@ -84,7 +84,7 @@ const configuration: Configuration = {
 }
 const provider = new Provider(origin, configuration)
 
-/** The agent proves itself and consents, as at our own POST /api/agent/authenticate. */
+/** Authenticates the agent and consents, as POST /api/agent/authenticate does in Auth Agent. */
 provider.use(async (context, next) => {
   if (context.method !== 'POST' || !context.path.startsWith('/interaction/')) return next()
   const body = JSON.parse(await text(context.req))
@@ -122,7 +122,7 @@ function sameSecret(given: string, known: string): boolean {
   return a !== undefined && b !== undefined && timingSafeEqual(a, b)
 }
 
-/** What a file holds, made when there is none. */
+/** Reads the content of a file, and creates the file when there is none. */
 async function remembered<T>(file: string, make: () => Promise<T>): Promise<T> {
   if (existsSync(file)) return JSON.parse(readFileSync(file, 'utf8'))
   const made = await make()

@@ -1,7 +1,7 @@
-/** What the load driver needs to know of a server. The paths are the same on all of them. */
+/** The facts about a server for the load driver. All servers have the same paths. */
 export interface Site {
   origin: string
-  /** How an agent signs in there; a server that signs nobody in gives tokens for nothing. */
+  /** How an agent signs in there; a server without sign-in issues tokens unconditionally. */
   signIn: 'auth-agent' | 'oidc-provider' | 'none'
   client_id: string
   client_secret: string

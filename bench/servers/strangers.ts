@@ -12,7 +12,7 @@ const app = await buildApp({
   DATABASE_URL: `sqlite:${file}`,
   DYNAMIC_REGISTRATION: 'open',
   TRUST_PROXY: 'loopback',
-  // A fiftieth of the default in all, a tenth for each network: a short run reaches them.
+  // A fiftieth of the default in total, a tenth for each network, so that a short run reaches them.
   PENDING_REQUESTS: 400,
   PENDING_REQUESTS_PER_NETWORK: 50,
   UNPROVED_CLIENTS: 40,
@@ -33,7 +33,7 @@ const handlers = {
     return { client_id: client.client_id, client_secret, redirect_uri }
   },
 
-  /** How many bytes of the database are in use. */
+  /** The used bytes of the database. */
   bytes(): number {
     const database = new Database(file, { readonly: true })
     const pages = database.pragma('page_count', { simple: true }) as number

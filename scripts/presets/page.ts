@@ -17,7 +17,7 @@ const given = {
   url: 'https://app.example',
 }
 
-/** The page as it is, with the sections of the table's products. */
+/** The page with its product sections made from the presets; the rest stays. */
 export function applicationsPage(): string {
   const text = readFileSync(page, 'utf8')
   const sections = [

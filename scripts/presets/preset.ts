@@ -1,29 +1,29 @@
 import type { NewClient } from '../../plugins/core/registry/registration.ts'
 
-/** What the lines for the other side are filled with. */
+/** The values in the lines for the other side. */
 export interface Given {
   issuer: string
   client_id: string
   /** Empty for a public client. */
   client_secret: string
-  /** Where the application is; for an MCP host, the MCP server that it is to use. */
+  /** The URL of the application; for an MCP host, that of the MCP server that it uses. */
   url: string
 }
 
-/** What is put where at the other side. */
+/** Lines for a file or place at the other side. */
 export interface PresetFile {
   name: string
-  /** How the page highlights it. */
+  /** The language for highlighting on the page. */
   language: string
   lines(given: Given): string
 }
 
-/** A product that agents sign in to: how it is registered here, and what it is told. */
+/** A product that agents sign in to: its registration here, and its configuration. */
 export interface Preset {
   title: string
   /** A path below the application's URL, or the whole URI of a host on the visitor's own machine. */
   redirect: string
-  /** What its registration needs beyond a name and a redirect URI. */
+  /** The members of its registration beside name and redirect URI. */
   registration?: Pick<
     NewClient,
     | 'application_type'
@@ -37,13 +37,13 @@ export interface Preset {
 
 /** A preset of the page of applications. */
 export interface ApplicationPreset extends Preset {
-  /** With which an agent was signed in by these lines. */
+  /** The version with which these lines were tried. */
   version: string
   /** For the page: switches, names and sign-out. */
   notes: string[]
 }
 
-/** What is registered for a product at `url`. */
+/** The registration of a product at `url`. */
 export function registrationOf(preset: Preset, url: string): NewClient {
   return {
     client_name: preset.title,

@@ -24,5 +24,5 @@ export const APPLICATIONS: Record<string, ApplicationPreset> = {
   openidconnect: rust.openidconnect,
 }
 
-/** By the name that `client create --preset` takes. */
+/** All presets, by their name for `client create --preset`. */
 export const PRESETS: Record<string, Preset> = { ...APPLICATIONS, ...MCP_HOSTS }

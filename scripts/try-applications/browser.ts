@@ -2,7 +2,7 @@
 export class Browser {
   readonly #cookies = new Map<string, Map<string, string>>()
 
-  /** Where the last visit ended. */
+  /** The URL of the last page. */
   url = ''
   status = 0
   body = ''

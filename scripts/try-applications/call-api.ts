@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import type { Given } from '../presets/preset.ts'
 
-/** Calls the API at `url` with its own token, and with those that it has to refuse. */
+/** Calls the API at `url` with a valid token for it, and with tokens that it must refuse. */
 export async function callApi(app: FastifyInstance, given: Given): Promise<string> {
   const own = await app.registration.createResource({ uri: given.url, scopes: ['use'] })
   const uri = 'https://another.example/api'

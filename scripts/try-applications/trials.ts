@@ -17,7 +17,7 @@ import { springBoot3, springBoot4 } from './products/spring-boot.ts'
 import { streamlit } from './products/streamlit.ts'
 import type { ApiTrial, Trial } from './trial.ts'
 
-/** By the name of their preset; what cannot sign in has none. */
+/** Trials by the name of their preset. */
 export const TRIALS: Record<string, Trial> = {
   'oauth2-proxy': oauth2Proxy,
   authlib,
@@ -37,7 +37,7 @@ export const TRIALS: Record<string, Trial> = {
   'okta-oidc-middleware': oktaOidcMiddleware,
 }
 
-/** APIs, which get a token instead of a visitor. */
+/** Trials of APIs, which receive a token instead of a visitor. */
 export const API_TRIALS: Record<string, ApiTrial> = {
   'spring-api': springApi('4.0.7'),
   'quarkus-api': quarkusApi,

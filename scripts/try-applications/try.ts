@@ -52,7 +52,7 @@ async function tryProduct(name: string, trial: Trial | ApiTrial, folder: string)
   })
   const workshop = await prepare(app, name)
   try {
-    // The parties of this process are given no CA: they go to the application itself.
+    // This process does not trust the CA, so its own requests go to the application directly.
     const plainPort = https ? await serveHttps(app, workshop, port) : port
     await app.listen({ host: 'localhost', port: plainPort })
     const version = await trial.start(workshop)
@@ -69,7 +69,7 @@ async function tryProduct(name: string, trial: Trial | ApiTrial, folder: string)
   }
 }
 
-/** Serves the application with https too, until the workshop is closed: a free port for http. */
+/** Serves the application by https until the workshop is closed. Returns a free port for http. */
 async function serveHttps(app: FastifyInstance, workshop: Workshop, port: number): Promise<number> {
   const { private: key, cert } = await generate([{ name: 'commonName', value: 'localhost' }], {
     keyType: 'ec',
@@ -119,13 +119,15 @@ async function signIn(app: FastifyInstance, trial: Trial, workshop: Workshop): P
   else await trial.login(browser, url)
   if (trial.impossible !== undefined) {
     if (trial.impossible.test(`${browser.url} ${browser.body}`)) return 'not signed in, as expected'
-    throw new Error(`Expected to be refused, but came to ${shown(browser)}`)
+    throw new Error(`Expected to be refused, but came to ${describePage(browser)}`)
   }
   await answerAsAgent(app, browser)
   if (trial.home !== undefined) await browser.visit(url + trial.home)
   const greeting = trial.greeting?.(browser) ?? browser.body
   if (!greeting.includes(OWNER)) {
-    throw new Error(`No greeting by e-mail, but ${greeting.slice(0, 200)} at ${shown(browser)}`)
+    throw new Error(
+      `No greeting by e-mail, but ${greeting.slice(0, 200)} at ${describePage(browser)}`,
+    )
   }
   if (trial.logout === undefined) return 'signed in'
   await browser.visit(url + trial.logout)
@@ -140,7 +142,7 @@ async function signIn(app: FastifyInstance, trial: Trial, workshop: Workshop): P
 async function answerAsAgent(app: FastifyInstance, browser: Browser): Promise<void> {
   const { agent, agent_secret } = await app.registration.createAgent({ email: OWNER })
   const [, request_id] = browser.body.match(/request_id: '(req_[\w-]+)'/) ?? []
-  if (request_id === undefined) throw new Error(`No waiting page, but ${shown(browser)}`)
+  if (request_id === undefined) throw new Error(`No waiting page, but ${describePage(browser)}`)
   const { agent_id } = agent
   const answer = await fetch(`${app.settings.ISSUER}/api/agent/authenticate`, {
     method: 'POST',
@@ -153,7 +155,7 @@ async function answerAsAgent(app: FastifyInstance, browser: Browser): Promise<vo
   await browser.visit(redirect_to)
 }
 
-function shown({ url, status, body }: Browser): string {
+function describePage({ url, status, body }: Browser): string {
   return `${url} (${status}): ${body
     .replace(/<[^>]*>/g, ' ')
     .replace(/\s+/g, ' ')

@@ -8,22 +8,22 @@ import { text } from 'node:stream/consumers'
 import { findFreePort } from '../demo/free-port.ts'
 import type { Given } from '../presets/preset.ts'
 
-/** Where what is installed stays from one run to the next; `npm ci` removes it. */
+/** The folder of installed products, kept between runs; `npm ci` removes it. */
 export const cache = join(import.meta.dirname, '../../node_modules/.cache/applications')
 
-/** What a trial works with: a folder of its own, the lines of its preset, and installers. */
+/** The tools of a trial: a folder of its own, the lines of its preset, and installers. */
 export class Workshop {
   readonly folder: string
-  /** Where the application is to listen: `http://localhost:PORT`. */
+  /** The URL at which the application must listen: `http://localhost:PORT`. */
   readonly url: string
   readonly port: number
   readonly issuer: string
-  /** What `client create --preset` prints: of its first file. */
+  /** The lines for the first file that `client create --preset` prints. */
   readonly lines: string
-  /** Of each file. */
+  /** The lines for each file. */
   readonly files: string[]
   readonly given: Given
-  /** Of an issuer with https, in PEM. */
+  /** The certificate of an https issuer, in PEM. */
   certificate = ''
   readonly #children: ChildProcess[] = []
   readonly #closings: (() => unknown)[] = []
@@ -76,10 +76,10 @@ export class Workshop {
     return path
   }
 
-  /** A port beside the one that the application listens on. */
+  /** A second port for the application. */
   findFreePort = findFreePort
 
-  /** The path of the program that a Go package makes. */
+  /** Installs a Go package and returns the path of its program. */
   async go(program: string, packageAtVersion: string): Promise<string> {
     const folder = join(cache, 'go')
     const path = join(folder, program)
@@ -91,7 +91,7 @@ export class Workshop {
     return path
   }
 
-  /** The program that Go sources make, with these modules at their versions. */
+  /** Builds Go sources with these modules and versions, and returns the path of the program. */
   async goProgram(name: string, modules: string[], source: string): Promise<string> {
     const key = createHash('sha256').update(modules.join()).digest('hex').slice(0, 8)
     const folder = join(cache, 'go-programs', `${name}-${key}`)
@@ -108,7 +108,7 @@ export class Workshop {
     return program
   }
 
-  /** The program that a Rust source makes, with these lines of dependencies. */
+  /** Builds a Rust source with these dependencies, and returns the path of the program. */
   async rustProgram(name: string, dependencies: string, source: string): Promise<string> {
     const folder = join(cache, 'rust-programs', name)
     await mkdir(join(folder, 'src'), { recursive: true })
@@ -119,7 +119,7 @@ export class Workshop {
     return join(folder, 'target/debug/program')
   }
 
-  /** The jar that a Maven project makes, built anew when a file of it has changed. */
+  /** Builds a Maven project when one of its files has changed, and returns the path of the jar. */
   async maven(name: string, files: Record<string, string>): Promise<string> {
     const folder = join(cache, 'maven', name)
     const jar = join(folder, 'target/application.jar')
@@ -150,7 +150,7 @@ export class Workshop {
     return jar
   }
 
-  /** Runs a command to its end and gives what it printed. */
+  /** Runs a command to its end and returns its output. */
   async run(command: string, args: string[], options: SpawnOptions = {}): Promise<string> {
     const child = await this.#start(command, args, options)
     const [code] = await once(child, 'exit')
@@ -172,17 +172,17 @@ export class Workshop {
     }
   }
 
-  /** What the last command printed. */
+  /** The output of the last command. */
   async log(): Promise<string> {
     return (await readFile(this.#log, 'utf8')).slice(-5000)
   }
 
-  /** What is closed with the trial, beside the servers that were started. */
+  /** Adds something to close with the trial; started servers are closed anyway. */
   closeAfter(close: () => unknown): void {
     this.#closings.push(close)
   }
 
-  /** The versions of Python packages that were installed. */
+  /** The versions of installed Python packages. */
   async versions(python: string, ...packages: string[]): Promise<string> {
     const code =
       'import sys, importlib.metadata as m; print(*(f"{p} {m.version(p)}" for p in sys.argv[1:]), sep=", ")'
@@ -195,7 +195,7 @@ export class Workshop {
     for (const child of this.#children) {
       if (child.exitCode !== null || child.pid === undefined) continue
       const exited = once(child, 'exit')
-      // The whole group: some servers start workers.
+      // End the whole process group: some servers start workers.
       process.kill(-child.pid, 'SIGKILL')
       await exited
     }

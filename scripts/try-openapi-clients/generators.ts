@@ -4,12 +4,12 @@ import type { Workshop } from '../try-applications/workshop.ts'
 
 const programs = join(import.meta.dirname, 'programs')
 
-/** The program of a generated client, ready to be run with issuer, agent_id and agent_secret. */
+/** A program with a generated client; its arguments are issuer, agent_id and agent_secret. */
 export type Command = [file: string, ...args: string[]]
 
 /** A generator of clients, and the program of a whole sign-in that is written for its client. */
 export interface Generator {
-  /** What has to be on the machine. */
+  /** The program that must be installed. */
   tools: string[]
   /** Makes a client from the document, and compiles the program against it. */
   make(workshop: Workshop, document: string): Promise<Command>

@@ -13,7 +13,7 @@ import { Workshop } from '../try-applications/workshop.ts'
  */
 const VERSION = '4.32.5'
 
-/** What an answer has to keep to, whatever the request was. */
+/** The checks of every answer, for every request. */
 const CHECKS = [
   'not_a_server_error',
   'status_code_conformance',
@@ -23,7 +23,7 @@ const CHECKS = [
   'ignored_auth',
 ]
 
-/** What no request of the hooks can make work. */
+/** Operations that no request of the hooks can make succeed, with the reason. */
 const NEVER_GOOD = { verifyApproval: 'the owner gives the code to the agent' }
 
 if (spawnSync('python3', ['--version']).status !== 0) {
@@ -38,7 +38,7 @@ const app = await buildApp({
   ISSUER: issuer,
   DATABASE_URL: `sqlite:${join(folder, 'auth-agent.db')}`,
   DYNAMIC_REGISTRATION: 'open',
-  // One address sends all of it: limits on guessing and on strangers are not what is tried here.
+  // One address sends all requests, so the limits on guessing and on strangers are raised.
   THROTTLE_FAILURES: 1_000_000,
   LOG_LEVEL: 'error',
 })
