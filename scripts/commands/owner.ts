@@ -105,7 +105,7 @@ function addShow(noun: Noun<Owner>): void {
         }
       })
       print(command, found, ({ passkeys, sessions, agents, ...rest }) =>
-        described(rest, {
+        describeOwner(rest, {
           passkeys: passkeys.map(({ name, rp_id }) => `${name} (${rp_id})`).join(', '),
           sessions: sessions.length,
           agents: agents.join(', '),
@@ -119,7 +119,7 @@ function addVerify(noun: Noun<Owner>): void {
     .addOfOne('verify', 'vouch that the address is theirs: agents that bear it become theirs')
     .action(async (owner_id: string, _options, command) => {
       const owner = await withCore((app) => app.owners.vouch(owner_id))
-      print(command, owner, (shown) => described(shown))
+      print(command, owner, (shown) => describeOwner(shown))
     })
 }
 
@@ -140,13 +140,13 @@ function addDisableAndEnable(noun: Noun<Owner>): void {
     .action(async (owner_id: string, options: { agents?: true; evenIfLast?: true }, command) => {
       const { agents = false, evenIfLast: even_if_last } = options
       const owner = await withCore((app) => app.owners.disable(owner_id, { agents, even_if_last }))
-      print(command, owner, (shown) => described(shown))
+      print(command, owner, (shown) => describeOwner(shown))
     })
   noun
     .addOfOne('enable', 'allow sign-in again; agents stay as they are')
     .action(async (owner_id: string, _options, command) => {
       const owner = await withCore((app) => app.owners.enable(owner_id))
-      print(command, owner, (shown) => described(shown))
+      print(command, owner, (shown) => describeOwner(shown))
     })
 }
 
@@ -171,7 +171,7 @@ function row(owner: Owner): Record<string, unknown> {
   }
 }
 
-function described(owner: Owner, more: Record<string, unknown> = {}): string {
+function describeOwner(owner: Owner, more: Record<string, unknown> = {}): string {
   return facts({
     ...owner,
     created_at: time(owner.created_at),

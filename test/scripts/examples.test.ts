@@ -12,6 +12,7 @@ import {
   createSite,
   open,
   signIn,
+  signInOwner,
 } from '../harness.ts'
 import { type Environment, fresh, run, serve } from './command.ts'
 
@@ -28,6 +29,10 @@ const WORDS: Record<string, (app: FastifyInstance, folder: string) => Promise<st
     return [(await createApi(app, { uri })).client_id]
   },
   'riat_mZ4k…': async (app) => [(await app.registration.createInitialAccessToken()).token_id],
+  'owner_mZ4k…': async (app) => {
+    const email = `${crypto.randomUUID()}@example.com`
+    return [(await signInOwner(app, { email })).owner.owner_id]
+  },
   'grant_mZ4k…': async (app) => {
     const site = await createSite(app)
     const agent = await createAgent(app, undefined, { sites: 'any' })
