@@ -147,7 +147,7 @@ export const reads = {
   },
 }
 
-/** Removes the agent and, by the foreign keys, everything that hangs from it. */
+/** Deletes the agent and, by the foreign keys, every row that refers to it. */
 export function* deleteAgent(agent_id: string, now: number): Act<boolean> {
   yield* noticeLogouts({ agent_id }, now)
   const row = yield* one(

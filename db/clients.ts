@@ -34,7 +34,7 @@ export interface Client {
   scope: string | null
   /** Whom its tokens name as their subject: the agent, or the owner of the agent. */
   subject: 'agent' | 'owner'
-  /** The URI of the resource that is meant where it names none (RFC 8707 section 2); null for this server. */
+  /** The URI of the resource for requests that name none (RFC 8707 section 2); null for this server. */
   default_resource: string | null
   /** RFC 7517 section 5. */
   jwks: { keys: Record<string, unknown>[] } | null
@@ -143,7 +143,7 @@ function toRow(client: ClientStatement) {
   }
 }
 
-/** The columns of what is named. */
+/** The columns of the given members. */
 function toColumns({
   redirect_uris,
   grant_types,
@@ -295,7 +295,7 @@ const consentedClient = statement<{ client_id: string }>()((p) =>
     .limit(1),
 )
 
-/** What owners are shown of a client, or rely on: a stranger's must not change unnoticed. */
+/** What owners are shown of a client, or rely on. A change by a stranger needs a new approval. */
 const SHOWN = [
   'client_name',
   'redirect_uris',

@@ -55,7 +55,7 @@ export interface OwnedEventFilter {
   agent_id?: string | undefined
   client_id?: string | undefined
   event?: EventRow['event'] | undefined
-  /** From then on, in epoch seconds. */
+  /** The time of the oldest event to return, in epoch seconds. */
   from?: number | undefined
   /** Before then. */
   to?: number | undefined

@@ -211,7 +211,7 @@ const ofOwners = {
   ),
 }
 
-/** What removes up to `limit` rows of each kind and tells how many, by an index on the expiry. */
+/** For each kind, removes up to `limit` rows by an index on the expiry and returns their number. */
 const steps = {
   events: (batch: Batch) => counted(oldEvents(batch)),
   authorizationRequests: (batch: Batch) => counted(expiredRequests(batch)),

@@ -52,7 +52,7 @@ export interface ClientRow {
   scope: string | null
   /** Whom its tokens name as their subject: the agent, or the owner of the agent. */
   subject: 'agent' | 'owner'
-  /** The URI of the resource that is meant where it names none; null for this server. */
+  /** The URI of the resource for requests that name none; null for this server. */
   default_resource: string | null
   /** JSON Web Key Set of its public keys, as text. */
   jwks: string | null
@@ -331,7 +331,7 @@ export interface ApprovalProofRow {
   proof: string
 }
 
-/** What an owner was shown and agreed to for the future. */
+/** What an owner was shown and approved for the future. */
 export interface RememberedApprovalRow {
   /** The grant of the sign-in in which it was approved. */
   grant_id: string

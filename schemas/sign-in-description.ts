@@ -29,7 +29,7 @@ export const SignInDescription = Type.Object({
   ),
   client_id: Type.String(),
   apis: Type.Array(DescribedApi, { description: 'What the access tokens are for' }),
-  scope: Type.String({ description: 'All that was asked for and can be granted' }),
+  scope: Type.String({ description: 'The part of the requested scope that can be granted' }),
   subject: Type.Optional(
     Type.Literal('owner', {
       description: 'The client knows people by their owner; the agent is named beside it',

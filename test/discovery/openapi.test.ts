@@ -140,7 +140,7 @@ t.test('the document has what generators of clients need', async (t) => {
   t.match(answer?.['application/json']?.schema?.properties?.status, { enum: words })
   t.match(document.components.schemas.Error?.properties?.reason, {
     enum: ['site', 'agent', 'policy', 'owner', 'attempts'],
-    description: /what refused. `site`: .*; `agent`: /,
+    description: /which check refused. `site`: .*; `agent`: /,
   })
   t.notMatch(text, /"anyOf":\[\{"const"/, 'no choice of constants')
 

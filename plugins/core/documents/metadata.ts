@@ -54,7 +54,7 @@ export class Metadata {
     this.advertise(members)
   }
 
-  /** Adds a source of members that can change; every document asks it again. */
+  /** Adds a source of members that can change. It is called for every document. */
   advertiseFrom(source: () => Promise<Members>): void {
     this.#sources.push(source)
   }

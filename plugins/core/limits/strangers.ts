@@ -11,7 +11,7 @@ import { WindowCounts } from './window-counts.ts'
 const CLIENT_WINDOW = 3600
 /** How many times one address may ask to sign in within so many seconds. */
 const SIGN_INS = { limit: 60, within: 300 }
-/** How many each network may have even when the server is nearly full. */
+/** The number that each network may have even when the server is nearly full. */
 const FEW = 5
 /** The Retry-After of a full server, in seconds. */
 const RETRY_AFTER = 60

@@ -23,7 +23,7 @@ export function hasSecret({
   return token_endpoint_auth_method.startsWith('client_secret_')
 }
 
-/** What an operator says of a client to register. */
+/** The metadata of a client that the operator registers. */
 export interface NewClient
   extends Partial<
     Pick<

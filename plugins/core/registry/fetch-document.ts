@@ -137,7 +137,7 @@ function cannotBeFetched(cause: unknown): RemoteDocumentError {
   return new RemoteDocumentError('cannot be fetched', { cause, forOperator })
 }
 
-/** The addresses of a host, of which every one may be connected to. */
+/** The addresses of a host. Throws unless all of them may be connected to. */
 async function findAddresses(
   hostname: string,
   { lookup, nameservers, allowsAddress = isPublicAddress }: Network,
@@ -236,7 +236,7 @@ function whyRefused(refused: string[]): string | undefined {
     : 'resolves to an address of special use, which PRIVATE_HOSTS cannot allow'
 }
 
-/** Reads the answer of one of these addresses, and returns when its socket is closed. */
+/** Reads the answer from one of these addresses, and returns when the socket is closed. */
 async function send<T>(
   url: URL,
   { body, ...asked }: Pick<RequestOptions, 'method' | 'headers'> & { body?: string },
