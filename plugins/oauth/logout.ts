@@ -26,7 +26,12 @@ interface Logout {
  */
 const logout: FastifyPluginAsyncTypebox = async (app) => {
   app.setErrorHandler(answerPersonError)
-  app.metadata.advertise({ end_session_endpoint: '/logout' })
+  app.metadata.advertise({
+    end_session_endpoint: '/logout',
+    // Told of by `logoutNotices`.
+    backchannel_logout_supported: true,
+    backchannel_logout_session_supported: true,
+  })
 
   const documentation = {
     description: 'OpenID Connect RP-Initiated Logout 1.0 section 2. Open it in the browser.',

@@ -121,18 +121,14 @@ declare module 'fastify' {
 
 export default fp(
   async (app) => {
-    const { clock, faults, log, metadata, remoteDocuments, store, tokens } = app
+    const { clock, faults, log, remoteDocuments, store, tokens } = app
     const notices = new LogoutNotices({ clock, faults, log, store, tokens }, remoteDocuments)
     app.decorate('logoutNotices', notices)
-    metadata.advertise({
-      backchannel_logout_supported: true,
-      backchannel_logout_session_supported: true,
-    })
     notices.start()
     app.addHook('preClose', () => notices.stop())
   },
   {
     name: 'logoutNotices',
-    dependencies: ['clock', 'faults', 'metadata', 'remoteDocuments', 'store', 'tokens'],
+    dependencies: ['clock', 'faults', 'remoteDocuments', 'store', 'tokens'],
   },
 )
