@@ -74,9 +74,13 @@ t.test('Sign-in in a browser', { skip }, async (t) => {
     await page.getByText('Waiting for your agent').waitFor()
     const request = page.locator('details code')
     t.notOk(await request.isVisible())
-    for (const summary of ['More about this request', 'For your agent']) {
+    for (const stop of [
+      'More about this request',
+      'Is this you, and not an agent?',
+      'For your agent',
+    ]) {
       await page.keyboard.press('Tab')
-      t.equal(await page.evaluate('document.activeElement.textContent'), summary)
+      t.equal(await page.evaluate('document.activeElement.textContent'), stop)
       t.not(await page.evaluate('getComputedStyle(document.activeElement).outlineStyle'), 'none')
     }
     await page.keyboard.press('Enter')
