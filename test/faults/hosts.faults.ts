@@ -1,7 +1,7 @@
 import t from 'tap'
 import { simulateHosts, simulateThieves } from '../oauth/grants/host-simulation.ts'
 
-const SEEDS = 48
+const SEEDS = 24
 
 t.test('a host on networks that it is known by is never signed out', (t) => simulateHosts(t, SEEDS))
 
