@@ -103,7 +103,7 @@ function resultOf<T>({ data, error }: { data?: T; error?: OAuthError }): T {
 /** What is wrong at the server is wrong for the compiler: type-checked, and never called. */
 export async function mistakes(): Promise<void> {
   // @ts-expect-error: there is no such endpoint
-  await server.GET('/logout')
+  await server.GET('/userinfos')
   // @ts-expect-error: PKCE is required of everybody
   await server.GET('/authorize', { params: { query: { response_type: 'code', client_id } } })
   // @ts-expect-error: a code is needed
