@@ -133,18 +133,31 @@ export const bindRequest = statement<
     .returningAll(),
 )
 
-/** The owner as whom a website knows the agent; no row where it knows the agent itself. */
+/**
+ * The owner as whom a website knows the agent; no row where it knows the agent itself. Subqueries: on
+ * SQLite the driver needs ten times as long for a join that finds one row.
+ */
 const ownerAsSubject = statement<{ request_id: string; agent_id: string }>()((p) =>
   db
-    .selectFrom('authorization_requests as request')
-    .innerJoin('clients', 'clients.client_id', 'request.client_id')
-    .innerJoin('agents', (join) => join.on('agents.agent_id', '=', p.agent_id))
-    .select('agents.owner_id')
-    .where('request.request_id', '=', p.request_id)
-    .where('clients.subject', '=', 'owner'),
+    .selectFrom('agents')
+    .select('owner_id')
+    .where('agent_id', '=', p.agent_id)
+    .where(({ exists, selectFrom }) =>
+      exists(
+        selectFrom('clients')
+          .select('clients.client_id')
+          .where('clients.subject', '=', 'owner')
+          .where('clients.client_id', '=', (eb) =>
+            eb
+              .selectFrom('authorization_requests as request')
+              .select('request.client_id')
+              .where('request.request_id', '=', p.request_id),
+          ),
+      ),
+    ),
 )
 
-const newGrantColumns = [
+export const newGrantColumns = [
   'grant_id',
   'client_id',
   'agent_id',

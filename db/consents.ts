@@ -239,7 +239,7 @@ export const writes = {
     return { outcome: 'authenticated', request, agent_id }
   },
 
-  /** Refuses a request that waits: nobody can authenticate it any more. Undefined when it waits not. */
+  /** Refuses a pending request, which then cannot be authenticated. Undefined where it is not pending. */
   *deny(request_id: string, now: number, event: EventRow): Act<AuthorizationRequest | undefined> {
     const request = yield* one(markDenied({ request_id, now }))
     if (request === undefined) return undefined

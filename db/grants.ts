@@ -3,6 +3,7 @@ import { isEmailVerified, type OwnerClaims } from './agents.ts'
 import { endApprovalsAt, endApprovalsOfAgent } from './approvals.ts'
 import {
   type AuthorizationRequestState,
+  newGrantColumns,
   reads as requests,
   standing,
 } from './authorization-requests.ts'
@@ -100,21 +101,7 @@ export interface TokenFacts {
 }
 
 const grantColumns = [
-  'grant_id',
-  'client_id',
-  'agent_id',
-  'model',
-  'scope',
-  'resource',
-  'amr',
-  'owner_id',
-  'subject',
-  'auth_time',
-  'acr',
-  'ends_at',
-  'refreshable',
-  'created_at',
-  'expires_at',
+  ...newGrantColumns,
   'refresh_generation',
   'refreshed_at',
   'refresh_history',
@@ -511,7 +498,7 @@ export const writes = {
     return { outcome: 'rotated', grant: changed, generation: next, hasCopies: false }
   },
 
-  /** Ends a grant and everything that hangs from it. Tells whether it was alive. */
+  /** Ends a grant and all of its tokens. Tells whether it was alive. */
   *revoke(grant_id: string, now: number): Act<boolean> {
     return yield* endGrant(grant_id, now)
   },

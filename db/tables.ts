@@ -176,8 +176,8 @@ export interface AuthorizationRequestRow {
 }
 
 /**
- * One sign-in of one agent, or of its owner in its name, at one client. Revoking it ends every token
- * that hangs from it.
+ * One sign-in of one agent, or of its owner in its name, at one client. Revoking it ends all of its
+ * tokens.
  */
 export interface GrantRow {
   grant_id: string

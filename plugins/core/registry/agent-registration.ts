@@ -45,7 +45,7 @@ export function createAgentRegistration({
     /**
      * Registers an agent of an owner, who made it himself. Websites are told his address, and that it
      * is verified once it is.
-     * @throws {OAuthError} invalid_request for a name that is none, or an owner who has too many agents
+     * @throws {OAuthError} invalid_request for an invalid name, or an owner who has too many agents
      */
     async createOwnAgent(
       { owner_id, email }: Pick<Owner, 'owner_id' | 'email'>,

@@ -52,7 +52,7 @@ export class RequestWatch {
     })
   }
 
-  /** Wakes everybody, and lets nobody wait any more. */
+  /** Ends every wait; later ones end at once. */
   close(): void {
     this.#closed = true
     for (const wakers of this.#waiting.values()) this.#wake(wakers)
